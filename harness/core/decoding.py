@@ -1,0 +1,272 @@
+"""Rows in flight: prompts being continued in one batch, several rows a prompt, steered from outside by `select`.
+
+    rows = policy.decode(prompts, rows_per_prompt=16, sampler=sampler, streams=streams, layers=(8,))
+    chunk = rows.extend(8)              # tokens, and the states of the chosen layers, of this chunk
+    rows.select(index, slots)           # keep and copy rows; streams stay with the slots
+    rows.completions()
+
+Everything here is independent of the model: a `Policy` (transformers, or the toy) only has to prefill, feed and
+reorder. A row is fed its end-of-sequence token once, and the last token of a length-stopped row too, when somebody
+reads states; then it leaves the model's batch.
+"""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from harness.core.ledger import Ledger
+from harness.core.sampling import Sampler, sample
+from harness.core.streams import Streams
+from harness.core.types import Completion, PrefixStates, Prompt, Stop
+
+_STOPS: tuple[Stop | None, ...] = (None, "eos", "length")
+_LIVE, _EOS, _LENGTH = range(3)
+
+
+@dataclass
+class Chunk:
+    """Tokens fed together: a padded batch. `mask` is True where a row has a token; states are by layer."""
+
+    tokens: torch.Tensor  # (rows, n) int64
+    mask: torch.Tensor  # (rows, n) bool
+    states: Mapping[int, torch.Tensor]  # layer -> (rows, n, H), zero where mask is False
+
+
+@dataclass
+class Fed:
+    """What a forward pass hands out."""
+
+    logits: torch.Tensor  # (rows, V) of the next token
+    states: Mapping[int, torch.Tensor]  # layer -> (rows, n, H) of the tokens just fed
+
+
+class Policy(ABC):
+    """A frozen model that extends completions. `decode` is the verb; the rest is what a model must provide."""
+
+    name: str
+    fingerprint: str  # of the weights: part of every cache key
+    eos_ids: frozenset[int]
+    depth: int  # number of blocks; layers 0..depth have states
+    width: int  # H
+    parameters: int
+    device: torch.device
+
+    @abstractmethod
+    def encode(self, prompt: Prompt) -> tuple[int, ...]:
+        """The prompt's tokens, as the model reads them."""
+
+    @abstractmethod
+    def text(self, tokens: Sequence[int]) -> str:
+        """Text of a completion's tokens, special tokens left out."""
+
+    @abstractmethod
+    def head_of(self, text: str, tokens: int) -> str:
+        """The text of the first `tokens` tokens of a text: how tasks cut prompts to the policy's measure."""
+
+    @abstractmethod
+    def prefill(self, prompts: Sequence[tuple[int, ...]], layers: tuple[int, ...]) -> tuple[Any, Fed, torch.Tensor]:
+        """Read prompts of any lengths: (cache, what was fed with states (P, longest, H), mask (P, longest))."""
+
+    @abstractmethod
+    def feed(self, cache: Any, tokens: torch.Tensor, layers: tuple[int, ...]) -> Fed:
+        """Append one token to every row of the cache: tokens (rows,), states (rows, 1, H)."""
+
+    @abstractmethod
+    def reorder(self, cache: Any, index: torch.Tensor) -> None:
+        """Make row j of the cache what row index[j] was; rows may repeat or vanish."""
+
+    @abstractmethod
+    def logprobs(self, completions: Sequence[Completion]) -> list[np.ndarray]:
+        """Log-probability in nats of every token under the model at temperature 1: one (t,) array each."""
+
+    @abstractmethod
+    def row_bytes(self, prompt_tokens: int, new_tokens: int) -> int:
+        """Memory one row of a decoding batch needs, in bytes."""
+
+
+class PolicyHandle:
+    """A policy as methods see it: metered, with the run's sampling rule. Spends on the ledger's open phase."""
+
+    def __init__(self, policy: Policy, sampler: Sampler, ledger: Ledger) -> None:
+        self._policy = policy
+        self._ledger = ledger
+        self.sampler = sampler
+        self.depth = policy.depth
+        self.width = policy.width
+
+    def decode(
+        self,
+        prompts: Sequence[Prompt],
+        rows_per_prompt: int,
+        streams: Streams,
+        layers: tuple[int, ...] = (),
+        record: bool = False,
+    ) -> "Decoding":
+        """Start `rows_per_prompt` rows for every prompt. `record` keeps the states of every token for `states_of`."""
+        return Decoding(self._policy, self.sampler, self._ledger, prompts, rows_per_prompt, streams, layers, record)
+
+    def logprobs(self, completions: Sequence[Completion]) -> list[np.ndarray]:
+        """See Policy.logprobs; booked as prefill."""
+        tokens = sum(len(self._policy.encode(c.prompt)) + len(c.tokens) for c in completions)
+        with self._ledger.timed("policy", calls=1, sequences=len(completions), prefill_tokens=tokens):
+            return self._policy.logprobs(completions)
+
+
+class Decoding:
+    """Rows being written. Row arrays keep finished rows; the model's cache holds the live ones only."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        sampler: Sampler,
+        ledger: Ledger,
+        prompts: Sequence[Prompt],
+        rows_per_prompt: int,
+        streams: Streams,
+        layers: tuple[int, ...],
+        record: bool,
+    ) -> None:
+        assert prompts and rows_per_prompt > 0, f"{len(prompts)} prompts, {rows_per_prompt} rows each"
+        self.policy, self.sampler, self.ledger = policy, sampler, ledger
+        self.prompts, self.layers, self.record = list(prompts), layers, record
+        length = sampler.max_new_tokens
+        uniforms = [streams.uniforms("sample", p.id, rows_per_prompt, length) for p in prompts]
+        self._uniforms = torch.from_numpy(np.stack(uniforms)).to(policy.device)  # (P, slots, T)
+        encoded = [policy.encode(p) for p in prompts]
+        self.prompt_tokens = np.array([len(tokens) for tokens in encoded])  # (P,)
+        with ledger.timed("policy", calls=1, sequences=len(prompts), prefill_tokens=int(self.prompt_tokens.sum())):
+            self._cache, fed, mask = policy.prefill(encoded, self.layers)
+        tokens = torch.zeros(mask.shape, dtype=torch.long, device=policy.device)
+        flat = torch.tensor([t for tokens in encoded for t in tokens], dtype=torch.long, device=policy.device)
+        states = {layer: state.float() * mask[..., None] for layer, state in fed.states.items()}
+        self.prompt_chunk = Chunk(tokens.masked_scatter(mask, flat), mask, states)
+        self.sampled = np.zeros(len(prompts), dtype=np.int64)  # (P,) tokens drawn so far, discarded ones included
+
+        self.owner = torch.arange(len(prompts), device=policy.device).repeat_interleave(rows_per_prompt)  # (R,)
+        rows = len(self.owner)
+        self._slot = torch.arange(rows_per_prompt, device=policy.device).repeat(len(prompts))  # (R,)
+        self._tokens = torch.zeros(rows, length, dtype=torch.long, device=policy.device)
+        self._length = torch.zeros(rows, dtype=torch.long, device=policy.device)
+        self._stop = torch.full_like(self._length, _LIVE)
+        self._eos = torch.tensor(sorted(policy.eos_ids), dtype=torch.long, device=policy.device)
+        shape = (rows, length, policy.width) if record else (rows, 0, 0)
+        self._history = {layer: torch.zeros(shape, device=policy.device) for layer in self.layers}  # (R, T, H)
+        policy.reorder(self._cache, self.owner)
+        self._in_cache = torch.arange(rows, device=policy.device)  # cache row -> row
+        self._logits = fed.logits[self.owner]  # (cache rows, V)
+
+    @property
+    def finished(self) -> torch.Tensor:
+        """(rows,) bool."""
+        return self._stop != _LIVE
+
+    @torch.inference_mode()
+    def extend(self, n: int) -> Chunk:
+        """Write up to `n` more tokens on every unfinished row and return them with their states."""
+        start = time.perf_counter()
+        rows, device = len(self.owner), self.policy.device
+        tokens = torch.zeros(rows, n, dtype=torch.long, device=device)
+        mask = torch.zeros(rows, n, dtype=torch.bool, device=device)
+        states = {layer: torch.zeros(rows, n, self.policy.width, device=device) for layer in self.layers}
+        calls = 0
+        for j in range(n):
+            alive = ~self.finished[self._in_cache]  # (cache rows,)
+            if not alive.any():
+                break
+            drawn = self._sample()  # (cache rows,), meaningless where not alive
+            live = self._in_cache[alive]
+            tokens[live, j], mask[live, j] = drawn[alive], True
+            self._append(live, drawn[alive])
+            fed = self._feed(drawn, alive if self.layers else ~self.finished[self._in_cache])
+            if fed is None:
+                continue  # every row has finished and nobody reads states
+            calls += 1
+            for layer, state in fed.items():
+                states[layer][:, j] = state
+        counts = torch.bincount(self.owner, weights=mask.sum(1).double(), minlength=len(self.prompts))
+        self.sampled += counts.long().cpu().numpy()
+        seconds = time.perf_counter() - start
+        self.ledger.spend("policy", calls=calls, tokens=int(mask.sum()), seconds=seconds)
+        return Chunk(tokens, mask, states)
+
+    def _sample(self) -> torch.Tensor:
+        rows = self._in_cache
+        position = self._length[rows].clamp(max=self._tokens.shape[1] - 1)
+        return sample(self._logits, self._uniforms[self.owner[rows], self._slot[rows], position], self.sampler)
+
+    def _append(self, live: torch.Tensor, drawn: torch.Tensor) -> None:
+        self._tokens[live, self._length[live]] = drawn
+        self._length[live] += 1
+        full = torch.where(self._length[live] == self._tokens.shape[1], _LENGTH, _LIVE)
+        self._stop[live] = torch.where(torch.isin(drawn, self._eos), _EOS, full)
+
+    def _feed(self, drawn: torch.Tensor, wanted: torch.Tensor) -> dict[int, torch.Tensor] | None:
+        """Feed the drawn tokens of the wanted cache rows; (rows, H) states by layer, zero for all other rows."""
+        unwanted = int((~wanted).sum())
+        if unwanted == len(wanted):
+            return None
+        if unwanted * 8 >= len(wanted):  # a smaller batch pays for copying the cache
+            keep = wanted.nonzero()[:, 0]
+            self.policy.reorder(self._cache, keep)
+            self._in_cache, drawn, wanted = self._in_cache[keep], drawn[keep], wanted[keep]
+        fed = self.policy.feed(self._cache, drawn, self.layers)
+        self._logits = fed.logits
+        rows = self._in_cache[wanted]
+        spread = {}
+        for layer, state in fed.states.items():
+            spread[layer] = torch.zeros(len(self.owner), self.policy.width, device=self.policy.device)
+            spread[layer][rows] = state[wanted, 0].float()
+            if self.record:
+                self._history[layer][rows, self._length[rows] - 1] = spread[layer][rows]
+        return spread
+
+    @torch.inference_mode()
+    def select(self, index: torch.Tensor, slots: torch.Tensor) -> None:
+        """Make row j what row index[j] was, drawing from stream `slots[j]` of its prompt from now on.
+
+        Rows may repeat (they then continue differently, by their slots) or be left out.
+        """
+        where = torch.full_like(self.owner, -1)
+        where[self._in_cache] = torch.arange(len(self._in_cache), device=self.policy.device)
+        live = ~self.finished[index]
+        cache_index = where[index[live]]
+        if len(cache_index):
+            self.policy.reorder(self._cache, cache_index)
+            self._logits = self._logits[cache_index]
+        self._in_cache = live.nonzero()[:, 0]
+        self.owner, self._slot = self.owner[index], slots
+        self._tokens, self._length, self._stop = self._tokens[index], self._length[index], self._stop[index]
+        self._history = {layer: states[index] for layer, states in self._history.items()}
+
+    def tokens_of(self) -> list[tuple[int, ...]]:
+        """Every row's tokens so far."""
+        return [tuple(t[:n]) for t, n in zip(self._tokens.tolist(), self._length.tolist(), strict=True)]
+
+    def completions(self) -> list[Completion]:
+        """Every row as it stands."""
+        owners, stops = self.owner.tolist(), self._stop.tolist()
+        return [
+            Completion(self.prompts[owner], tokens, self.policy.text(tokens), _STOPS[stop])
+            for owner, stop, tokens in zip(owners, stops, self.tokens_of(), strict=True)
+        ]
+
+    def states_of(self, row: int) -> PrefixStates | None:
+        """The recorded states of one row as numpy arrays; None where nothing was recorded."""
+        if not (self.record and self.layers):
+            return None
+        owner, length = int(self.owner[row]), int(self._length[row])
+        mask = self.prompt_chunk.mask[owner]
+        prompt = torch.stack([self.prompt_chunk.states[layer][owner][mask] for layer in self.layers], 1)  # (p, L, H)
+        states = torch.stack([self._history[layer][row, :length] for layer in self.layers], 1)  # (t, L, H)
+        return PrefixStates(self.layers, len(prompt), _compact(prompt.mean(0)), _compact(prompt[-1]), _compact(states))
+
+
+def _compact(states: torch.Tensor) -> np.ndarray:
+    """float16 where the values fit, float32 where they do not: stored states fill most of the cache folder."""
+    half = states.half()
+    return (half if torch.isfinite(half).all() else states.float()).cpu().numpy()

@@ -1,0 +1,67 @@
+"""Who picks the answer: finished rows become finalists, and each final pick names one of them, with what that cost.
+
+value: the largest S. reward: the best by the proxy, which costs a call for each distinct text. first: the first place.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from harness.core.decoding import Decoding, PolicyHandle
+from harness.core.reward import RewardHandle, argmax
+from harness.core.streams import Streams
+from harness.core.types import Answer, Candidate, Prompt, Work
+
+Pick = Literal["value", "reward", "first"]
+
+
+def sample_rows(
+    policy: PolicyHandle,
+    prompts: Sequence[Prompt],
+    n: int,
+    streams: Streams,
+    pick: Pick,
+    reward: RewardHandle | None = None,
+    record: tuple[int, ...] = (),
+) -> list[Answer]:
+    """n plain samples a prompt: row j draws from stream j, so n = 1 is the first row of any larger n."""
+    rows = policy.decode(prompts, n, streams, record, record=bool(record))
+    rows.extend(policy.sampler.max_new_tokens)
+    return finalists_of(rows, (pick,), reward)
+
+
+def finalists_of(
+    rows: Decoding,
+    picks: Sequence[Pick],
+    reward: RewardHandle | None,
+    scores: np.ndarray | None = None,
+    value_calls: np.ndarray | None = None,
+) -> list[Answer]:
+    """One answer per prompt from finished rows; scores (rows,) is S, value_calls (prompts,) what reading it took.
+
+    Given a reward, every distinct text is scored once, whoever picks.
+    """
+    completions, owner = rows.completions(), rows.owner.cpu().numpy()
+    scores = np.zeros(len(completions)) if scores is None else scores
+    value_calls = np.zeros(len(rows.prompts), dtype=int) if value_calls is None else value_calls
+    distinct = {(int(o), c.tokens): c for o, c in zip(owner, completions, strict=True)}
+    rewards = np.full(len(completions), np.nan, dtype=np.float32)
+    if reward is not None:
+        known = dict(zip(distinct, reward(list(distinct.values())), strict=True))
+        rewards = np.array([known[int(o), c.tokens] for o, c in zip(owner, completions, strict=True)])
+    answers = []
+    for p, prompt in enumerate(rows.prompts):
+        mine = np.flatnonzero(owner == p)
+        chosen = {"value": argmax(scores[mine]), "reward": argmax(rewards[mine]), "first": 0}
+        free = Work(int(rows.prompt_tokens[p] + rows.sampled[p]), 0, int(value_calls[p]))
+        rewarded = free.with_rewards(sum(o == p for o, _ in distinct))
+        answers.append(
+            Answer(
+                prompt,
+                tuple(Candidate(completions[i], float(scores[i]), float(rewards[i]), rows.states_of(i)) for i in mine),
+                {pick: chosen[pick] for pick in picks},
+                {pick: rewarded if pick == "reward" else free for pick in picks},
+            )
+        )
+    return answers

@@ -1,0 +1,208 @@
+"""Fits a value function on finished, rewarded completions, and says how good it is on prompts it has not seen.
+
+fitted = fit_value(rollouts, ValueSettings(), streams.generator("fit value 1"))
+fitted.value, fitted.report.choices, fitted.report.rows
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import torch
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass as settings_dataclass
+
+from harness.core.errors import UserError
+from harness.core.stats import correlation, r_squared, rank_correlation
+from harness.core.types import Candidate, FitReport, PrefixStates
+from harness.core.value import Head, HiddenValue, Pooling, features
+
+_RIDGE = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # penalties tried, in units of one standardised input's variance
+
+
+@settings_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class ValueSettings:
+    """How a value head is fitted. Layer, pooling, ridge penalty and epoch are chosen on held-out fit prompts."""
+
+    poolings: Annotated[tuple[Pooling, ...], Field(min_length=1, description="poolings tried (DESIGN.md)")] = (
+        "last",
+        "mean_all",
+        "mean_response",
+    )
+    hidden: Annotated[int, Field(ge=1, description="width of the head's hidden layer (harness)")] = 128
+    epochs: Annotated[int, Field(ge=0, description="most epochs; 0 keeps the ridge solution (harness)")] = 20
+    learning_rate: Annotated[float, Field(gt=0, description="AdamW (harness)")] = 3e-4
+    weight_decay: Annotated[float, Field(ge=0, description="AdamW (harness)")] = 0.1
+    dropout: Annotated[float, Field(ge=0, lt=1, description="on the head's inputs and hidden layer (harness)")] = 0.2
+    batch: Annotated[int, Field(ge=1, description="prefixes per step (harness)")] = 512
+    stride: Annotated[int, Field(ge=1, description="fit on every stride-th prefix and the last (harness)")] = 2
+    held_out: Annotated[float, Field(gt=0, lt=1, description="share of fit prompts held out (harness)")] = 0.2
+
+
+@dataclass(frozen=True)
+class Fitted:
+    value: HiddenValue
+    report: FitReport
+
+
+def fit_value(rollouts: Sequence[Candidate], settings: ValueSettings, rng: np.random.Generator) -> Fitted:
+    """Fit V on finished completions: minimise the mean over prefixes of (V(x, y_<=t) - r(x, y))^2.
+
+    Rollouts carry states and standardised rewards; those with a NaN reward are left out. The report has the choices
+    made and the quality on held-out prompts by position. Raises UserError for fewer than five prompts.
+    """
+    usable = [c for c in rollouts if not np.isnan(c.reward)]
+    train, held = _split(usable, settings.held_out)
+    layers = usable[0].states.layers
+    tried: dict[tuple[int, Pooling], tuple[float, Head]] = {}  # held-out R^2 and ridge solution
+    coarse = max(settings.stride, max(len(c.states.states) for c in usable) // 8)
+    for layer in layers:
+        for pooling in settings.poolings:
+            fit, check = _Prefixes.of(train, layer, pooling, coarse), _Prefixes.of(held, layer, pooling, coarse)
+            tried[layer, pooling] = _ridge(fit, check)
+    layer, pooling = max(tried, key=lambda key: tried[key][0])
+    head = tried[layer, pooling][1]
+    fit = _Prefixes.of(train, layer, pooling, settings.stride)
+    check = _Prefixes.of(held, layer, pooling, settings.stride)
+    head, epoch = _train(head, fit, check, settings, rng)
+    value = HiddenValue(head, layer, pooling)
+    choices = {
+        "layer": layer,
+        "pooling": pooling,
+        "epoch": epoch,
+        "train_prompts": len({c.completion.prompt.id for c in train}),
+        "held_out_prompts": len({c.completion.prompt.id for c in held}),
+        "rollouts": len(usable),
+        "left_out_nan": len(rollouts) - len(usable),
+        "tried": [{"layer": key[0], "pooling": key[1], "r2": r2} for key, (r2, _) in tried.items()],
+    }
+    return Fitted(value, FitReport(choices, _quality(value, held)))
+
+
+def _split(rollouts: Sequence[Candidate], share: float) -> tuple[list[Candidate], list[Candidate]]:
+    """By prompt: every k-th of the sorted prompt ids is held out."""
+    ids = sorted({c.completion.prompt.id for c in rollouts})
+    if len(ids) < 5:
+        raise UserError(
+            f"a value function needs rewarded rollouts of at least 5 prompts, not {len(ids)}; raise fit.prompts"
+        )
+    held = set(ids[:: max(2, round(1 / share))])
+    return (
+        [c for c in rollouts if c.completion.prompt.id not in held],
+        [c for c in rollouts if c.completion.prompt.id in held],
+    )
+
+
+@dataclass(frozen=True)
+class _Prefixes:
+    """Prefixes of rollouts as a regression: x (n, F), y (n,), with the position and the rollout of each."""
+
+    x: torch.Tensor
+    y: torch.Tensor
+    position: np.ndarray
+    rollout: np.ndarray
+
+    @classmethod
+    def of(cls, rollouts: Sequence[Candidate], layer: int, pooling: Pooling, stride: int) -> "_Prefixes":
+        parts = [_prefixes(c.states, layer, pooling, stride) for c in rollouts]
+        counts = [len(x) for x, _ in parts]
+        return cls(
+            torch.cat([x for x, _ in parts]),
+            torch.from_numpy(np.repeat([c.reward for c in rollouts], counts).astype(np.float32)),
+            np.concatenate([t for _, t in parts]),
+            np.repeat(np.arange(len(rollouts)), counts),
+        )
+
+
+def _prefixes(states: PrefixStates, layer: int, pooling: Pooling, stride: int) -> tuple[torch.Tensor, np.ndarray]:
+    """Features (n, F) of the prefixes 0, stride, 2 stride, ..., t of one completion, and those lengths (n,)."""
+    column = states.layers.index(layer)
+    along = torch.from_numpy(states.states[:, column].astype(np.float32))  # (t, H)
+    mean = torch.from_numpy(states.prompt_mean[column].astype(np.float32))
+    last = torch.from_numpy(states.prompt_last[column].astype(np.float32))
+    lengths = np.unique(np.append(np.arange(0, len(along), stride), len(along)))
+    totals = torch.cat([torch.zeros_like(along[:1]), along.cumsum(0)])[lengths]
+    lasts = torch.cat([last[None], along])[lengths]
+    n = len(lengths)
+    tokens = torch.full((n,), states.prompt_tokens)
+    return features(pooling, mean.expand(n, -1), tokens, totals, lasts, torch.from_numpy(lengths)), lengths
+
+
+def _ridge(fit: _Prefixes, check: _Prefixes) -> tuple[float, Head]:
+    """The best of a few ridge regressions, by R^2 on held-out prefixes."""
+    head = Head(fit.x.shape[1], 1)
+    head.mean, head.scale = fit.x.mean(0), fit.x.std(0).clamp(min=1e-6)
+    x, centre = ((fit.x - head.mean) / head.scale).double(), fit.y.double().mean()
+    eigenvalues, vectors = torch.linalg.eigh(x.T @ x / len(x))
+    target = vectors.T @ (x.T @ (fit.y.double() - centre) / len(x))
+    best = (-np.inf, None)
+    for penalty in _RIDGE:
+        weight = (vectors @ (target / (eigenvalues.clamp(min=0) + penalty))).float()
+        predicted = ((check.x - head.mean) / head.scale) @ weight + centre.float()
+        best = max(best, (r_squared(predicted.numpy(), check.y.numpy()), weight), key=lambda pair: pair[0])
+    head.linear.weight.data, head.linear.bias.data = best[1][None], centre.float()[None]
+    return best[0], head
+
+
+def _train(
+    ridge: Head, fit: _Prefixes, check: _Prefixes, settings: ValueSettings, rng: np.random.Generator
+) -> tuple[Head, int]:
+    """Train the network on top of the ridge solution; keep the epoch with the least held-out error (0: ridge alone)."""
+    with torch.random.fork_rng():
+        torch.manual_seed(int(rng.integers(2**62)))
+        head = Head(fit.x.shape[1], settings.hidden, settings.dropout)
+        head.mean, head.scale = ridge.mean, ridge.scale
+        head.linear.load_state_dict(ridge.linear.state_dict())
+        for parameter in head.network[-1].parameters():
+            torch.nn.init.zeros_(parameter)
+        optimizer = torch.optim.AdamW(head.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+        best = (_error(head, check), 0, _copy(head.state_dict()))
+        for epoch in range(1, settings.epochs + 1):
+            head.train()
+            for rows in torch.randperm(len(fit.y)).split(settings.batch):
+                loss = torch.nn.functional.mse_loss(head(fit.x[rows]), fit.y[rows])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            error = _error(head, check)
+            if error < best[0]:
+                best = (error, epoch, _copy(head.state_dict()))
+        head.load_state_dict(best[2])
+    return head, best[1]
+
+
+@torch.no_grad()
+def _error(head: Head, prefixes: _Prefixes) -> float:
+    head.eval()
+    return float(torch.nn.functional.mse_loss(head(prefixes.x), prefixes.y))
+
+
+def _copy(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in state.items()}
+
+
+@torch.no_grad()
+def _quality(value: HiddenValue, held: Sequence[Candidate]) -> list[dict]:
+    """R^2, rank and within-prompt correlation with the final reward, by position; position -1 is the finished text."""
+    prefixes = _Prefixes.of(held, value.layer, value.pooling, 1)
+    predicted, reward = value.head(prefixes.x).numpy(), prefixes.y.numpy()
+    prompts = np.array([c.completion.prompt.id for c in held])[prefixes.rollout]
+    end = np.array([len(c.states.states) for c in held])[prefixes.rollout]
+    longest = int(end.max())
+    rows = []
+    for position in [*range(0, longest, max(1, longest // 4)), -1]:
+        here = prefixes.position == (end if position < 0 else position)
+        if here.sum() < 3:
+            continue
+        x, y = predicted[here], reward[here]
+        rows.append(
+            {
+                "position": position,
+                "n": int(here.sum()),
+                "r2": r_squared(x, y),
+                "rank_correlation": rank_correlation(x, y),
+                "within_prompt_correlation": correlation(x, y, prompts[here]),
+            }
+        )
+    return rows

@@ -1,0 +1,58 @@
+"""The interface of a method: what the harness asks of it, in the order it asks.
+
+For each iteration the harness asks for rollouts on that iteration's own prompts, has the method fit, and evaluates it
+as it then stands. The harness batches, shards, stores and resumes; a method never sees the gold scorer, the test
+prompts' references, or another method.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from harness.core.decoding import PolicyHandle
+from harness.core.reward import RewardHandle
+from harness.core.streams import Streams
+from harness.core.types import Answer, Candidate, FitReport, Prompt
+
+
+class Generator(ABC):
+    """A method. Subclasses define `Config`, a frozen pydantic dataclass: its knobs, each default with its source."""
+
+    Config: ClassVar[type]
+    source: ClassVar[str]  # paper or "reference"
+
+    def __init__(self, config: Any, policy: PolicyHandle, reward: RewardHandle, streams: Streams) -> None:
+        self.config = config
+        self.policy = policy
+        self.reward = reward
+        self.streams = streams
+
+    @classmethod
+    def rows_per_prompt(cls, config: Any) -> int:
+        """Rows it decodes together for one prompt, so that the harness can size batches."""
+        return 1
+
+    @property
+    def iterations(self) -> int:
+        """How many value functions it fits; 0 for methods that fit nothing."""
+        return 0
+
+    def rollout(self, iteration: int, prompts: Sequence[Prompt], record: tuple[int, ...]) -> list[Candidate]:
+        """Training data of `iteration` >= 2, with rewards and states of the layers `record`; 1 gets base samples."""
+        raise NotImplementedError(f"{type(self).__name__} fits nothing after iteration 1")
+
+    def fit(self, iteration: int, rollouts: Sequence[Candidate]) -> FitReport:
+        """Fit the value function of `iteration` and hold it from then on."""
+        raise NotImplementedError(f"{type(self).__name__} fits nothing")
+
+    @abstractmethod
+    def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
+        """One answer per prompt, in the same order."""
+
+    def save(self, folder: Path) -> None:  # noqa: B027 - a method that fits nothing has nothing to save
+        """Write what was fitted so far into `folder`."""
+
+    def load(self, folder: Path) -> Self:
+        """Take up what `save` wrote."""
+        return self

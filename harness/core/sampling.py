@@ -1,0 +1,69 @@
+"""How the policy draws a token: temperature, top-k, top-p, then one uniform number through the inverse CDF."""
+
+from typing import Annotated
+
+import torch
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Sampler:
+    """The sampling rule. With the model it defines the base distribution, so every method shares it."""
+
+    temperature: Annotated[float, Field(ge=0, description="0: greedy (harness)")] = 1.0
+    top_k: Annotated[int, Field(ge=0, description="0: off; 50: the published IRO code, hidden in a function")] = 50
+    top_p: Annotated[float, Field(gt=0, le=1, description="1: off; applied inside the top-k (harness)")] = 1.0
+    max_new_tokens: Annotated[int, Field(ge=1, description="tokens written per completion (the task's profile)")] = 32
+
+
+def support(logits: torch.Tensor, sampler: Sampler) -> tuple[torch.Tensor, torch.Tensor]:
+    """The tokens that may be drawn and their probabilities: (tokens (B, K) int64, probabilities (B, K) float32).
+
+    Each row sums to one; tokens outside the nucleus have probability 0. Tokens are in descending order of
+    probability where top-k or top-p is on, in vocabulary order (K = V) where both are off. Temperature 0 keeps the
+    argmax alone. The vocabulary is never sorted: without top-k, the nucleus is looked for among ever more top tokens.
+    """
+    logits = logits.float()
+    if sampler.temperature == 0:
+        tokens = logits.argmax(-1, keepdim=True)
+        return tokens, torch.ones_like(tokens, dtype=torch.float32)
+    logits = logits / sampler.temperature
+    vocabulary = logits.shape[-1]
+    if sampler.top_k:
+        top, tokens = logits.topk(min(sampler.top_k, vocabulary), dim=-1)
+        return tokens, _nucleus(top.softmax(-1), sampler.top_p)
+    if sampler.top_p == 1:
+        tokens = torch.arange(vocabulary, device=logits.device).expand_as(logits)
+        return tokens, logits.softmax(-1)
+    total = logits.logsumexp(-1, keepdim=True)
+    size = min(256, vocabulary)
+    while True:
+        top, tokens = logits.topk(size, dim=-1)
+        probabilities = (top - total).exp()
+        if size == vocabulary or bool((probabilities.sum(-1) >= sampler.top_p).all()):
+            return tokens, _nucleus(probabilities, sampler.top_p)
+        size = min(4 * size, vocabulary)
+
+
+def _nucleus(probabilities: torch.Tensor, top_p: float) -> torch.Tensor:
+    """Keep the fewest leading tokens whose mass reaches `top_p` (descending input (B, K)) and renormalise."""
+    if top_p < 1:
+        before = probabilities.cumsum(-1) - probabilities
+        probabilities = probabilities * (before < top_p)
+    return probabilities / probabilities.sum(-1, keepdim=True)
+
+
+def draw(tokens: torch.Tensor, probabilities: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
+    """(B,) tokens by inverse CDF: the first whose cumulative probability passes the row's uniform number in [0, 1)."""
+    cumulative = probabilities.double().cumsum(-1)  # (B, K)
+    target = uniforms.double()[:, None] * cumulative[:, -1:]
+    index = (cumulative <= target).sum(-1, keepdim=True)
+    # a zero-probability tail shares the last cumulative value: never step into it
+    last = (probabilities > 0).double().cumsum(-1).argmax(-1, keepdim=True)
+    return tokens.gather(1, torch.minimum(index, last))[:, 0]
+
+
+def sample(logits: torch.Tensor, uniforms: torch.Tensor, sampler: Sampler) -> torch.Tensor:
+    """(B,) next tokens for logits (B, V) and one uniform number a row."""
+    return draw(*support(logits, sampler), uniforms)

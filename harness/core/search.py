@@ -1,0 +1,141 @@
+"""Search steered by value functions: extend U rows by a chunk, value them, select, repeat; then the final pick.
+
+S = sum_i V_i / beta_i approximates the log-weight of a prefix under pi * exp(S). `select=top` keeps the best `width`
+prefixes and tends to the argmax of S, so that only the ratios of the betas matter; `select=resample` draws them with
+weights exp(S_new - S_old) and converges to the tilted distribution of finished texts as U grows, so that the scale of
+beta matters. Algorithm 2 of arXiv 2506.17828, batched over prompts. We depart from its published code in that the last
+selection happens too, prefixes are never encoded twice, and equal texts do not crowd out others (diversity-first).
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from harness.core.decoding import Chunk, Decoding, PolicyHandle
+from harness.core.finalists import finalists_of
+from harness.core.reward import RewardHandle
+from harness.core.streams import Streams
+from harness.core.types import Answer, Prompt
+from harness.core.value import PrefixValue
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Search:
+    """Settings of a search. U = width * successors rows a prompt."""
+
+    width: Annotated[int, Field(ge=1, description="prefixes kept per round (w in the paper; table 7: 4)")] = 4
+    successors: Annotated[int, Field(ge=1, description="samples per kept prefix (k in the paper; table 7: 4)")] = 4
+    chunk: Annotated[int, Field(ge=1, description="tokens per round (l in the paper; harness: 8)")] = 8
+    select: Annotated[Literal["top", "resample"], Field(description="top: the paper's; resample: DESIGN.md")] = "top"
+
+
+def keep_top(scores: np.ndarray, keys: Sequence[object], width: int) -> list[int]:
+    """Indices of the best `width` candidates, diversity-first, best first.
+
+    Candidates with equal keys form a group. The best of each group comes before any duplicate; duplicates only fill
+    up. Ties go to the lower index. NaN is never kept, except the first candidate where all are NaN.
+    """
+    order = [i for i in np.argsort(-scores, kind="stable") if not np.isnan(scores[i])]
+    seen: set[object] = set()
+    first, rest = [], []
+    for i in order:
+        (rest if keys[i] in seen else first).append(int(i))
+        seen.add(keys[i])
+    return (first + rest)[:width] or [0]
+
+
+def resample(log_weights: np.ndarray, places: np.ndarray, uniforms: np.ndarray) -> list[int]:
+    """Independent draws, one for each uniform number, with probability proportional to places * exp(log_weights).
+
+    `places` is what a candidate stands for in the population: a kept unfinished prefix was spread over `successors`
+    rows of weight 1, a kept finished text is one row of weight `successors`. NaN has weight 0; where all are NaN the
+    first candidate takes every place.
+    """
+    usable = ~np.isnan(log_weights)
+    if not usable.any():
+        return [0] * len(uniforms)
+    top = log_weights[usable].max()
+    weights = np.where(usable, np.exp(np.where(usable, log_weights, top) - top) * places, 0.0)
+    cumulative = np.cumsum(weights)
+    return [int(i) for i in np.searchsorted(cumulative, uniforms * cumulative[-1], side="right")]
+
+
+def guided_search(
+    policy: PolicyHandle,
+    values: Sequence[PrefixValue],
+    betas: Sequence[float],
+    prompts: Sequence[Prompt],
+    search: Search,
+    streams: Streams,
+    reward: RewardHandle | None,
+    record: tuple[int, ...] = (),
+) -> list[Answer]:
+    """One answer per prompt, with the picks `value`, `first` and, given a reward, `reward`.
+
+    `record` names layers whose states the finalists carry (for fitting the next value function).
+    """
+    assert len(values) == len(betas), f"{len(values)} values, {len(betas)} betas"
+    layers = tuple(sorted({*record, *(layer for value in values for layer in value.layers)}))
+    rows = policy.decode(prompts, search.width * search.successors, streams, layers, record=bool(record))
+    guide = _Guide(values, betas, rows)
+    pick_place = [streams.generator("select", p.id) for p in prompts]
+    scores = np.zeros(len(rows.owner))
+    places = np.ones(len(rows.owner))  # see `resample`
+    done = [False] * len(prompts)
+    while not all(done):
+        before = scores
+        scores = guide.advance(rows.extend(search.chunk))
+        owner, finished, tokens = rows.owner.cpu().numpy(), rows.finished.cpu().numpy(), rows.tokens_of()
+        index, slots, next_places = [], [], []
+        for p in range(len(prompts)):
+            mine = np.flatnonzero(owner == p)
+            if done[p]:
+                kept = list(mine)
+            elif search.select == "top":
+                kept = list(mine[keep_top(scores[mine], [tokens[i] for i in mine], search.width)])
+            else:
+                draws = pick_place[p].random(search.width)
+                kept = list(mine[resample(scores[mine] - before[mine], places[mine], draws)])
+            done[p] = all(finished[kept])
+            for place, row in enumerate(kept):
+                copies = 1 if finished[row] else search.successors
+                index += [row] * copies
+                slots += range(place * search.successors, place * search.successors + copies)
+                next_places += [search.successors / copies] * copies
+        moved = torch.tensor(index, device=rows.owner.device)
+        rows.select(moved, torch.tensor(slots, device=rows.owner.device))
+        guide.reorder(moved)
+        scores, places = scores[index], np.array(next_places)
+    picks = ("value", "first") if reward is None else ("value", "first", "reward")
+    return finalists_of(rows, picks, reward, scores, guide.calls)
+
+
+class _Guide:
+    """S of every row, as a sum over value functions that each keep their own running state."""
+
+    def __init__(self, values: Sequence[PrefixValue], betas: Sequence[float], rows: Decoding) -> None:
+        self.readers = [value.start(rows.prompt_chunk) for value in values]
+        self.betas = betas
+        self.ledger = rows.ledger
+        self.calls = np.zeros(len(rows.prompts), dtype=np.int64)  # (P,) prefixes valued
+        self.owner = torch.arange(len(rows.prompts), device=rows.owner.device)
+        self.reorder(rows.owner)
+
+    def advance(self, chunk: Chunk) -> np.ndarray:
+        """(rows,) float64 S after the chunk; 0 without value functions."""
+        total = torch.zeros(len(chunk.tokens), dtype=torch.float64, device=chunk.tokens.device)
+        moved = chunk.mask.any(1)
+        for reader, beta in zip(self.readers, self.betas, strict=True):
+            with self.ledger.timed("value", calls=1, sequences=int(moved.sum())):
+                total += reader.advance(chunk).double() / beta
+            self.calls += torch.bincount(self.owner[moved], minlength=len(self.calls)).cpu().numpy()
+        return total.cpu().numpy()
+
+    def reorder(self, index: torch.Tensor) -> None:
+        self.owner = self.owner[index]
+        for reader in self.readers:
+            reader.reorder(index)

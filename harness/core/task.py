@@ -1,0 +1,37 @@
+"""The interface of a task: prompts in disjoint slices, the proxy reward that methods may use, and the gold score."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from harness.core.types import Completion, Prompt, Scorer
+
+Slice = Literal["fit", "development", "test"]
+GOLD = "gold_reward"
+
+
+class Task(ABC):
+    """Subclasses define `Config` (their settings) and `profiles`: section -> setting -> value, by profile name."""
+
+    Config: ClassVar[type]
+    profiles: ClassVar[Mapping[str, Mapping[str, Mapping[str, Any]]]]
+    source: ClassVar[str]  # where the data comes from, one line
+    default_model: ClassVar[str]
+
+    @abstractmethod
+    def prompts(self, part: Slice) -> list[Prompt]:
+        """All prompts of a slice, sorted by id. Slices share no prompt."""
+
+    @abstractmethod
+    def reward(self) -> Scorer:
+        """The proxy: what methods optimise."""
+
+    @abstractmethod
+    def score(self, completions: Sequence[Completion]) -> dict[str, np.ndarray]:
+        """Held-out metrics, each (n,): `gold_reward` and any others. Only the evaluation calls this."""
+
+    def describe(self) -> dict[str, Any]:
+        """Facts for the report: sizes of the slices, where data came from, accuracy of the rewards."""
+        return {}

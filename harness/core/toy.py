@@ -1,0 +1,129 @@
+"""A world small enough to enumerate: a tabular policy over a few letters, a reward for every text, and exact answers.
+
+    toy = ToyPolicy(letters=3, length=4, topics=2, seed=0)
+    values = toy.values(sampler, rewards)       # E[r | prefix] for every prefix, by backward induction
+    toy.finished_distribution(sampler)          # pi(y) of every finished text
+
+Its prefix states are one-hot, so the real `value.py` and `search.py` run on it and can represent any value function.
+A node is a prefix of one topic: a text that ended with the end-of-sequence token, or reached the length, is finished.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from harness.core.decoding import Fed, Policy
+from harness.core.sampling import Sampler, support
+from harness.core.types import Completion, Prompt
+
+EOS = 0
+
+
+class ToyPolicy(Policy):
+    """Token 0 ends a text, tokens 1.. are the letters a, b, ...; the prompt "topic k" picks one of the tables."""
+
+    def __init__(self, letters: int = 3, length: int = 4, topics: int = 2, seed: int = 0) -> None:
+        self.name, self.fingerprint = "toy", f"toy-{letters}-{length}-{topics}-{seed}"
+        self.eos_ids = frozenset({EOS})
+        self.letters, self.length, self.topics = letters, length, topics
+        self.device = torch.device("cpu")
+        self.nodes: list[tuple[int, tuple[int, ...]]] = []  # (topic, tokens)
+        for topic in range(topics):
+            self._grow(topic, ())
+        self.index = {node: i for i, node in enumerate(self.nodes)}
+        self.depth, self.width, self.parameters = 1, len(self.nodes), 0
+        rng = np.random.default_rng(seed)
+        self._logits = torch.from_numpy(rng.normal(0, 1, (len(self.nodes), letters + 1)).astype(np.float32))
+        child = [[self.index.get((topic, (*y, t)), -1) for t in range(letters + 1)] for topic, y in self.nodes]
+        self._child = torch.tensor(child)  # (nodes, letters + 1), -1 under finished nodes
+
+    def _grow(self, topic: int, tokens: tuple[int, ...]) -> None:
+        self.nodes.append((topic, tokens))
+        if not self.is_finished(tokens):
+            for token in range(self.letters + 1):
+                self._grow(topic, (*tokens, token))
+
+    def is_finished(self, tokens: Sequence[int]) -> bool:
+        return len(tokens) == self.length or (len(tokens) > 0 and tokens[-1] == EOS)
+
+    # --- the exact answers ---------------------------------------------------------------------------------------
+
+    def values(self, sampler: Sampler, rewards: Callable[[int, tuple[int, ...]], float]) -> np.ndarray:
+        """(nodes,) E[r | prefix] under the policy with this sampling rule; at finished nodes the reward itself."""
+        tokens, probabilities = support(self._logits, sampler)
+        out = np.zeros(len(self.nodes))
+        for i in reversed(range(len(self.nodes))):  # children come after their parents
+            topic, prefix = self.nodes[i]
+            if self.is_finished(prefix):
+                out[i] = rewards(topic, prefix)
+            else:
+                children = self._child[i][tokens[i]].numpy()
+                out[i] = probabilities[i].double().numpy() @ out[children]
+        return out
+
+    def finished_distribution(self, sampler: Sampler, topic: int) -> dict[tuple[int, ...], float]:
+        """pi(y) of every finished text of a topic; sums to one."""
+        tokens, probabilities = support(self._logits, sampler)
+        out: dict[tuple[int, ...], float] = {}
+        open_nodes = [((), 1.0)]
+        while open_nodes:
+            prefix, mass = open_nodes.pop()
+            if self.is_finished(prefix):
+                out[prefix] = mass
+                continue
+            i = self.index[topic, prefix]
+            for token, p in zip(tokens[i].tolist(), probabilities[i].tolist(), strict=True):
+                if p > 0:
+                    open_nodes.append(((*prefix, token), mass * p))
+        return out
+
+    def tilted_distribution(
+        self, sampler: Sampler, topic: int, score: Callable[[tuple[int, ...]], float]
+    ) -> dict[tuple[int, ...], float]:
+        """pi(y) exp(S(y)) / Z over the finished texts of a topic."""
+        base = self.finished_distribution(sampler, topic)
+        weights = {y: p * np.exp(score(y)) for y, p in base.items()}
+        total = sum(weights.values())
+        return {y: w / total for y, w in weights.items()}
+
+    # --- a Policy ------------------------------------------------------------------------------------------------
+
+    def encode(self, prompt: Prompt) -> tuple[int, ...]:
+        topic = int(prompt.text.split()[-1])
+        assert 0 <= topic < self.topics, f"{prompt.text!r}: topics are 0..{self.topics - 1}"
+        return (topic,)
+
+    def text(self, tokens: Sequence[int]) -> str:
+        return "".join(chr(ord("a") + t - 1) for t in tokens if t != EOS)
+
+    def head_of(self, text: str, tokens: int) -> str:
+        return text
+
+    def prefill(self, prompts: Sequence[tuple[int, ...]], layers: tuple[int, ...]):
+        cache = {"node": torch.tensor([self.index[topic, ()] for (topic,) in prompts])}
+        return cache, self._fed(cache, layers), torch.ones(len(prompts), 1, dtype=torch.bool)
+
+    def feed(self, cache: dict, tokens: torch.Tensor, layers: tuple[int, ...]) -> Fed:
+        # a finished row may still be in the batch: its tokens lead nowhere, any node will do
+        cache["node"] = self._child[cache["node"], tokens].clamp(min=0)
+        return self._fed(cache, layers)
+
+    def _fed(self, cache: dict, layers: tuple[int, ...]) -> Fed:
+        states = torch.nn.functional.one_hot(cache["node"], self.width).float()[:, None]
+        return Fed(self._logits[cache["node"]], {layer: states for layer in layers})
+
+    def reorder(self, cache: dict, index: torch.Tensor) -> None:
+        cache["node"] = cache["node"][index]
+
+    def logprobs(self, completions: Sequence[Completion]) -> list[np.ndarray]:
+        table = self._logits.log_softmax(-1).numpy()
+        out = []
+        for completion in completions:
+            (topic,) = self.encode(completion.prompt)
+            steps = [table[self.index[topic, completion.tokens[:i]], t] for i, t in enumerate(completion.tokens)]
+            out.append(np.array(steps, dtype=np.float32))
+        return out
+
+    def row_bytes(self, prompt_tokens: int, new_tokens: int) -> int:
+        return 4 * self.width * (prompt_tokens + new_tokens)

@@ -1,0 +1,99 @@
+"""What passes between stages: prompts, completions, candidates and answers. Plain frozen data, no torch."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+Stop = Literal["eos", "length"]
+
+
+@dataclass(frozen=True)
+class Message:
+    role: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One question to the policy, which renders it: `messages` through its chat template, `text` as it stands."""
+
+    id: str
+    text: str | None = None
+    messages: tuple[Message, ...] | None = None
+    reference: str | None = None
+    row: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.text is None) == (self.messages is None):
+            raise ValueError(f"prompt {self.id!r} needs exactly one of text and messages")
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A prompt and what was written so far. `tokens` are the policy's, the end-of-sequence token included."""
+
+    prompt: Prompt
+    tokens: tuple[int, ...]
+    text: str  # without special tokens
+    stop: Stop | None  # None: unfinished
+
+
+Scorer = Callable[[Sequence[Completion]], np.ndarray]
+"""completions -> (n,) float32, higher is better, NaN = could not be scored."""
+
+
+@dataclass(frozen=True)
+class PrefixStates:
+    """Hidden states of the chosen layers (L of them, H wide) along one completion of t tokens."""
+
+    layers: tuple[int, ...]  # 0 is the embedding, l the output of block l
+    prompt_tokens: int
+    prompt_mean: np.ndarray  # (L, H)
+    prompt_last: np.ndarray  # (L, H)
+    states: np.ndarray  # (t, L, H), row j is the state of token j once it was fed
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A finished completion with what its maker knows of it. Rewards are standardised (see `core/reward.py`)."""
+
+    completion: Completion
+    score: float = 0.0  # S = sum_i V_i / beta_i at its end; 0 where no value function guided it
+    reward: float = float("nan")  # NaN: not asked, or could not be scored
+    states: PrefixStates | None = None
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one answer cost at test time. `value_tokens` are tokens read by a value model of its own (0 for heads)."""
+
+    policy_tokens: int = 0  # prompt tokens prefilled once + tokens sampled, discarded ones included
+    value_tokens: int = 0
+    value_calls: int = 0  # prefixes valued
+    reward_calls: int = 0  # completions the proxy scored
+
+    def with_rewards(self, calls: int) -> "Work":
+        return Work(self.policy_tokens, self.value_tokens, self.value_calls, self.reward_calls + calls)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The finalists of one prompt, and who picked which: final pick -> index into `finalists`, and its cost."""
+
+    prompt: Prompt
+    finalists: tuple[Candidate, ...]
+    picks: Mapping[str, int]
+    work: Mapping[str, Work]
+
+    def pick(self, name: str) -> Completion:
+        return self.finalists[self.picks[name]].completion
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What a fit found: the choices it made, and quality on held-out fit prompts by position (one dict a row)."""
+
+    choices: dict[str, object]
+    rows: list[dict[str, object]]

@@ -1,0 +1,115 @@
+"""Figures, drawn only from what the report computed. One colour a method, the same everywhere, colour-blind safe."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+from harness.core.files import whole
+
+# Okabe and Ito's palette
+COLOURS = {
+    "base": "#7f7f7f",
+    "best_of_n": "#E69F00",
+    "iro": "#0072B2",
+    "args": "#D55E00",
+    "controlled_decoding": "#009E73",
+    "cards": "#CC79A7",
+    "weak_to_strong": "#56B4E9",
+    "dpo": "#000000",
+}
+MARKERS = {"value": "o", "reward": "s", "first": "D"}
+PICKS = {"value": "picked by value", "reward": "picked by proxy", "first": "first sample"}
+_STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "savefig.dpi": 160}
+
+
+def colour(method: str) -> str:
+    return COLOURS.get(method, "#8c564b")
+
+
+def gold_by_method(table: Sequence[dict[str, Any]], path: Path) -> None:
+    """Gold with its interval, one line a row of the table, best-of-n as a dashed reference."""
+    with plt.rc_context(_STYLE):
+        fig, ax = plt.subplots(figsize=(7.2, 0.42 * len(table) + 1.3), layout="constrained")
+        for y, row in enumerate(table):
+            gold = row["gold"]
+            ax.errorbar(
+                gold.value,
+                y,
+                xerr=[[gold.value - gold.low], [gold.high - gold.value]],
+                fmt=MARKERS[row["final_pick"]],
+                color=colour(row["method"]),
+                capsize=3,
+                markersize=6,
+            )
+            if row["method"] == "best_of_n":
+                ax.axvline(gold.value, color=colour("best_of_n"), linestyle="--", linewidth=1, zorder=0)
+        ax.set_yticks(range(len(table)), [_label(row) for row in table])
+        ax.invert_yaxis()
+        ax.axvline(0, color="#cccccc", linewidth=1, zorder=0)
+        ax.set_xlabel(f"gold reward, sd of base samples (95% interval, n = {table[0]['gold'].n} prompts)")
+        _save(fig, path)
+
+
+def gold_against_compute(table: Sequence[dict[str, Any]], curve: Sequence[dict[str, Any]], path: Path) -> None:
+    """Gold against policy tokens per test prompt: best-of-n as a curve, every other row as a point."""
+    with plt.rc_context(_STYLE):
+        fig, ax = plt.subplots(figsize=(7.2, 4.4), layout="constrained")
+        if curve:
+            x = [point["policy_tokens"] for point in curve]
+            ax.plot(
+                x, [p["gold"].value for p in curve], "-", color=colour("best_of_n"), label=f"best-of-1..{len(curve)}"
+            )
+            low, high = [p["gold"].low for p in curve], [p["gold"].high for p in curve]
+            ax.fill_between(x, low, high, color=colour("best_of_n"), alpha=0.15, linewidth=0)
+        last = max(row["iteration"] for row in table)
+        for row in table:
+            if curve and row["method"] == "best_of_n":
+                continue
+            gold = row["gold"]
+            shift = 1 + 0.05 * _offset(row, last)  # points at equal compute stand side by side
+            ax.errorbar(
+                row["policy_tokens"] * shift,
+                gold.value,
+                yerr=[[gold.value - gold.low], [gold.high - gold.value]],
+                fmt=MARKERS[row["final_pick"]],
+                color=colour(row["method"]),
+                capsize=2,
+                alpha=1.0 if row["iteration"] in (0, last) else 0.35 + 0.5 * row["iteration"] / last,
+                label=_label(row),
+            )
+        ax.set_xscale("log")
+        ax.set_xlabel("policy tokens per test prompt (log scale)")
+        ax.set_ylabel("gold reward, sd of base samples")
+        ax.axhline(0, color="#cccccc", linewidth=1, zorder=0)
+        ticks = _ticks([row["policy_tokens"] for row in table])
+        ax.set_xticks(ticks, [f"{t:,}" for t in ticks])
+        ax.minorticks_off()
+        ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        _save(fig, path)
+
+
+def _offset(row: dict[str, Any], last: int) -> float:
+    if not row["iteration"]:
+        return 0.0
+    return 2 * (row["iteration"] - 1) + (0.8 if row["final_pick"] == "reward" else 0.0) - (last - 1)
+
+
+def _ticks(values: Sequence[float]) -> list[int]:
+    ladder = [10**k * m for k in range(0, 7) for m in (1, 2, 5)]
+    return [t for t in ladder if 0.7 * min(values) <= t <= 1.4 * max(values)]
+
+
+def _label(row: dict[str, Any]) -> str:
+    name = f"{row['method']}, iteration {row['iteration']}" if row["iteration"] else row["method"]
+    return name if row["method"] == "base" else f"{name}, {PICKS[row['final_pick']]}"
+
+
+def _save(fig: plt.Figure, path: Path) -> None:
+    with whole(path) as part:
+        fig.savefig(part, format="png", metadata={"Software": None})
+    plt.close(fig)

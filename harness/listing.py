@@ -1,0 +1,48 @@
+"""What can be run and set: `python -m harness list`."""
+
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any
+
+from harness.config import SECTIONS
+from methods import METHODS
+from tasks import TASKS
+
+
+def listing() -> str:
+    """Methods, tasks and shared sections with every setting, its default and its source."""
+    lines = ["METHODS (settings as --set method.name=value)"]
+    for name, method in METHODS.items():
+        lines += [f"  {name}: {_summary(method)} [{method.source}]", *_settings(name, method.Config)]
+    lines.append("TASKS")
+    for name, task in TASKS.items():
+        lines += [f"  {name}: {_summary(task)} [{task.source}]", *_settings(name, task.Config)]
+        for profile, sections in task.profiles.items():
+            values = ", ".join(f"{s}.{k}={v}" for s, settings in sections.items() for k, v in settings.items())
+            lines.append(f"    --profile {profile}: {values}")
+    lines.append("SHARED BY ALL METHODS")
+    for name, section in SECTIONS.items():
+        lines += _settings(name, section)
+    return "\n".join(lines)
+
+
+def _summary(kind: type) -> str:
+    """First sentence of the module that defines it."""
+    module = __import__(kind.__module__, fromlist=["__doc__"])
+    return " ".join((module.__doc__ or "").split("\n\n")[0].split()).split(". ")[0].rstrip(".")
+
+
+def _settings(prefix: str, kind: type) -> list[str]:
+    lines = []
+    for field in fields(kind):
+        inner = getattr(field.type, "__origin__", field.type)
+        if is_dataclass(inner):
+            lines += _settings(f"{prefix}.{field.name}", inner)
+            continue
+        default = "required" if field.default is MISSING else field.default
+        lines.append(f"    {prefix}.{field.name} = {default}    {_description(field.type)}")
+    return lines
+
+
+def _description(annotation: Any) -> str:
+    notes = getattr(annotation, "__metadata__", ())
+    return next((n.description for n in notes if getattr(n, "description", None)), "")

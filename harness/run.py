@@ -1,0 +1,207 @@
+"""`python -m harness run`: do the stages of each method in order, or find the run done, and show its report."""
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.artifacts import Artifacts
+from harness.config import RunConfig, digest
+from harness.core.decoding import Policy
+from harness.core.errors import UserError
+from harness.core.policy import load_policy
+from harness.core.reward import Scale
+from harness.core.stats import correlation, detectable_difference
+from harness.core.task import GOLD
+from harness.core.toy import ToyPolicy
+from harness.core.types import Answer, Completion, Prompt
+from harness.provenance import open_test_slice, peak_memory_gb
+from harness.report import comparison, write_report
+from harness.stages import RAW, VERSIONS, Bench, Key, Pool, answer, fit, key_of, label_of, roll_out, sample_pool, score
+from harness.store import Run, is_done, load_run, read_about, runs_folder, write_about, write_table
+from harness.workers import default_workers
+from tasks import TASKS
+
+_PAIRED_SD = 1.3  # gold units, from planning; the report has the measured intervals
+
+Rows = dict[str, list[dict[str, Any]]]  # table -> rows
+
+
+def run_and_report(config: RunConfig, out: Path, cache: Path, workers: int | None, fresh: bool) -> None:
+    """Run into OUT/runs/<id>, or report what is there; `fresh` recomputes next to it and prints the differences."""
+    runs = runs_folder(out)
+    folder, artifacts = runs / config.run_id, Artifacts(cache)
+    if fresh and is_done(folder):
+        number = 1
+        while is_done(runs / f"{config.run_id}-fresh{number}"):
+            number += 1
+        folder = runs / f"{config.run_id}-fresh{number}"
+        artifacts = Artifacts(cache / "fresh" / folder.name)
+    if is_done(folder):
+        about = read_about(folder)
+        print(f"{folder.name} is done (commit {about['commit'][:10]}); --fresh recomputes it", file=sys.stderr)
+    else:
+        _execute(config, folder, artifacts, cache, workers)
+    run = load_run(folder)
+    print(write_report(run).read_text())
+    print(f"report, tables and figures: {folder}", file=sys.stderr)
+    if folder.name != config.run_id:
+        print(_differences(load_run(runs / config.run_id), run))
+
+
+def _execute(config: RunConfig, folder: Path, artifacts: Artifacts, cache: Path, workers: int | None) -> None:
+    """Do the run and write its tables."""
+    started = time.time()
+    policy = _policy(config, cache)
+    task = TASKS[config.task](config.settings[config.task], policy, cache)
+    bench = Bench(config, policy, task, artifacts, workers or default_workers())
+    fit_slices, test = _slices(bench)
+    smallest = detectable_difference(_PAIRED_SD, len(test))
+    print(
+        f"{folder.name}: {len(test)} test prompts show paired differences of {smallest:.2f} sd or more (80% power, "
+        f"planning sd {_PAIRED_SD}); {bench.workers} worker(s) on {policy.device}",
+        file=sys.stderr,
+    )
+    about = open_test_slice(folder, config, policy, task, VERSIONS)
+    pool = sample_pool(bench, fit_slices[0])
+    rows: Rows = {"completions": [], "scores": [], "fits": [], "pool": _score_pool(bench, pool)}
+    gold = np.array([row[GOLD] for row in rows["pool"]])
+    about["units"] = {"proxy_reward": asdict(pool.proxy), GOLD: asdict(Scale.of("the gold", gold))}
+    about["agreement"] = _agreement(rows["pool"])
+    for name in config.methods:
+        _run_method(bench, name, pool, fit_slices, test, rows)
+    keys = {"run_id": folder.name, "task": config.task, "seed": config.seed}
+    for table, content in {**rows, "ledger": bench.usage}.items():
+        write_table(folder, table, [{**keys, **row} for row in content])
+    about |= {
+        "status": "done",
+        "seconds": time.time() - started,
+        "workers": bench.workers,
+        "memory_gb": peak_memory_gb(),
+    }
+    write_about(folder, about)
+
+
+def _policy(config: RunConfig, cache: Path) -> Policy:
+    if (config.model == "toy") != (config.task == "toy"):
+        raise UserError(
+            f"model {config.model!r} does not fit task {config.task!r}: the toy model goes with the toy task"
+        )
+    if config.model == "toy":
+        return ToyPolicy(length=config.settings["sampler"].max_new_tokens)
+    return load_policy(config.model, config.device, config.dtype, cache)
+
+
+def _slices(bench: Bench) -> tuple[list[list[Prompt]], list[Prompt]]:
+    """Fit prompts of each iteration, and the test prompts; stops where the task has fewer than asked for."""
+    config = bench.config
+    iterations = max([1, *(bench.method(name, RAW).iterations for name in config.methods)])
+    count, prompts = config.settings["fit"].prompts, bench.task.prompts("fit")
+    if iterations * count > len(prompts):
+        raise UserError(
+            f"{iterations} iterations of fit.prompts={count} need {iterations * count} fit prompts; task {config.task} "
+            f"has {len(prompts)}"
+        )
+    asked, test = config.settings["test"].prompts, bench.task.prompts("test")
+    if asked > len(test):
+        raise UserError(f"test.prompts={asked}, but task {config.task} has {len(test)} test prompts")
+    if shared := {p.id for p in prompts} & {p.id for p in test}:
+        raise UserError(
+            f"fit and test share {len(shared)} prompts, e.g. {min(shared)!r}; give the task disjoint slices"
+        )
+    return [prompts[i * count : (i + 1) * count] for i in range(iterations)], test[:asked]
+
+
+def _run_method(
+    bench: Bench, name: str, pool: Pool, fit_slices: Sequence[list[Prompt]], test: Sequence[Prompt], rows: Rows
+) -> None:
+    """Fit and evaluate one method, iteration by iteration."""
+    method = bench.method(name, pool.proxy)
+    settings = asdict(bench.config.settings[name])
+    key = digest({"method": name, "settings": settings, "scale": asdict(pool.proxy)})
+    if method.iterations == 0:
+        _evaluate(bench, name, 0, answer(bench, name, 0, method, key, test), rows)
+    for iteration in range(1, method.iterations + 1):
+        if iteration == 1:
+            rollouts, key = pool.candidates, digest([key, pool.key])
+            bench.charge(name, iteration, pool.result, shared=True)
+        else:
+            rollouts, key = roll_out(bench, name, iteration, method, key, fit_slices[iteration - 1])
+        report, key = fit(bench, name, iteration, method, key, rollouts)
+        choices = {k: v for k, v in report.choices.items() if k != "tried"}
+        rows["fits"] += [{"method": name, "iteration": iteration, **choices, **row} for row in report.rows]
+        _evaluate(bench, name, iteration, answer(bench, name, iteration, method, key, test), rows)
+
+
+def _evaluate(bench: Bench, name: str, iteration: int, answers: Sequence[Answer], rows: Rows) -> None:
+    """Score what was picked, and append the rows of the tables."""
+    picked = [a.pick(pick) for a in answers for pick in a.picks]
+    scores = score(bench, f"{label_of(name, iteration)}: scores", name, iteration, picked, nll=True)
+    about = {"method": name, "variant": "default", "iteration": iteration}
+    for a in answers:
+        for pick, work in a.work.items():
+            completion = a.pick(pick)
+            where = {**about, "final_pick": pick, "prompt_id": a.prompt.id}
+            rows["completions"].append(
+                {
+                    **where,
+                    "prompt": _shown(a.prompt),
+                    "response": completion.text,
+                    "n_tokens": len(completion.tokens),
+                    "stop": completion.stop,
+                    **asdict(work),
+                }
+            )
+            metrics = scores[key_of(completion)]
+            rows["scores"] += [{**where, "metric": metric, "value": value} for metric, value in metrics.items()]
+    if name == "best_of_n":  # the curve over n comes from the whole pool
+        samples = [c.completion for a in answers for c in a.finalists]
+        scores = score(bench, "best_of_n: scores of all samples", "harness", 0, samples, nll=False)
+        rows["pool"] += _pool_rows("test", samples, scores)
+
+
+def _score_pool(bench: Bench, pool: Pool) -> list[dict[str, Any]]:
+    """Raw proxy and gold of the base samples: the units of the report, and how far the two rewards agree."""
+    samples = [c.completion for c in pool.candidates]
+    return _pool_rows("fit", samples, score(bench, "base samples: scores", "harness", 0, samples, nll=False))
+
+
+def _pool_rows(
+    part: str, samples: Sequence[Completion], scores: Mapping[Key, Mapping[str, float]]
+) -> list[dict[str, Any]]:
+    rows, count = [], {}
+    for completion in samples:
+        row = count[completion.prompt.id] = count.get(completion.prompt.id, -1) + 1
+        metrics = {name: scores[key_of(completion)][name] for name in ("proxy_reward", GOLD)}
+        rows.append({"part": part, "prompt_id": completion.prompt.id, "row": row, **metrics})
+    return rows
+
+
+def _shown(prompt: Prompt) -> str:
+    return prompt.text if prompt.text is not None else "\n".join(f"{m.role}: {m.content}" for m in prompt.messages)
+
+
+def _agreement(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    proxy, gold = (np.array([row[name] for row in rows]) for name in ("proxy_reward", GOLD))
+    usable = ~np.isnan(proxy) & ~np.isnan(gold)
+    prompts = np.array([row["prompt_id"] for row in rows])[usable]
+    proxy, gold = proxy[usable], gold[usable]
+    return {
+        "n": int(usable.sum()),
+        "correlation": correlation(proxy, gold),
+        "within_prompt_correlation": correlation(proxy, gold, prompts),
+    }
+
+
+def _differences(stored: Run, fresh: Run) -> str:
+    lines = [f"{fresh.id} against {stored.id}:"]
+    for old, new in zip(comparison(stored), comparison(fresh), strict=True):
+        change = new["gold"].value - old["gold"].value
+        lines.append(f"  {label_of(new['method'], new['iteration'])}, {new['final_pick']}: gold {change:+.4f} sd")
+    same = stored.completions.drop("run_id").equals(fresh.completions.drop("run_id"))
+    lines.append(f"  completions are {'identical' if same else 'not identical'}")
+    return "\n".join(lines)

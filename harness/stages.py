@@ -1,0 +1,245 @@
+"""The stages of a run: base samples, rollouts, fit, answers, scores. Each is stored batch by batch under its inputs.
+
+A stage's key is a hash of everything that shapes its numbers, earlier stages' keys included; so the same work is found
+again by any run that needs it, and an interrupted run goes on where it stopped.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.artifacts import (
+    Artifacts,
+    StageResult,
+    answer_from_data,
+    answer_to_data,
+    candidate_from_data,
+    candidate_to_data,
+    run_stage,
+    states_from_arrays,
+    states_to_arrays,
+)
+from harness.config import RunConfig, digest
+from harness.core.decoding import Policy, PolicyHandle
+from harness.core.errors import UserError
+from harness.core.finalists import sample_rows
+from harness.core.generator import Generator
+from harness.core.ledger import Ledger, Phase
+from harness.core.reward import RewardHandle, Scale, checked
+from harness.core.streams import Streams
+from harness.core.task import GOLD, Task
+from harness.core.types import Answer, Candidate, Completion, FitReport, Prompt
+from methods import METHODS
+
+VERSIONS = {"pool": 1, "rollouts": 1, "fit": 1, "generate": 1, "score": 1}  # raised when a change alters numbers
+_SCORED_TOGETHER = 64  # completions of a score batch
+RAW = Scale(0.0, 1.0)
+
+Key = tuple[str, tuple[int, ...]]  # of a completion: prompt id and tokens
+
+
+@dataclass
+class Bench:
+    """What the stages of one run share."""
+
+    config: RunConfig
+    policy: Policy
+    task: Task
+    artifacts: Artifacts
+    workers: int
+    ledger: Ledger = field(default_factory=Ledger)
+    usage: list[dict[str, Any]] = field(default_factory=list)  # the rows of ledger.parquet
+
+    def __post_init__(self) -> None:
+        self.streams = Streams(self.config.seed)
+        self.handle = PolicyHandle(self.policy, self.config.settings["sampler"], self.ledger)
+        self._inputs = {
+            "model": self.policy.fingerprint,
+            "task": self.config.task,
+            "task_settings": asdict(self.config.settings[self.config.task]),
+            "sampler": asdict(self.config.settings["sampler"]),
+            "batch": asdict(self.config.settings["batch"]),
+            "seed": self.config.seed,
+            "device": self.policy.device.type,
+            "dtype": self.config.dtype,
+        }
+
+    def method(self, name: str, scale: Scale) -> Generator:
+        reward = RewardHandle(self.task.reward(), self.ledger, scale)
+        return METHODS[name](self.config.settings[name], self.handle, reward, self.streams)
+
+    def layers(self) -> tuple[int, ...]:
+        """Layers whose states rollouts carry: as set, or spread over the lower half of the model (see DESIGN.md)."""
+        asked, depth = self.config.settings["fit"].layers, self.policy.depth
+        if any(not 0 <= layer <= depth for layer in asked):
+            raise UserError(f"fit.layers={list(asked)}: layers of {self.policy.name} are 0..{depth}")
+        return tuple(sorted(set(asked))) or tuple(sorted({round(depth * share) for share in (0.2, 0.3, 0.4, 0.6)}))
+
+    def batches(self, prompts: Sequence[Prompt], rows_per_prompt: int) -> list[list[Prompt]]:
+        """Prompts sorted by id, cut so that the rows of a batch fit the memory setting."""
+        ordered = sorted(prompts, key=lambda p: p.id)
+        batch = self.config.settings["batch"]
+        longest = max(len(self.policy.encode(p)) for p in ordered)
+        row = self.policy.row_bytes(longest, self.config.settings["sampler"].max_new_tokens)
+        rows = min(batch.rows, int(batch.memory_gb * 2**30 / row))
+        size = max(1, rows // rows_per_prompt)
+        return [ordered[i : i + size] for i in range(0, len(ordered), size)]
+
+    def run(
+        self,
+        stage: str,
+        label: str,
+        inputs: Mapping[str, Any],
+        batches: Sequence[Any],
+        job: Callable[[Any], tuple[Any, Mapping[str, np.ndarray]]],
+        phase: Phase,
+    ) -> tuple[Path, StageResult]:
+        """Do a stage or find it done: its folder, and what it made."""
+        folder = self.artifacts.folder(stage, {**self._inputs, "version": VERSIONS[stage], **inputs})
+        return folder, run_stage(label, folder, batches, job, self.ledger, phase, self.workers)
+
+    def charge(self, method: str, iteration: int, result: StageResult, shared: bool = False) -> None:
+        """Book a stage on a method; `shared` work was computed, and counted as computed, for somebody else."""
+        for row in result.usage:
+            computed = row["computed"] and not shared
+            self.usage.append({"method": method, "iteration": iteration, **row, "computed": computed})
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Base samples of iteration 1's fit prompts: training data for everybody, and the units of the run."""
+
+    candidates: list[Candidate]  # rewards standardised by `proxy`
+    proxy: Scale
+    key: str
+    result: StageResult
+
+
+def sample_pool(bench: Bench, prompts: Sequence[Prompt]) -> Pool:
+    """Base samples with states and rewards; stored raw and keyed without any method."""
+    samples, layers = bench.config.settings["fit"].samples, bench.layers()
+    raw = RewardHandle(bench.task.reward(), bench.ledger, RAW)
+
+    def job(batch: list[Prompt]):
+        answers = sample_rows(bench.handle, batch, samples, bench.streams, "first", raw, layers)
+        return _candidates_to_data([c for answer in answers for c in answer.finalists])
+
+    inputs = {"samples": samples, "layers": layers, "prompts": [p.id for p in prompts]}
+    batches = bench.batches(prompts, samples)
+    folder, result = bench.run("pool", "base samples of fit prompts", inputs, batches, job, "fit")
+    bench.charge("harness", 0, result)
+    candidates = _candidates_from_data(folder, result, prompts)
+    rewards = np.array([c.reward for c in candidates])
+    scale = Scale.of("the proxy", rewards)
+    candidates = [replace(c, reward=float(r)) for c, r in zip(candidates, scale.apply(rewards), strict=True)]
+    return Pool(candidates, scale, folder.name, result)
+
+
+def roll_out(
+    bench: Bench, name: str, iteration: int, method: Generator, key: str, prompts: Sequence[Prompt]
+) -> tuple[list[Candidate], str]:
+    """Training data of a later iteration, made by the method as it stands; with the key of what was made."""
+    layers = bench.layers()
+
+    def job(batch: list[Prompt]):
+        return _candidates_to_data(method.rollout(iteration, batch, layers))
+
+    inputs = {"method": key, "iteration": iteration, "layers": layers, "prompts": [p.id for p in prompts]}
+    batches = bench.batches(prompts, method.rows_per_prompt(method.config))
+    folder, result = bench.run("rollouts", f"{name} iteration {iteration}: rollouts", inputs, batches, job, "fit")
+    bench.charge(name, iteration, result)
+    return _candidates_from_data(folder, result, prompts), folder.name
+
+
+def fit(
+    bench: Bench, name: str, iteration: int, method: Generator, key: str, rollouts: Sequence[Candidate]
+) -> tuple[FitReport, str]:
+    """Have the method fit, or take up what was fitted from the same rollouts."""
+    inputs = {"method": name, "iteration": iteration, "from": key}
+    folder = bench.artifacts.folder("fit", {**inputs, "version": VERSIONS["fit"], "seed": bench.config.seed})
+
+    def job(_: None):
+        with bench.ledger.timed("value", calls=1, sequences=len(rollouts)):
+            report = method.fit(iteration, rollouts)
+        method.save(folder / "fitted")
+        return {"choices": report.choices, "rows": report.rows}, {}
+
+    label = f"{name} iteration {iteration}: fit"
+    result = run_stage(label, folder, [None], job, bench.ledger, "fit", workers=1)
+    method.load(folder / "fitted")
+    bench.charge(name, iteration, result)
+    return FitReport(**result.payloads[0]), folder.name
+
+
+def answer(
+    bench: Bench, name: str, iteration: int, method: Generator, key: str, prompts: Sequence[Prompt]
+) -> list[Answer]:
+    """Answers of the method as it stands, in the order of the prompts' ids."""
+
+    def job(batch: list[Prompt]):
+        return [answer_to_data(a) for a in method.generate(batch)], {}
+
+    inputs = {"method": key, "iteration": iteration, "prompts": [p.id for p in prompts]}
+    batches = bench.batches(prompts, method.rows_per_prompt(method.config))
+    _, result = bench.run("generate", f"{label_of(name, iteration)}: answers", inputs, batches, job, "generate")
+    bench.charge(name, iteration, result)
+    by_id = {p.id: p for p in prompts}
+    answers = [answer_from_data(data, by_id) for payload in result.payloads for data in payload]
+    if [a.prompt.id for a in answers] != sorted(by_id):
+        raise RuntimeError(f"{name} gave {len(answers)} answers for {len(prompts)} prompts, or in another order")
+    return answers
+
+
+def score(
+    bench: Bench, label: str, name: str, iteration: int, completions: Sequence[Completion], nll: bool
+) -> dict[Key, dict[str, float]]:
+    """Metrics of completions in raw units: the task's, the proxy, and base NLL per token where asked for."""
+    ordered = [c for _, c in sorted({key_of(c): c for c in completions}.items())]
+    cuts = [ordered[i : i + _SCORED_TOGETHER] for i in range(0, len(ordered), _SCORED_TOGETHER)]
+    proxy = bench.task.reward()
+
+    def job(batch: list[Completion]):
+        with bench.ledger.timed("gold", calls=1, sequences=len(batch)):
+            metrics = bench.task.score(batch)
+        if GOLD not in metrics:
+            raise UserError(f"task {bench.config.task} scores {sorted(metrics)}; one metric must be {GOLD!r}")
+        metrics = {name: checked(name, lambda _, v=values: v, batch) for name, values in metrics.items()}
+        with bench.ledger.timed("proxy", calls=1, sequences=len(batch)):
+            metrics["proxy_reward"] = checked("proxy_reward", proxy, batch)
+        if nll:
+            metrics["base_nll"] = np.array([-lp.mean() if len(lp) else 0.0 for lp in bench.handle.logprobs(batch)])
+        return {name: values.astype(float).tolist() for name, values in metrics.items()}, {}
+
+    inputs = {"nll": nll, "completions": digest([key_of(c) for c in ordered])}
+    _, result = bench.run("score", label, inputs, cuts, job, "score")
+    bench.charge(name, iteration, result)
+    out: dict[Key, dict[str, float]] = {}
+    for batch, metrics in zip(cuts, result.payloads, strict=True):
+        for i, completion in enumerate(batch):
+            out[key_of(completion)] = {metric: values[i] for metric, values in metrics.items()}
+    return out
+
+
+def key_of(completion: Completion) -> Key:
+    return completion.prompt.id, completion.tokens
+
+
+def label_of(name: str, iteration: int) -> str:
+    return f"{name} iteration {iteration}" if iteration else name
+
+
+def _candidates_to_data(candidates: Sequence[Candidate]) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+    return [candidate_to_data(c) for c in candidates], states_to_arrays(candidates)
+
+
+def _candidates_from_data(folder: Path, result: StageResult, prompts: Sequence[Prompt]) -> list[Candidate]:
+    by_id = {p.id: p for p in prompts}
+    out = []
+    for i, payload in enumerate(result.payloads):
+        with np.load(folder / f"batch-{i:04d}.npz") as arrays:
+            states = states_from_arrays(arrays)
+        out += [candidate_from_data(d, by_id, s) for d, s in zip(payload, states, strict=True)]
+    return out

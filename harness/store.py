@@ -1,0 +1,96 @@
+"""What a run leaves behind: OUT/runs/<id>/ with run.json and tables. Nothing stored is ever overwritten; no torch.
+
+run = load_run(find_run(Path("results"), "imdb-3f2a"))
+run.completions, run.scores, run.ledger, run.fits, run.pool       # polars
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from harness.core.errors import UserError
+from harness.core.files import whole
+
+TABLES = ("completions", "scores", "ledger", "fits", "pool")
+KEYS = ("run_id", "task", "method", "variant", "iteration", "final_pick", "seed")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A stored run. completions and scores are unique on KEYS + prompt_id (+ metric)."""
+
+    folder: Path
+    about: Mapping[str, Any]  # run.json
+    completions: pl.DataFrame
+    scores: pl.DataFrame
+    ledger: pl.DataFrame
+    fits: pl.DataFrame
+    pool: pl.DataFrame
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+
+def runs_folder(out: Path) -> Path:
+    """OUT/runs, created. Raises UserError where OUT is a file or cannot be written."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {str(out)!r} is a file; give a folder")
+    folder = out / "runs"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def is_done(folder: Path) -> bool:
+    return (folder / "run.json").exists() and read_about(folder).get("status") == "done"
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "run.json").read_text())
+
+
+def write_about(folder: Path, about: Mapping[str, Any]) -> None:
+    with whole(folder / "run.json") as part:
+        part.write_text(json.dumps(about, indent=1) + "\n")
+
+
+def write_table(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    assert name in TABLES, name
+    with whole(folder / f"{name}.parquet") as part:
+        pl.DataFrame(rows, infer_schema_length=None).write_parquet(part)
+
+
+def find_run(out: Path, reference: str) -> Path:
+    """The folder of a finished run given by path, id or unambiguous prefix of its id."""
+    path = Path(reference)
+    if path.is_dir():
+        if not (path / "run.json").exists():
+            raise UserError(
+                f"{reference!r} holds no run: there is no run.json in it. Give a folder under {out / 'runs'}"
+            )
+        folder = path
+    else:
+        known = sorted(p.parent for p in (out / "runs").glob("*/run.json"))
+        matches = [p for p in known if p.name == reference] or [p for p in known if p.name.startswith(reference)]
+        if len(matches) != 1:
+            what = "no run" if not matches else "several runs"
+            names = ", ".join(p.name for p in (matches or known)) or "none"
+            raise UserError(f"{what} {reference!r} in {out / 'runs'}. There: {names}")
+        folder = matches[0]
+    if not is_done(folder):
+        raise UserError(f"run {folder.name} is not finished: repeat its command to go on, then report it")
+    return folder
+
+
+def load_run(folder: Path) -> Run:
+    tables = {}
+    for name in TABLES:
+        path = folder / f"{name}.parquet"
+        if not path.exists():
+            raise UserError(f"run {folder.name} is incomplete: {path.name} is missing; run its command with --fresh")
+        tables[name] = pl.read_parquet(path)
+    return Run(folder, read_about(folder), **tables)

@@ -1,0 +1,59 @@
+"""Spreads the batches of a stage over processes. Batches do not depend on each other, so the split changes nothing.
+
+On a CPU the processes are forked: they share the model's memory, and each computes on one thread, which does more work
+than several threads waiting for each other.
+"""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+
+from harness.core.errors import UserError
+
+_job: Callable[[int], None]  # inherited by the forked children
+
+
+def default_workers() -> int:
+    """As many as cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+def run_batches(job: Callable[[int], None], batches: Sequence[int], workers: int) -> Iterator[int]:
+    """Call job(i) for every i and yield each i when it is done, in any order. A child that dies raises UserError."""
+    workers = min(workers, len(batches))
+    if workers <= 1:
+        for i in batches:
+            job(i)
+            yield i
+        return
+    global _job
+    _job = job
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(workers, context, initializer=_ignore_interrupts) as pool:
+        try:
+            futures = {pool.submit(_call, i): i for i in batches}
+            for future in as_completed(futures):
+                future.result()
+                yield futures[future]
+        except BrokenProcessPool as error:
+            raise UserError(
+                "a worker process died (out of memory, or killed). Finished batches are kept: run the same command "
+                "again, with --workers 1 or a smaller batch.memory_gb if memory was short"
+            ) from error
+        except BaseException:
+            for process in list(pool._processes.values()):
+                process.terminate()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _call(i: int) -> None:
+    _job(i)
+
+
+def _ignore_interrupts() -> None:
+    """Ctrl-C reaches the whole process group; the parent decides."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,23 @@
+"""The frozen policy as it is: one plain sample, the reference of every comparison."""
+
+from collections.abc import Sequence
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+from harness.core.finalists import sample_rows
+from harness.core.generator import Generator
+from harness.core.types import Answer, Prompt
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Config:
+    """Nothing to set: the sampling rule is the run's."""
+
+
+class Base(Generator):
+    Config = Config
+    source = "reference"
+
+    def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
+        return sample_rows(self.policy, prompts, 1, self.streams, pick="first")

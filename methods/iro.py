@@ -1,0 +1,88 @@
+"""IRO, Iterative Reweight-then-Optimize (arXiv 2506.17828; compare IVO, 2503.02368).
+
+Iteration i samples completions of the policy guided by V_1 .. V_{i-1}, has them rewarded, and fits V_i to their final
+reward by regression on every prefix. At test time the search is guided by S = sum_i V_i / beta_i. Where we depart from
+the published code, and why, is said in `core/search.py` and `core/value.py`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from harness.core.fitting import ValueSettings, fit_value
+from harness.core.generator import Generator
+from harness.core.reward import argmax
+from harness.core.search import Search, guided_search
+from harness.core.types import Answer, Candidate, FitReport, Prompt
+from harness.core.value import HiddenValue
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Config(Search):
+    iterations: Annotated[int, Field(ge=0, description="value functions fitted (paper: 3)")] = 3
+    beta: Annotated[
+        tuple[Annotated[float, Field(gt=0)], ...],
+        Field(min_length=1, description="beta_i; the last one holds for later iterations; `top`: only ratios matter"),
+    ] = (1.0,)
+    keep: Annotated[
+        Literal["argmax", "random", "all"],
+        Field(description="training data kept of a search: best by proxy (published), one at random, each distinct"),
+    ] = "all"
+    value: Annotated[ValueSettings, Field(description="how a value head is fitted")] = ValueSettings()
+
+
+class Iro(Generator):
+    Config = Config
+    source = "arXiv 2506.17828"
+
+    def __init__(self, config, policy, reward, streams) -> None:
+        super().__init__(config, policy, reward, streams)
+        self.values: list[HiddenValue] = []
+
+    @classmethod
+    def rows_per_prompt(cls, config: Config) -> int:
+        return config.width * config.successors
+
+    @property
+    def iterations(self) -> int:
+        return self.config.iterations
+
+    def rollout(self, iteration: int, prompts: Sequence[Prompt], record: tuple[int, ...]) -> list[Candidate]:
+        answers = self._search(prompts, record)
+        return [candidate for answer in answers for candidate in self._kept(answer)]
+
+    def fit(self, iteration: int, rollouts: Sequence[Candidate]) -> FitReport:
+        fitted = fit_value(rollouts, self.config.value, self.streams.generator(f"fit value {iteration}"))
+        self.values.append(fitted.value)
+        return fitted.report
+
+    def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
+        return self._search(prompts, ())
+
+    def save(self, folder: Path) -> None:
+        for i, value in enumerate(self.values, 1):
+            value.save(folder / f"value-{i}")
+
+    def load(self, folder: Path) -> "Iro":
+        self.values = [HiddenValue.load(path) for path in sorted(folder.glob("value-*"))]
+        return self
+
+    def _search(self, prompts: Sequence[Prompt], record: tuple[int, ...]) -> list[Answer]:
+        betas = [self.config.beta[min(i, len(self.config.beta) - 1)] for i in range(len(self.values))]
+        return guided_search(self.policy, self.values, betas, prompts, self.config, self.streams, self.reward, record)
+
+    def _kept(self, answer: Answer) -> list[Candidate]:
+        """The finalists that become training data, by `keep`. Each distinct text counts once."""
+        distinct = list({c.completion.tokens: c for c in reversed(answer.finalists)}.values())[::-1]
+        match self.config.keep:
+            case "argmax":
+                return [distinct[argmax(np.array([c.reward for c in distinct]))]]
+            case "random":
+                place = self.streams.generator("keep", answer.prompt.id).integers(len(distinct))
+                return [distinct[int(place)]]
+            case "all":
+                return distinct

@@ -1,0 +1,122 @@
+"""Continue a film review so that it is positive: the task of controlled sentiment, with a held-out gold reward.
+
+The prompt is the first 16 policy tokens of a review. The proxy (TF-IDF) and the gold (MiniLM) both read prompt and
+response, and were trained on different reviews.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from harness.core.assets import ASSETS
+from harness.core.decoding import Policy
+from harness.core.files import whole
+from harness.core.task import GOLD, Slice, Task
+from harness.core.types import Completion, Prompt, Scorer
+from tasks.imdb import gold, proxy
+from tasks.imdb.data import Split, load_split, snippets
+
+SLICES: dict[Slice, tuple[int, int]] = {"fit": (0, 2400), "development": (2400, 2800), "test": (2800, 4000)}
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Config:
+    source: Annotated[Literal["asset", "hub"], Field(description="where the reviews come from")] = "asset"
+    prompt_tokens: Annotated[int, Field(ge=1, description="policy tokens of a prompt (harness)")] = 16
+    reward_reviews: Annotated[int, Field(ge=0, description="reviews each reward trains on; 0: all (harness)")] = 0
+
+
+class Imdb(Task):
+    Config = Config
+    default_model = "smollm2-135m-instruct"
+    source = "IMDB reviews, training set (Maas et al. 2011)"
+    profiles = {
+        "quick": {
+            "sampler": {"max_new_tokens": 32},
+            "fit": {"prompts": 128, "samples": 8},
+            "test": {"prompts": 64},
+            "iro": {"width": 3, "successors": 3, "chunk": 8},
+        },
+        "standard": {
+            "sampler": {"max_new_tokens": 32},
+            "fit": {"prompts": 400, "samples": 8},
+            "test": {"prompts": 200},
+            "iro": {"width": 4, "successors": 4, "chunk": 8},
+        },
+        "paper": {
+            "sampler": {"max_new_tokens": 32},
+            "fit": {"prompts": 800, "samples": 16},
+            "test": {"prompts": 1200},
+            "iro": {"width": 4, "successors": 4, "chunk": 8},
+        },
+    }
+
+    def __init__(self, config: Config, policy: Policy, cache: Path) -> None:
+        self.config = config
+        split = load_split(config.source, cache)
+        self._prompts = _cut_prompts(split, policy, config.prompt_tokens)
+        size = f"{config.reward_reviews or 'all'}"
+        folder = cache / "rewards" / f"imdb-{config.source}-{size}-proxy{proxy.VERSION}-gold{gold.VERSION}"
+        count = config.reward_reviews or None
+        if not (folder / "proxy.parquet").exists():
+            proxy.build_proxy(split.proxy[:count], folder / "proxy.parquet")
+        if not (folder / "gold.safetensors").exists():
+            gold.build_gold(split.gold[:count], folder / "gold.safetensors", cache)
+        self._proxy = proxy.Proxy.load(folder / "proxy.parquet")
+        self._gold = gold.Gold.load(folder / "gold.safetensors", cache)
+        self._facts = _measure(folder / "accuracy.json", split, count, self._proxy, self._gold)
+
+    def prompts(self, part: Slice) -> list[Prompt]:
+        start, end = SLICES[part]
+        return self._prompts[start:end]
+
+    def reward(self) -> Scorer:
+        return lambda completions: self._proxy(_texts(completions))
+
+    def score(self, completions: Sequence[Completion]) -> dict[str, np.ndarray]:
+        return {GOLD: self._gold.score(_texts(completions))}
+
+    def describe(self) -> dict[str, object]:
+        return self._facts
+
+
+def _texts(completions: Sequence[Completion]) -> list[str]:
+    return [c.prompt.text + c.text for c in completions]
+
+
+def _cut_prompts(split: Split, policy: Policy, tokens: int) -> list[Prompt]:
+    """The first policy tokens of each review; of reviews that begin alike, one. Three times that is the reference."""
+    seen: set[str] = set()
+    prompts = []
+    for review in split.prompts:
+        opening = review.text[: 40 * tokens]
+        text, longer = policy.head_of(opening, tokens), policy.head_of(opening, 3 * tokens)
+        if text not in seen:
+            seen.add(text)
+            prompts.append(Prompt(review.id[:12], text=text, reference=longer[len(text) :]))
+    assert len(prompts) >= SLICES["test"][1], f"{len(prompts)} distinct prompts of {tokens} tokens"
+    return prompts
+
+
+def _measure(path: Path, split: Split, count: int | None, proxy_: proxy.Proxy, gold_: gold.Gold) -> dict[str, object]:
+    """Accuracy of both rewards on 4,000 snippets of 1,000 reviews that neither was trained on; measured once."""
+    if not path.exists():
+        cuts = snippets(split.measure, "measure", per_review=4)
+        texts, labels = [s.text for s in cuts], np.array([s.positive for s in cuts])
+        facts = {
+            "slices": {name: end - start for name, (start, end) in SLICES.items()},
+            "proxy_reviews": len(split.proxy[:count]),
+            "gold_reviews": len(split.gold[:count]),
+            "proxy_accuracy": float(np.mean((proxy_(texts) > 0) == labels)),
+            "gold_accuracy": float(np.mean((gold_.score(texts) > 0) == labels)),
+            "measured_on": f"{len(texts)} snippets of 20-45 words of {len(split.measure)} other reviews",
+            "assets": {name: f"{ASSETS[name].version} sha256:{ASSETS[name].sha256}" for name in ASSETS},
+        }
+        with whole(path) as part:
+            part.write_text(json.dumps(facts, indent=1))
+    return json.loads(path.read_text())
