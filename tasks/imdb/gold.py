@@ -23,8 +23,8 @@ VERSION = 1
 TRAINED_LAYERS = 3  # of six
 EPOCHS = 2
 LEARNING_RATE = 1e-4
-BATCH = 64
-_CHECKPOINT_EVERY = 40  # steps
+BATCH = 32
+_CHECKPOINT_EVERY = 80  # steps
 
 
 class Gold(torch.nn.Module):
@@ -82,7 +82,7 @@ def build_gold(reviews: Sequence[Review], path: Path, cache: Path) -> None:
                 torch.manual_seed(step)  # dropout of this step, whether resumed or not
                 for module in trained:
                     module.train()
-                rate = min((step + 1) / 30, 1 - step / len(batches))
+                rate = min((step + 1) / 60, 1 - step / len(batches))
                 for group in optimizer.param_groups:
                     group["lr"] = LEARNING_RATE * rate
                 labels = torch.tensor([float(s.positive) for s in batches[step]])
