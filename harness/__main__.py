@@ -7,7 +7,7 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-from harness.cli import main  # noqa: E402 - after the environment is set
+from harness.cli import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -1,0 +1,153 @@
+"""The batched decoder against transformers' own forward, on a tiny random model."""
+
+import numpy as np
+import pytest
+import torch
+
+from harness.core.errors import UserError
+from harness.core.policy import load_policy
+from harness.core.streams import Streams
+from harness.core.types import Message, Prompt
+from tests.conftest import TINY_SAMPLER, tiny_prompts
+
+
+def reference(tiny, prompt, tokens):
+    """Log-probabilities and hidden states of one completion by one plain forward pass."""
+    ids = torch.tensor([list(tiny.encode(prompt)) + list(tokens)])
+    with torch.no_grad():
+        out = tiny.model(ids, output_hidden_states=True)
+    n = len(tiny.encode(prompt))
+    logprobs = out.logits.log_softmax(-1)[0, n - 1 : -1].gather(1, ids[0, n:, None])[:, 0]
+    return (
+        logprobs.numpy(),
+        [h[0, n:].numpy() for h in out.hidden_states],
+        [h[0, :n].numpy() for h in out.hidden_states],
+    )
+
+
+def test_logprobs_equal_a_plain_forward_for_prompts_of_mixed_lengths(tiny, tiny_handle):
+    rows = tiny_handle.decode(tiny_prompts(), 3, Streams(0))
+    rows.extend(12)
+    completions = rows.completions()
+    for completion, got in zip(completions, tiny.logprobs(completions), strict=True):
+        assert got.shape == (len(completion.tokens),)
+        assert np.abs(got - reference(tiny, completion.prompt, completion.tokens)[0]).max() < 1e-4
+
+
+def test_states_of_every_row_equal_a_plain_forward_after_reordering(tiny, tiny_handle):
+    layers = (0, 2, 4)
+    rows = tiny_handle.decode(tiny_prompts(), 4, Streams(1), layers, record=True)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(3):
+        rows.extend(4)
+        picks = torch.cat([4 * p + torch.randint(4, (4,), generator=generator) for p in range(4)])
+        rows.select(picks, torch.arange(4).repeat(4))
+    for i, completion in enumerate(rows.completions()):
+        got = rows.states_of(i)
+        _, states, prompt = reference(tiny, completion.prompt, completion.tokens)
+        for column, layer in enumerate(layers):
+            for kept, exact in (
+                (got.states[:, column], states[layer]),
+                (got.prompt_mean[column], prompt[layer].mean(0)),
+                (got.prompt_last[column], prompt[layer][-1]),
+            ):
+                assert np.allclose(kept, exact, rtol=1e-3, atol=1e-3)  # kept in half precision
+
+
+def test_a_prompt_gives_the_same_tokens_alone_and_in_a_padded_batch(tiny, tiny_handle):
+    together = tiny_handle.decode(tiny_prompts(), 2, Streams(0))
+    together.extend(12)
+    for i, prompt in enumerate(tiny_prompts()):
+        alone = tiny_handle.decode([prompt], 2, Streams(0))
+        alone.extend(12)
+        assert alone.tokens_of() == together.tokens_of()[2 * i : 2 * i + 2]
+
+
+def test_each_of_several_eos_ids_ends_a_row_and_nothing_follows(tiny, tiny_handle):
+    rows = tiny_handle.decode(tiny_prompts(), 16, Streams(3))
+    rows.extend(12)
+    ends = set()
+    for completion in rows.completions():
+        assert not {0, 5} & set(completion.tokens[:-1])
+        if completion.stop == "eos":
+            ends.add(completion.tokens[-1])
+        else:
+            assert len(completion.tokens) == TINY_SAMPLER.max_new_tokens
+    assert ends == {0, 5}
+
+
+def test_finished_rows_leave_the_batch(tiny, tiny_handle, ledger):
+    """Once an eighth of the batch has ended, the model reads fewer rows."""
+    rows = tiny_handle.decode(tiny_prompts(), 16, Streams(3))
+    sizes = []
+    plain = tiny.feed
+    try:
+        tiny.feed = lambda cache, tokens, layers: sizes.append(len(tokens)) or plain(cache, tokens, layers)
+        rows.extend(12)
+    finally:
+        tiny.feed = plain
+    assert sizes[0] == 64 and sizes[-1] <= 64 - 8
+
+
+def test_pad_and_eos_being_one_token_changes_no_state(tiny, tiny_handle):
+    """A prompt may contain the pad token itself; nothing may take it for padding."""
+    prompts = [Prompt("x", text="ab<eos>c"), Prompt("y", text="a much longer prompt than that")]
+    rows = tiny_handle.decode(prompts, 1, Streams(0), (4,), record=True)
+    rows.extend(3)
+    completion = rows.completions()[0]
+    assert 0 in tiny.encode(prompts[0])
+    _, states, _ = reference(tiny, completion.prompt, completion.tokens)
+    assert np.allclose(rows.states_of(0).states[:, 0], states[4], rtol=1e-3, atol=1e-3)
+
+
+def test_messages_go_through_the_chat_template(tiny):
+    prompt = Prompt("m", messages=(Message("user", "hi"),))
+    assert tiny.text(tiny.encode(prompt)) == tiny.text(tiny.encode(Prompt("t", text="user.hi")))
+
+
+def test_row_bytes_grow_with_length(tiny):
+    assert (
+        tiny.row_bytes(10, 10) - tiny.row_bytes(10, 9) == 2 * 2 * 4 * 2 * 8 * 4
+    )  # twice k, v: blocks, heads, dim, bytes
+
+
+@pytest.mark.parametrize("name, says", [("./nowhere", "no such folder"), ("~/nowhere", "no such folder")])
+def test_a_missing_model_folder_is_named(tmp_path, name, says):
+    with pytest.raises(UserError, match=says):
+        load_policy(name, "cpu", "float32", tmp_path)
+
+
+def test_a_folder_without_a_model_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"holds no config\.json"):
+        load_policy(str(tmp_path), "cpu", "float32", tmp_path)
+
+
+def test_an_unreachable_hub_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(UserError, match="hub"):
+        load_policy("no-such-org/no-such-model", "cpu", "float32", tmp_path)
+
+
+def test_a_saved_model_loads_with_the_same_numbers(tiny, tmp_path):
+    tiny.model.save_pretrained(tmp_path / "model")
+    tiny.tokenizer.save_pretrained(tmp_path / "model")
+    again = load_policy(str(tmp_path / "model"), "cpu", "float32", tmp_path)
+    assert again.eos_ids == frozenset({0, 5})
+    prompt = tiny_prompts()[1]
+    assert np.array_equal(reference(tiny, prompt, (3, 4))[0], reference(again, prompt, (3, 4))[0])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_the_same_tokens_on_a_gpu_in_float32(tiny, tmp_path, ledger):
+    from harness.core.decoding import PolicyHandle
+
+    tiny.model.save_pretrained(tmp_path / "model")
+    tiny.tokenizer.save_pretrained(tmp_path / "model")
+    gpu = load_policy(str(tmp_path / "model"), "cuda", "float32", tmp_path)
+    both = []
+    for policy in (tiny, gpu):
+        rows = PolicyHandle(policy, TINY_SAMPLER, ledger).decode(tiny_prompts(), 4, Streams(0))
+        rows.extend(12)
+        both.append(rows.tokens_of())
+    assert both[0] == both[1]

@@ -1,0 +1,112 @@
+"""Where a value is read: fitted on the toy, values must equal the enumerated ones, prefix by prefix."""
+
+import numpy as np
+import pytest
+import torch
+
+from harness.core.errors import UserError
+from harness.core.finalists import sample_rows
+from harness.core.fitting import ValueSettings, _prefixes, fit_value
+from harness.core.reward import RewardHandle, Scale
+from harness.core.streams import Streams
+from harness.core.value import Head, HiddenValue
+from tasks.toy import proxy_of
+from tests.conftest import TOY_SAMPLER, tiny_prompts, toy_prompts
+
+
+def rollouts(handle, ledger, prompts, samples, layers):
+    reward = RewardHandle(lambda cs: np.array([proxy_of(c.text) for c in cs]), ledger, Scale(0, 1))
+    answers = sample_rows(handle, prompts, samples, Streams(0), "first", reward, layers)
+    return [c for a in answers for c in a.finalists]
+
+
+@pytest.fixture(scope="module")
+def fitted(toy):
+    from harness.core.decoding import PolicyHandle
+    from harness.core.ledger import Ledger
+
+    ledger = Ledger()
+    with ledger.phase("fit"):
+        data = rollouts(PolicyHandle(toy, TOY_SAMPLER, ledger), ledger, toy_prompts(2000), 8, (1,))
+    settings = ValueSettings(poolings=("last",), stride=1, epochs=3)
+    return fit_value(data, settings, np.random.default_rng(0))
+
+
+def test_fitted_values_equal_the_enumerated_ones(toy, fitted):
+    """A node seen m times is known to about sd / sqrt(m); nodes of 1% of the mass or more to 0.2 here."""
+    exact = toy.values(TOY_SAMPLER, lambda _, y: proxy_of(toy.text(y)))
+    rows = torch.eye(toy.width)
+    lengths = torch.tensor([len(y) for _, y in toy.nodes])
+    inputs = torch.cat([rows, lengths.float().log1p()[:, None]], 1)
+    with torch.no_grad():
+        got = fitted.value.head(inputs).numpy()
+    mass = np.array([prefix_mass(toy, topic, y) for topic, y in toy.nodes])
+    often = mass > 0.01
+    assert often.sum() > 50
+    assert np.abs(got - exact)[often].max() < 0.2
+    assert np.corrcoef(got[often], exact[often])[0, 1] > 0.995
+
+
+def prefix_mass(toy, topic, prefix):
+    finished = toy.finished_distribution(TOY_SAMPLER, topic)
+    return sum(p for y, p in finished.items() if y[: len(prefix)] == prefix)
+
+
+def test_the_report_says_how_good_the_fit_is_by_position(fitted):
+    rows = {row["position"]: row for row in fitted.report.rows}
+    assert set(rows) == {0, 1, 2, 3, -1}
+    r2 = [rows[t]["r2"] for t in (0, 1, 2, 3, -1)]
+    assert r2 == sorted(r2)  # the later, the better known
+    assert rows[-1]["r2"] > 0.95  # a finished text has one reward
+    assert np.isnan(rows[0]["within_prompt_correlation"])  # a prompt alone cannot tell its samples apart
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean_all", "mean_response"])
+def test_a_reader_sees_the_features_that_were_fitted(tiny, tiny_handle, pooling):
+    """Followed through reordering, chunk by chunk, or computed at once from stored states: the same values."""
+    layer, sizes = 3, {"last": 32, "mean_all": 32, "mean_response": 64}
+    torch.manual_seed(0)
+    head = Head(sizes[pooling] + 1, 8)
+    value = HiddenValue(head, layer, pooling)
+    rows = tiny_handle.decode(tiny_prompts(), 4, Streams(2), (layer,), record=True)
+    reader = value.start(rows.prompt_chunk)
+    reader.reorder(rows.owner)
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(4):
+        got = reader.advance(rows.extend(3))
+        for i, tokens in enumerate(rows.tokens_of()):
+            x, lengths = _prefixes(rows.states_of(i), layer, pooling, 1)
+            assert lengths[-1] == len(tokens)
+            assert float(got[i]) == pytest.approx(float(head(x)[-1]), abs=2e-2)
+        index = torch.cat([4 * p + torch.randint(4, (4,), generator=generator) for p in range(4)])
+        rows.select(index, torch.arange(4).repeat(4))
+        reader.reorder(index)
+
+
+def test_a_saved_value_is_the_same_value(fitted, toy, tmp_path):
+    fitted.value.save(tmp_path)
+    again = HiddenValue.load(tmp_path)
+    x = torch.randn(5, toy.width + 1)
+    assert torch.equal(again.head(x), fitted.value.head(x))
+    assert (again.layer, again.pooling) == (1, "last")
+
+
+def test_rewards_of_nan_are_left_out_and_counted(toy_handle, ledger):
+    data = rollouts(toy_handle, ledger, toy_prompts(40), 4, (1,))
+    from dataclasses import replace
+
+    data[0] = replace(data[0], reward=float("nan"))
+    report = fit_value(data, ValueSettings(poolings=("last",)), np.random.default_rng(0)).report
+    assert report.choices["left_out_nan"] == 1
+    assert report.choices["rollouts"] == 159
+
+
+def test_too_few_prompts_are_refused(toy_handle, ledger):
+    with pytest.raises(UserError, match="at least 5 prompts, not 4"):
+        fit_value(rollouts(toy_handle, ledger, toy_prompts(4), 4, (1,)), ValueSettings(), np.random.default_rng(0))
+
+
+def test_fitting_twice_gives_the_same_bytes(toy_handle, ledger):
+    data = rollouts(toy_handle, ledger, toy_prompts(40), 4, (0, 1))
+    one, two = (fit_value(data, ValueSettings(), np.random.default_rng(3)).value.head.state_dict() for _ in range(2))
+    assert all(torch.equal(one[name], two[name]) for name in one)
