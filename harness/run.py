@@ -97,8 +97,9 @@ def _policy(config: RunConfig, cache: Path) -> Policy:
 
 
 def _slices(bench: Bench) -> tuple[list[list[Prompt]], list[Prompt]]:
-    """Fit prompts of each iteration, and the test prompts; stops where the task has fewer than asked for."""
+    """Fit prompts of each iteration, and the test prompts; stops where model or task have less than asked for."""
     config = bench.config
+    bench.layers()
     iterations = max([1, *(bench.method(name, RAW).iterations for name in config.methods)])
     count, prompts = config.settings["fit"].prompts, bench.task.prompts("fit")
     if iterations * count > len(prompts):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from harness.core.fitting import ValueSettings, fit_value
@@ -26,6 +26,7 @@ class Config(Search):
     iterations: Annotated[int, Field(ge=0, description="value functions fitted (paper: 3)")] = 3
     beta: Annotated[
         tuple[Annotated[float, Field(gt=0)], ...],
+        BeforeValidator(lambda value: [value] if isinstance(value, int | float) else value),
         Field(min_length=1, description="beta_i; the last one holds for later iterations; `top`: only ratios matter"),
     ] = (1.0,)
     keep: Annotated[

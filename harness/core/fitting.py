@@ -134,11 +134,10 @@ def _ridge(fit: _Prefixes, check: _Prefixes) -> tuple[float, Head]:
     head = Head(fit.x.shape[1], 1)
     head.mean, head.scale = fit.x.mean(0), fit.x.std(0).clamp(min=1e-6)
     x, centre = ((fit.x - head.mean) / head.scale).double(), fit.y.double().mean()
-    eigenvalues, vectors = torch.linalg.eigh(x.T @ x / len(x))
-    target = vectors.T @ (x.T @ (fit.y.double() - centre) / len(x))
+    gram, target = x.T @ x / len(x), x.T @ (fit.y.double() - centre) / len(x)
     best = (-np.inf, None)
     for penalty in _RIDGE:
-        weight = (vectors @ (target / (eigenvalues.clamp(min=0) + penalty))).float()
+        weight = torch.linalg.solve(gram + penalty * torch.eye(len(gram)), target).float()
         predicted = ((check.x - head.mean) / head.scale) @ weight + centre.float()
         best = max(best, (r_squared(predicted.numpy(), check.y.numpy()), weight), key=lambda pair: pair[0])
     head.linear.weight.data, head.linear.bias.data = best[1][None], centre.float()[None]

@@ -75,6 +75,7 @@ def build_gold(reviews: Sequence[Review], path: Path, cache: Path) -> None:
         optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=0.01)
         batches = [batch for epoch in range(EPOCHS) for batch in _batches(reviews, epoch)]
         checkpoint = path.with_suffix(".checkpoint")
+        warm_up = max(1, min(60, len(batches) // 10))
         done = _resume(checkpoint, gold, optimizer)
         with Progress("building the gold reward", len(batches)) as progress:
             progress.skip(done)
@@ -82,7 +83,7 @@ def build_gold(reviews: Sequence[Review], path: Path, cache: Path) -> None:
                 torch.manual_seed(step)  # dropout of this step, whether resumed or not
                 for module in trained:
                     module.train()
-                rate = min((step + 1) / 60, 1 - step / len(batches))
+                rate = min((step + 1) / warm_up, 1 - step / len(batches))
                 for group in optimizer.param_groups:
                     group["lr"] = LEARNING_RATE * rate
                 labels = torch.tensor([float(s.positive) for s in batches[step]])

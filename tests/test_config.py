@@ -1,0 +1,75 @@
+import pytest
+
+from harness.config import flatten, parse_setting, resolve
+from harness.core.errors import UserError
+
+
+def asked(methods=("iro",), given=(), task="toy", **options):
+    defaults = {"model": None, "profile": "quick", "seed": 0, "device": "auto", "dtype": "auto"}
+    return resolve(
+        methods=methods, task=task, given=list(given), **{**defaults, "limit": None, "only": False, **options}
+    )
+
+
+def test_base_and_best_of_n_come_along_at_equal_u():
+    config = asked(given=[("iro.width", 3), ("iro.successors", 5)])
+    assert config.methods == ("base", "best_of_n", "iro")
+    assert config.settings["best_of_n"].n == 15
+    assert asked(only=True).methods == ("iro",)
+
+
+def test_later_sources_win_over_profile_and_defaults():
+    config = asked(given=[("iro.width", 3), ("iro.width", 4), ("sampler.temperature", 0.7)])
+    assert config.settings["iro"].width == 4
+    assert config.settings["iro"].chunk == 1  # the profile's
+    assert config.settings["sampler"].temperature == 0.7
+    assert asked(limit=7).settings["test"].prompts == 7
+
+
+def test_a_bare_name_is_taken_where_one_method_has_it():
+    assert asked(given=[("width", 5)]).settings["iro"].width == 5
+    assert asked(given=[("iro.value.epochs", 3)]).settings["iro"].value.epochs == 3
+
+
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        ({"methods": ["irp"]}, r"unknown method 'irp'. Did you mean 'iro'\? Valid: all, base, best_of_n, iro"),
+        ({"task": "imbd"}, r"unknown task 'imbd'. Did you mean 'imdb'\?"),
+        ({"profile": "quik"}, r"unknown profile of task toy 'quik'. Did you mean 'quick'\?"),
+        ({"given": [("iro.widht", 4)]}, r"unknown setting 'iro.widht'. Did you mean 'iro.width'\?"),
+        ({"given": [("temperature", 4)]}, r"unknown setting 'temperature'. Did you mean 'sampler.temperature'\?"),
+        ({"given": [("irq.width", 4)]}, r"unknown section 'irq'. Did you mean 'iro'\?"),
+        ({"given": [("imdb.source", "hub")]}, "belongs to 'imdb', which this run does not use"),
+        ({"given": [("iro.width", 0)]}, r"iro.width = 0: input should be greater than or equal to 1"),
+        ({"given": [("iro.chunk", 0)]}, "iro.chunk = 0"),
+        ({"given": [("iro.width", "wide")]}, "iro.width = 'wide'"),
+        ({"given": [("iro.select", "bottom")]}, "iro.select = 'bottom': input should be 'top' or 'resample'"),
+        ({"given": [("iro.beta", [1, -1])]}, "iro.beta.1 = -1"),
+        ({"given": [("iro.width.deep", 1)]}, "iro.width has no parts"),
+        ({"given": [("fit.prompts", 0)]}, "fit.prompts = 0"),
+        ({"limit": 0}, "--limit 0"),
+        ({"limit": -3}, "--limit -3"),
+    ],
+)
+def test_a_mistake_is_named_with_its_value_and_what_would_be_valid(options, says):
+    with pytest.raises(UserError, match=says):
+        asked(**options)
+
+
+def test_settings_are_yaml_values():
+    assert parse_setting("iro.beta=[1, 2.5]") == ("iro.beta", [1, 2.5])
+    assert parse_setting("iro.select=top") == ("iro.select", "top")
+    with pytest.raises(UserError, match="write it as name=value"):
+        parse_setting("iro.width")
+    assert flatten({"iro": {"value": {"epochs": 3}}}) == [("iro.value.epochs", 3)]
+
+
+def test_a_single_beta_needs_no_list():
+    assert asked(given=[("iro.beta", 2)]).settings["iro"].beta == (2.0,)
+
+
+def test_the_run_id_names_what_was_asked_and_nothing_else():
+    assert asked().run_id == asked(given=[("iro.width", 2)]).run_id  # the profile's value, said again
+    different = {asked().run_id, asked(seed=1).run_id, asked(limit=5).run_id, asked(given=[("iro.chunk", 2)]).run_id}
+    assert len(different) == 4

@@ -1,0 +1,287 @@
+"""The whole job on the toy: stored tables, resuming, workers, reports; and every mistake a user can make."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from harness import cli, stages
+from harness.artifacts import Artifacts, run_stage
+from harness.core.errors import UserError
+from harness.core.ledger import Ledger
+from harness.store import KEYS, find_run, load_run
+from tasks.toy import Toy
+
+ROOT = Path(__file__).parents[1]
+RUN = ["run", "--task", "toy", "--method", "iro", "--limit", "12", "--set", "fit.prompts=20", "--set", "batch.rows=16"]
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A cache and an OUT of its own."""
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*extra: str) -> int:
+    return cli.main([*RUN, *extra])
+
+
+def the_run(place: Path, out: str = "results"):
+    (folder,) = (place / out / "runs").iterdir()
+    return load_run(folder)
+
+
+def table_bytes(place: Path, out: str) -> dict[str, bytes]:
+    folder = the_run(place, out).folder
+    return {name: (folder / f"{name}.parquet").read_bytes() for name in ("completions", "scores", "fits", "pool")}
+
+
+def test_a_run_leaves_tables_with_unique_keys_a_report_and_figures(place, capsys):
+    assert run() == 0
+    stored = the_run(place)
+    assert not stored.completions.select(*KEYS, "prompt_id").is_duplicated().any()
+    assert not stored.scores.select(*KEYS, "prompt_id", "metric").is_duplicated().any()
+    assert set(stored.scores["metric"]) == {"gold_reward", "proxy_reward", "base_nll"}
+    assert set(stored.completions["method"]) == {"base", "best_of_n", "iro"}
+    assert stored.completions.filter(pl.col("method") == "iro")["iteration"].unique().sort().to_list() == [1, 2, 3]
+    for name in ("report.md", "table.parquet", "gold_by_method.png", "gold_against_compute.png"):
+        assert (stored.folder / name).stat().st_size > 500
+    about = stored.about
+    assert about["status"] == "done" and len(about["openings"]) == 1
+    assert about["openings"][0]["settings"] == stored.id.split("-")[1]
+    printed = capsys.readouterr().out
+    assert "iro (iteration 3)" in printed and (stored.folder / "report.md").read_text() in printed
+
+
+def test_asking_again_reports_and_changes_nothing(place, capsys):
+    run()
+    before = {p: p.read_bytes() for p in the_run(place).folder.iterdir()}
+    assert run() == 0
+    assert "is done" in capsys.readouterr().err
+    assert {p: p.read_bytes() for p in the_run(place).folder.iterdir()} == before
+
+
+def test_the_number_of_workers_changes_no_byte(place):
+    run("--workers", "1", "--out", "one")
+    shutil.rmtree(place / "cache")
+    run("--workers", "3", "--out", "three")
+    assert table_bytes(place, "one") == table_bytes(place, "three")
+
+
+def test_what_is_stored_is_used_again_and_charged_as_if_made_alone(place):
+    run("--out", "one")
+    run("--out", "again")
+    one, again = the_run(place, "one").ledger, the_run(place, "again").ledger
+    assert not again["computed"].any()
+    columns = ["method", "iteration", "phase", "role", "tokens", "sequences", "prefill_tokens"]
+    assert one.select(columns).equals(again.select(columns))
+    shared = one.filter((pl.col("method") == "iro") & (pl.col("iteration") == 1) & (pl.col("role") == "proxy"))
+    assert not shared.filter(pl.col("phase") == "fit")["computed"].any()  # the base samples are the harness's
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_and_run_again_it_ends_with_the_same_bytes(place):
+    """Ten kills at random moments (SIGKILL to the whole group), each followed by the same command."""
+    run("--out", "whole")
+    shutil.rmtree(place / "cache")
+    rng = np.random.default_rng(0)
+    command = [sys.executable, "-m", "harness", *RUN, "--out", str(place / "cut"), "--workers", "2"]
+    kills = 0
+    for delay in rng.uniform(2.5, 6.5, 10):
+        process = subprocess.Popen(
+            command, cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(delay)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            kills += 1
+        process.wait()
+    assert kills >= 1
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    assert table_bytes(place, "whole") == table_bytes(place, "cut")
+
+
+def test_interrupting_says_how_to_go_on_and_loses_nothing(place):
+    command = [sys.executable, "-m", "harness", *RUN, "--limit", "200", "--set", "batch.rows=4"]
+    process = subprocess.Popen(
+        command,
+        cwd=place,
+        env=_env(place),
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not list((place / "cache").rglob("batch-*.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "run the same command again to go on" in said and "Traceback" not in said
+
+
+def _env(place: Path) -> dict[str, str]:
+    return {**os.environ, "HARNESS_CACHE": str(place / "cache"), "PYTHONPATH": str(ROOT)}
+
+
+def test_a_dead_worker_stops_the_run_and_keeps_what_is_finished(tmp_path):
+    def job(batch):
+        if batch == 3:
+            time.sleep(0.3)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return batch, {}
+
+    with pytest.raises(UserError, match="a worker process died"):
+        run_stage("test", tmp_path, range(4), job, Ledger(), "fit", workers=2)
+    assert sorted(p.name for p in tmp_path.glob("batch-*.json")) == [f"batch-{i:04d}.json" for i in range(3)]
+
+
+def test_fresh_recomputes_next_to_the_stored_run_and_prints_the_differences(place, capsys):
+    run()
+    assert run("--fresh") == 0
+    assert "completions are identical" in capsys.readouterr().out
+    assert len(list((place / "results" / "runs").iterdir())) == 2
+
+
+def test_reports_are_rebuilt_from_stored_files_alone(place):
+    run()
+    stored = the_run(place)
+    first = (stored.folder / "report.md").read_bytes(), (stored.folder / "gold_by_method.png").read_bytes()
+    for name in ("report.md", "table.parquet", "gold_by_method.png", "gold_against_compute.png"):
+        (stored.folder / name).unlink()
+    code = (
+        "import sys; from harness.cli import main; "
+        f"code = main(['report', '{stored.id[:8]}', '--out', '{place / 'results'}']); "
+        "assert 'torch' not in sys.modules; sys.exit(code)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True)
+    assert first == ((stored.folder / "report.md").read_bytes(), (stored.folder / "gold_by_method.png").read_bytes())
+
+
+def test_a_config_file_holds_any_option_and_the_command_line_wins(place):
+    Path("c.yaml").write_text(
+        "method: iro\ntask: toy\nlimit: 5\nonly: true\nset: {iro.iterations: 1}\niro: {width: 3}\nfit: {prompts: 10}\n"
+    )
+    assert cli.main(["run", "--config", "c.yaml", "--limit", "4"]) == 0
+    settings = the_run(place).about["config"]["settings"]
+    assert settings["test"]["prompts"] == 4
+    assert (settings["iro"]["iterations"], settings["iro"]["width"], settings["fit"]["prompts"]) == (1, 3, 10)
+
+
+def test_more_prompts_than_the_task_has_stop_the_run(place, capsys):
+    assert run("--limit", "401") == 2
+    assert "test.prompts=401, but task toy has 400 test prompts" in capsys.readouterr().err
+    assert run("--set", "fit.prompts=201") == 2
+    assert "3 iterations of fit.prompts=201 need 603 fit prompts; task toy has 600" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        (["run", "--method", "irp"], "unknown method"),
+        (["run", "--task", "toy", "--model", "other"], "does not fit task 'toy'"),
+        (["run", "--task", "toy", "--set", "iro.width=0"], "iro.width = 0"),
+        (["run", "--task", "toy", "--workers", "0"], "--workers 0"),
+        (["run", "--task", "toy", "--out", "file"], "is a file; give a folder"),
+        (["run", "--task", "toy", "--set", "fit.layers=[7]"], "layers of toy are 0..1"),
+        (["run", "--config", "missing.yaml"], "no such file"),
+        (["run", "--config", "file"], "expected names and values"),
+        (["run", "--model", "./nowhere"], "no such folder"),
+        (["run", "--device", "cuda:99"], "cannot be used here"),
+        (["run", "--device", "tpu"], "cannot be used here"),
+        (["run", "--dtype", "float8", "--model", "./empty"], "unknown dtype 'float8'"),
+        (["report", "nothing"], "no run 'nothing'"),
+        (["report", "empty"], "holds no run"),
+    ],
+)
+def test_mistakes_end_with_one_message_and_exit_code_2(place, capsys, arguments, says):
+    Path("file").write_text("words")
+    Path("empty").mkdir()
+    assert cli.main(arguments) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and says in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    "scores, says",
+    [
+        (lambda n: np.zeros(n + 1), "shape"),
+        (lambda n: np.full(n, np.nan), "no finite score"),
+        (lambda n: np.ones(n), "nothing to optimise"),
+    ],
+)
+def test_a_broken_reward_is_named(place, capsys, monkeypatch, scores, says):
+    monkeypatch.setattr(Toy, "reward", lambda self: lambda completions: scores(len(completions)))
+    assert run("--workers", "1") == 2
+    said = capsys.readouterr().err
+    assert says in said and "Traceback" not in said
+    monkeypatch.undo()
+
+
+def test_a_broken_reward_is_named_from_a_worker_process_too(place, capsys, monkeypatch):
+    monkeypatch.setattr(Toy, "reward", lambda self: lambda completions: np.zeros(1))
+    assert run("--workers", "2") == 2
+    assert "shape (1,)" in capsys.readouterr().err
+
+
+def test_unscored_completions_are_counted_and_shown(place, capsys, monkeypatch):
+    plain = Toy.score
+
+    def some_nan(self, completions):
+        gold = plain(self, completions)["gold_reward"].copy()
+        gold[[i for i, c in enumerate(completions) if c.text.startswith("b")]] = np.nan
+        return {"gold_reward": gold}
+
+    monkeypatch.setattr(Toy, "score", some_nan)
+    assert run("--workers", "1") == 0
+    assert "unscored)" in capsys.readouterr().out
+
+
+def test_a_full_disk_is_said_in_one_line(place, capsys, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device", "batch-0000.json")
+
+    monkeypatch.setattr(stages, "run_stage", full)
+    assert run() == 2
+    said = capsys.readouterr().err
+    assert "No space left on device" in said and "finished batches are kept" in said and "Traceback" not in said
+
+
+def test_a_run_is_found_by_path_id_or_unambiguous_prefix(place):
+    run()
+    run("--seed", "1")
+    one, two = sorted(p.name for p in (place / "results" / "runs").iterdir())
+    out = place / "results"
+    assert find_run(out, one).name == find_run(out, one[:9]).name == find_run(out, str(out / "runs" / one)).name == one
+    with pytest.raises(UserError, match="several runs 'toy'"):
+        find_run(out, "toy")
+    about = json.loads((out / "runs" / two / "run.json").read_text())
+    (out / "runs" / two / "run.json").write_text(json.dumps({**about, "status": "running"}))
+    with pytest.raises(UserError, match="is not finished"):
+        find_run(out, two)
+
+
+def test_artifacts_of_other_inputs_have_another_folder(tmp_path):
+    artifacts = Artifacts(tmp_path)
+    one = artifacts.folder("pool", {"a": 1, "b": 2})
+    assert one == artifacts.folder("pool", {"b": 2, "a": 1}) != artifacts.folder("pool", {"a": 1, "b": 3})
+    assert json.loads((one / "inputs.json").read_text()) == {"a": 1, "b": 2}
+
+
+def test_the_listing_shows_every_method_task_and_setting(capsys):
+    assert cli.main(["list"]) == 0
+    said = capsys.readouterr().out
+    for words in ("iro.width = 4", "best_of_n.n = 16", "sampler.top_k = 50", "--profile standard", "arXiv 2506.17828"):
+        assert words in said
