@@ -1,14 +1,14 @@
 """What a run is asked to do: settings by section, from defaults, profile, --config and --set, in this order.
 
-Sections: sampler, fit, test, batch, the task's name, and the name of each method. Everything that shapes a number is
-here, so the hash of a `RunConfig` names the run.
+Sections: sampler, fit, evaluate, batch, the task's name, and the name of each method. Everything that shapes a number
+is here, so the hash of a `RunConfig` names the run.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -33,8 +33,11 @@ class Fit:
 
 
 @settings_dataclass(frozen=True, config=_FORBID)
-class Test:
-    prompts: Annotated[int, Field(ge=1, description="test prompts, the same as --limit (profile)")] = 64
+class Evaluate:
+    """The prompts that methods are compared on. Settings are tried on `development`; `test` is for settled ones."""
+
+    slice: Annotated[Literal["test", "development"], Field(description="which prompts (harness)")] = "test"
+    prompts: Annotated[int, Field(ge=1, description="how many of them, the same as --limit (profile)")] = 64
 
 
 @settings_dataclass(frozen=True, config=_FORBID)
@@ -45,7 +48,7 @@ class Batch:
     memory_gb: Annotated[float, Field(gt=0, description="most memory for the rows of a batch (harness)")] = 2.0
 
 
-SECTIONS: dict[str, type] = {"sampler": Sampler, "fit": Fit, "test": Test, "batch": Batch}
+SECTIONS: dict[str, type] = {"sampler": Sampler, "fit": Fit, "evaluate": Evaluate, "batch": Batch}
 
 
 @dataclass(frozen=True)
@@ -112,8 +115,8 @@ def resolve(
         _assign(values, types, names, key, value)
     if limit is not None:
         if limit < 1:
-            raise UserError(f"--limit {limit}: give the number of test prompts, at least 1")
-        values["test"]["prompts"] = limit
+            raise UserError(f"--limit {limit}: give the number of prompts, at least 1")
+        values["evaluate"]["prompts"] = limit
     settings = {name: _validated(name, kind, values[name]) for name, kind in types.items()}
     if "best_of_n" in names and "n" not in values["best_of_n"]:  # at equal U
         rows = [s.width * s.successors for s in settings.values() if isinstance(s, Search)]

@@ -1,14 +1,14 @@
 """Where a run's numbers come from: commit, versions, machine, and every opening of the test slice, for run.json."""
 
-import resource
 import subprocess
-import sys
+import threading
 import time
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import psutil
 import torch
 
 from harness.config import RunConfig, digest
@@ -19,10 +19,13 @@ from harness.store import read_about, write_about
 _PACKAGES = ("torch", "transformers", "scikit-learn", "polars", "numpy", "iro-harness")
 
 
-def open_test_slice(
+def open_slice(
     folder: Path, config: RunConfig, policy: Policy, task: Task, stages: Mapping[str, int]
 ) -> dict[str, Any]:
-    """Write run.json before the first answer: when the test slice was opened, with which settings and commit."""
+    """Write run.json before the first answer: when the test slice was opened, with which settings and commit.
+
+    A run on the development slice opens no test prompt, and has no entry.
+    """
     commit, dirty = _commit()
     about = read_about(folder) if (folder / "run.json").exists() else {"openings": []}
     asked = config.asked()
@@ -45,18 +48,42 @@ def open_test_slice(
         "threads": torch.get_num_threads(),
         "task_source": task.source,
         "task_facts": task.describe(),
-        "openings": [*about["openings"], opening],
+        "openings": about["openings"] + [opening] * (config.settings["evaluate"].slice == "test"),
     }
     write_about(folder, about)
     return about
 
 
-def peak_memory_gb() -> float:
-    """Peak resident memory of this process plus that of its largest child, in GB. Shared pages count twice."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return (own + child) * unit / 2**30
+class PeakMemory:
+    """The most memory that this process and its workers held together, looked at every second while the block runs.
+
+    Pages shared with forked workers count once where the system tells (Linux), with every process elsewhere.
+    """
+
+    def __init__(self) -> None:
+        self.gb = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        own = psutil.Process()
+        while not self._stop.wait(1.0):
+            total = 0
+            for process in [own, *own.children(recursive=True)]:
+                try:
+                    memory = process.memory_full_info()._asdict()
+                except psutil.Error:  # it ended meanwhile
+                    continue
+                total += memory.get("pss", memory["rss"])
+            self.gb = max(self.gb, total / 2**30)
 
 
 def _commit() -> tuple[str, bool]:

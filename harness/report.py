@@ -176,12 +176,13 @@ def _p(p: float) -> str:
 def _markdown(run: Run, table: Sequence[dict[str, Any]], curve: Sequence[dict[str, Any]]) -> str:
     about, config = run.about, run.about["config"]
     facts, agreement = about["task_facts"], about["agreement"]
-    n = table[0]["gold"].n
+    evaluate, n = config["settings"]["evaluate"], table[0]["gold"].n
     command = f"python -m harness run --method {','.join(config['methods'])} --task {config['task']} "
-    command += f"--profile {config['profile']} --seed {config['seed']} --limit {config['settings']['test']['prompts']}"
+    command += f"--profile {config['profile']} --seed {config['seed']} --limit {evaluate['prompts']}"
+    where = f"{config['task']} ({about['task_source']}), {config['model']}"
     sections = [
         f"# {run.id}",
-        f"{config['task']} ({about['task_source']}), {config['model']}, {n} test prompts, seed {config['seed']}. "
+        f"{where}, {n} {evaluate['slice']} prompts, seed {config['seed']}. "
         f"Commit {about['commit'][:10]}{' (with uncommitted changes)' if about['dirty'] else ''}; "
         f"about `{command}`; all settings in run.json.",
         table_markdown(table),

@@ -19,7 +19,7 @@ from harness.core.stats import correlation, detectable_difference
 from harness.core.task import GOLD
 from harness.core.toy import ToyPolicy
 from harness.core.types import Answer, Completion, Prompt
-from harness.provenance import open_test_slice, peak_memory_gb
+from harness.provenance import PeakMemory, open_slice
 from harness.report import comparison, write_report
 from harness.stages import RAW, VERSIONS, Bench, Key, Pool, answer, fit, key_of, label_of, roll_out, sample_pool, score
 from harness.store import Run, is_done, load_run, read_about, runs_folder, write_about, write_table
@@ -45,7 +45,8 @@ def run_and_report(config: RunConfig, out: Path, cache: Path, workers: int | Non
         about = read_about(folder)
         print(f"{folder.name} is done (commit {about['commit'][:10]}); --fresh recomputes it", file=sys.stderr)
     else:
-        _execute(config, folder, artifacts, cache, workers)
+        with PeakMemory() as memory:
+            _execute(config, folder, artifacts, cache, workers, memory)
     run = load_run(folder)
     print(write_report(run).read_text())
     print(f"report, tables and figures: {folder}", file=sys.stderr)
@@ -53,20 +54,22 @@ def run_and_report(config: RunConfig, out: Path, cache: Path, workers: int | Non
         print(_differences(load_run(runs / config.run_id), run))
 
 
-def _execute(config: RunConfig, folder: Path, artifacts: Artifacts, cache: Path, workers: int | None) -> None:
+def _execute(
+    config: RunConfig, folder: Path, artifacts: Artifacts, cache: Path, workers: int | None, memory: PeakMemory
+) -> None:
     """Do the run and write its tables."""
     started = time.time()
     policy = _policy(config, cache)
     task = TASKS[config.task](config.settings[config.task], policy, cache)
     bench = Bench(config, policy, task, artifacts, workers or default_workers())
     fit_slices, test = _slices(bench)
-    smallest = detectable_difference(_PAIRED_SD, len(test))
+    part, smallest = config.settings["evaluate"].slice, detectable_difference(_PAIRED_SD, len(test))
     print(
-        f"{folder.name}: {len(test)} test prompts show paired differences of {smallest:.2f} sd or more (80% power, "
+        f"{folder.name}: {len(test)} {part} prompts show paired differences of {smallest:.2f} sd or more (80% power, "
         f"planning sd {_PAIRED_SD}); {bench.workers} worker(s) on {policy.device}",
         file=sys.stderr,
     )
-    about = open_test_slice(folder, config, policy, task, VERSIONS)
+    about = open_slice(folder, config, policy, task, VERSIONS)
     pool = sample_pool(bench, fit_slices[0])
     rows: Rows = {"completions": [], "scores": [], "fits": [], "pool": _score_pool(bench, pool)}
     gold = np.array([row[GOLD] for row in rows["pool"]])
@@ -81,7 +84,7 @@ def _execute(config: RunConfig, folder: Path, artifacts: Artifacts, cache: Path,
         "status": "done",
         "seconds": time.time() - started,
         "workers": bench.workers,
-        "memory_gb": peak_memory_gb(),
+        "memory_gb": memory.gb,
     }
     write_about(folder, about)
 
@@ -107,14 +110,14 @@ def _slices(bench: Bench) -> tuple[list[list[Prompt]], list[Prompt]]:
             f"{iterations} iterations of fit.prompts={count} need {iterations * count} fit prompts; task {config.task} "
             f"has {len(prompts)}"
         )
-    asked, test = config.settings["test"].prompts, bench.task.prompts("test")
-    if asked > len(test):
-        raise UserError(f"test.prompts={asked}, but task {config.task} has {len(test)} test prompts")
-    if shared := {p.id for p in prompts} & {p.id for p in test}:
-        raise UserError(
-            f"fit and test share {len(shared)} prompts, e.g. {min(shared)!r}; give the task disjoint slices"
-        )
-    return [prompts[i * count : (i + 1) * count] for i in range(iterations)], test[:asked]
+    part, asked = config.settings["evaluate"].slice, config.settings["evaluate"].prompts
+    held_out = bench.task.prompts(part)
+    if asked > len(held_out):
+        raise UserError(f"evaluate.prompts={asked}, but task {config.task} has {len(held_out)} {part} prompts")
+    if shared := {p.id for p in prompts} & {p.id for p in held_out}:
+        example = min(shared)
+        raise UserError(f"fit and {part} share {len(shared)} prompts, e.g. {example!r}; give the task disjoint slices")
+    return [prompts[i * count : (i + 1) * count] for i in range(iterations)], held_out[:asked]
 
 
 def _run_method(

@@ -35,13 +35,13 @@ class Toy(Task):
         "quick": {
             "sampler": {"max_new_tokens": 4, "top_k": 0},
             "fit": {"prompts": 60, "samples": 8},
-            "test": {"prompts": 60},
+            "evaluate": {"prompts": 60},
             "iro": {"width": 2, "successors": 2, "chunk": 1},
         },
         "standard": {
             "sampler": {"max_new_tokens": 4, "top_k": 0},
             "fit": {"prompts": 200, "samples": 8},
-            "test": {"prompts": 200},
+            "evaluate": {"prompts": 200},
             "iro": {"width": 4, "successors": 4, "chunk": 1},
         },
     }

@@ -23,7 +23,7 @@ def test_later_sources_win_over_profile_and_defaults():
     assert config.settings["iro"].width == 4
     assert config.settings["iro"].chunk == 1  # the profile's
     assert config.settings["sampler"].temperature == 0.7
-    assert asked(limit=7).settings["test"].prompts == 7
+    assert asked(limit=7).settings["evaluate"].prompts == 7
 
 
 def test_a_bare_name_is_taken_where_one_method_has_it():

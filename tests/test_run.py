@@ -175,13 +175,13 @@ def test_a_config_file_holds_any_option_and_the_command_line_wins(place):
     )
     assert cli.main(["run", "--config", "c.yaml", "--limit", "4"]) == 0
     settings = the_run(place).about["config"]["settings"]
-    assert settings["test"]["prompts"] == 4
+    assert settings["evaluate"]["prompts"] == 4
     assert (settings["iro"]["iterations"], settings["iro"]["width"], settings["fit"]["prompts"]) == (1, 3, 10)
 
 
 def test_more_prompts_than_the_task_has_stop_the_run(place, capsys):
     assert run("--limit", "401") == 2
-    assert "test.prompts=401, but task toy has 400 test prompts" in capsys.readouterr().err
+    assert "evaluate.prompts=401, but task toy has 400 test prompts" in capsys.readouterr().err
     assert run("--set", "fit.prompts=201") == 2
     assert "3 iterations of fit.prompts=201 need 603 fit prompts; task toy has 600" in capsys.readouterr().err
 

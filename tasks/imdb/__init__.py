@@ -39,19 +39,19 @@ class Imdb(Task):
         "quick": {
             "sampler": {"max_new_tokens": 32},
             "fit": {"prompts": 128, "samples": 8},
-            "test": {"prompts": 64},
+            "evaluate": {"prompts": 64},
             "iro": {"width": 3, "successors": 3, "chunk": 8},
         },
         "standard": {
             "sampler": {"max_new_tokens": 32},
             "fit": {"prompts": 400, "samples": 8},
-            "test": {"prompts": 200},
+            "evaluate": {"prompts": 200},
             "iro": {"width": 4, "successors": 4, "chunk": 8},
         },
         "paper": {
             "sampler": {"max_new_tokens": 32},
             "fit": {"prompts": 800, "samples": 16},
-            "test": {"prompts": 1200},
+            "evaluate": {"prompts": 1200},
             "iro": {"width": 4, "successors": 4, "chunk": 8},
         },
     }
@@ -104,9 +104,9 @@ def _cut_prompts(split: Split, policy: Policy, tokens: int) -> list[Prompt]:
 
 
 def _measure(path: Path, split: Split, count: int | None, proxy_: proxy.Proxy, gold_: gold.Gold) -> dict[str, object]:
-    """Accuracy of both rewards on 4,000 snippets of 1,000 reviews that neither was trained on; measured once."""
+    """Accuracy of both rewards on 10,000 snippets of 1,000 reviews that neither was trained on; measured once."""
     if not path.exists():
-        cuts = snippets(split.measure, "measure", per_review=4)
+        cuts = snippets(split.measure, "measure", per_review=10)
         texts, labels = [s.text for s in cuts], np.array([s.positive for s in cuts])
         facts = {
             "slices": {name: end - start for name, (start, end) in SLICES.items()},
@@ -114,7 +114,7 @@ def _measure(path: Path, split: Split, count: int | None, proxy_: proxy.Proxy, g
             "gold_reviews": len(split.gold[:count]),
             "proxy_accuracy": float(np.mean((proxy_(texts) > 0) == labels)),
             "gold_accuracy": float(np.mean((gold_.score(texts) > 0) == labels)),
-            "measured_on": f"{len(texts)} snippets of 20-45 words of {len(split.measure)} other reviews",
+            "measured_on": f"{len(texts):,} snippets of 20-45 words of {len(split.measure)} other reviews",
             "assets": {name: f"{ASSETS[name].version} sha256:{ASSETS[name].sha256}" for name in ASSETS},
         }
         with whole(path) as part:
