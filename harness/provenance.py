@@ -75,7 +75,9 @@ class PeakMemory:
 
     def _watch(self) -> None:
         own = psutil.Process()
-        while not self._stop.wait(1.0):
+        stopped = False
+        while not stopped:
+            stopped = self._stop.wait(1.0)
             total = 0
             for process in [own, *own.children(recursive=True)]:
                 try:

@@ -60,6 +60,7 @@ class Bench:
             "model": self.policy.fingerprint,
             "task": self.config.task,
             "task_settings": asdict(self.config.settings[self.config.task]),
+            "task_versions": self.task.versions,
             "sampler": asdict(self.config.settings["sampler"]),
             "batch": asdict(self.config.settings["batch"]),
             "seed": self.config.seed,

@@ -24,6 +24,11 @@ class Task(ABC):
     def prompts(self, part: Slice) -> list[Prompt]:
         """All prompts of a slice, sorted by id. Slices share no prompt."""
 
+    @property
+    def versions(self) -> dict[str, int]:
+        """Raised when a change alters prompts or rewards: part of the key of everything made with them."""
+        return {}
+
     @abstractmethod
     def reward(self) -> Scorer:
         """The proxy: what methods optimise."""

@@ -60,16 +60,21 @@ class Imdb(Task):
         self.config = config
         split = load_split(config.source, cache)
         self._prompts = _cut_prompts(split, policy, config.prompt_tokens)
-        size = f"{config.reward_reviews or 'all'}"
-        folder = cache / "rewards" / f"imdb-{config.source}-{size}-proxy{proxy.VERSION}-gold{gold.VERSION}"
+        folder = cache / "rewards" / f"imdb-{config.source}-{config.reward_reviews or 'all'}"
+        proxy_path = folder / f"proxy-{proxy.VERSION}.parquet"
+        gold_path = folder / f"gold-{gold.VERSION}.safetensors"
         count = config.reward_reviews or None
-        if not (folder / "proxy.parquet").exists():
-            proxy.build_proxy(split.proxy[:count], folder / "proxy.parquet")
-        if not (folder / "gold.safetensors").exists():
-            gold.build_gold(split.gold[:count], folder / "gold.safetensors", cache)
-        self._proxy = proxy.Proxy.load(folder / "proxy.parquet")
-        self._gold = gold.Gold.load(folder / "gold.safetensors", cache)
-        self._facts = _measure(folder / "accuracy.json", split, count, self._proxy, self._gold)
+        if not proxy_path.exists():
+            proxy.build_proxy(split.proxy[:count], proxy_path)
+        if not gold_path.exists():
+            gold.build_gold(split.gold[:count], gold_path, cache)
+        self._proxy, self._gold = proxy.Proxy.load(proxy_path), gold.Gold.load(gold_path, cache)
+        facts = folder / f"accuracy-{proxy.VERSION}-{gold.VERSION}.json"
+        self._facts = _measure(facts, split, count, self._proxy, self._gold)
+
+    @property
+    def versions(self) -> dict[str, int]:
+        return {"proxy": proxy.VERSION, "gold": gold.VERSION}
 
     def prompts(self, part: Slice) -> list[Prompt]:
         start, end = SLICES[part]

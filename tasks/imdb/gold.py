@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModel, AutoTokenizer, BertModel
+from transformers import AutoModel, AutoTokenizer, BertModel, logging
 
 from harness.core.assets import fetch
 from harness.core.files import whole
@@ -32,6 +32,8 @@ class Gold(torch.nn.Module):
 
     def __init__(self, cache: Path) -> None:
         super().__init__()
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
         folder = _minilm(cache)
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.encoder: BertModel = AutoModel.from_pretrained(folder, dtype=torch.float32, add_pooling_layer=False)
