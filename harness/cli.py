@@ -15,6 +15,8 @@ from typing import Any
 
 from harness.core.errors import UserError
 
+_UNWRITABLE = {errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST, errno.EPERM}
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; 0 when it worked, 2 for a mistake that the user can mend, 130 for Ctrl-C."""
@@ -29,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\ninterrupted. Finished batches are kept: run the same command again to go on.", file=sys.stderr)
         return 130
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+        if error.errno not in _UNWRITABLE:
             raise
         print(
             f"error: cannot write {error.filename or 'a file'}: {error.strerror}. Mend that (HARNESS_CACHE and "

@@ -6,12 +6,15 @@
 """
 
 import hashlib
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from huggingface_hub.utils import logging as hub_logging
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, GgufConfig, PreTrainedModel
 from transformers.utils import logging
 
@@ -32,17 +35,20 @@ def load_policy(model: str, device: str, dtype: str, cache: Path) -> "Transforme
     place_device, place_dtype = place(device, dtype)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    hub_logging.set_verbosity_error()  # it would say every retry
     source = _embedded_folder(cache) if model == EMBEDDED else model
     if Path(source).exists():
         if not Path(source, "config.json").is_file():
             raise UserError(f"--model {model!r} is no model folder: it holds no config.json. Give a folder or a hub id")
-    elif model.startswith((".", "/", "~")):
+    elif model.startswith((".", "/", "~")) or model.count("/") > 1:
         raise UserError(f"--model {model!r}: no such folder. Give an existing folder or a hub id such as org/name")
+    else:
+        print(f"looking for {model!r} on the hub", file=sys.stderr, flush=True)
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
         loaded = AutoModelForCausalLM.from_pretrained(source, dtype=place_dtype)
-    except (OSError, ValueError) as error:
-        first = str(error).strip().splitlines()[0]
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(
             f"--model {model!r} could not be loaded: {first} If it is a hub id, check its spelling and "
             f"that the hub can be reached; offline, give a folder or {EMBEDDED!r}"

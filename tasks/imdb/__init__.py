@@ -5,6 +5,7 @@ response, and were trained on different reviews.
 """
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -65,6 +66,7 @@ class Imdb(Task):
         gold_path = folder / f"gold-{gold.VERSION}.safetensors"
         count = config.reward_reviews or None
         if not proxy_path.exists():
+            print("training the proxy reward: about half a minute, once", file=sys.stderr, flush=True)
             proxy.build_proxy(split.proxy[:count], proxy_path)
         if not gold_path.exists():
             gold.build_gold(split.gold[:count], gold_path, cache)
@@ -111,6 +113,7 @@ def _cut_prompts(split: Split, policy: Policy, tokens: int) -> list[Prompt]:
 def _measure(path: Path, split: Split, count: int | None, proxy_: proxy.Proxy, gold_: gold.Gold) -> dict[str, object]:
     """Accuracy of both rewards on 10,000 snippets of 1,000 reviews that neither was trained on; measured once."""
     if not path.exists():
+        print("measuring both rewards: about two minutes, once", file=sys.stderr, flush=True)
         cuts = snippets(split.measure, "measure", per_review=10)
         texts, labels = [s.text for s in cuts], np.array([s.positive for s in cuts])
         facts = {

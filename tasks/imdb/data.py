@@ -7,6 +7,7 @@ prompts are used), 1,000 to measure both rewards, and two equal parts of 9,926 f
 import hashlib
 import random
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,8 +70,11 @@ def _read(source: str, cache: Path) -> tuple[list[str], list[bool]]:
         table = table.filter(pl.col("source") == "imdb")
         return table["text"].to_list(), (table["label"] == 1).to_list()
     from datasets import load_dataset  # slow to import, and only the hub needs it
+    from huggingface_hub.utils import logging
 
+    logging.set_verbosity_error()  # it would say every retry
     name = ASSETS["movie-reviews"].hub
+    print(f"looking for the data set {name!r} on the hub", file=sys.stderr, flush=True)
     try:
         data = load_dataset(name, split="train")
     except Exception as error:  # the library raises its own, requests' and the hub client's errors alike

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from harness.core.decoding import PolicyHandle
 from harness.core.errors import UserError
 from harness.core.policy import load_policy
 from harness.core.streams import Streams
@@ -137,11 +138,20 @@ def test_a_saved_model_loads_with_the_same_numbers(tiny, tmp_path):
     assert np.array_equal(reference(tiny, prompt, (3, 4))[0], reference(again, prompt, (3, 4))[0])
 
 
+def test_half_precision_decodes_and_hands_out_float32_states(tiny, tmp_path, ledger):
+    tiny.model.save_pretrained(tmp_path / "model")
+    tiny.tokenizer.save_pretrained(tmp_path / "model")
+    policy = load_policy(str(tmp_path / "model"), "cpu", "bfloat16", tmp_path)
+    assert policy.model.dtype == torch.bfloat16
+    rows = PolicyHandle(policy, TINY_SAMPLER, ledger).decode(tiny_prompts(), 2, Streams(0), (2,), record=True)
+    chunk = rows.extend(4)
+    assert chunk.states[2].dtype == torch.float32
+    assert all(np.isfinite(lp).all() for lp in policy.logprobs(rows.completions()))
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_the_same_tokens_on_a_gpu_in_float32(tiny, tmp_path, ledger):
-    from harness.core.decoding import PolicyHandle
-
     tiny.model.save_pretrained(tmp_path / "model")
     tiny.tokenizer.save_pretrained(tmp_path / "model")
     gpu = load_policy(str(tmp_path / "model"), "cuda", "float32", tmp_path)
