@@ -1,4 +1,4 @@
-"""The command line: run, report, list.
+"""The command line: run, report, bench, list.
 
 python -m harness run --method iro
 python -m harness report imdb-3f2a
@@ -66,6 +66,12 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("run", help="path, id, or the beginning of an id")
     report.add_argument("--out", type=Path, default=Path("results"), help="folder of results (default: results)")
     report.set_defaults(command=_report)
+
+    bench = commands.add_parser("bench", help="speed of the engine, as ratios within one process on one thread")
+    bench.add_argument("--model", default="smollm2-135m-instruct", help="folder, hub id or embedded name")
+    bench.add_argument("--repeats", type=int, default=3, help="best of how many (default: 3)")
+    bench.add_argument("--out", type=Path, default=Path("results"), help="folder of results (default: results)")
+    bench.set_defaults(command=_bench)
 
     listing = commands.add_parser("list", help="methods, tasks, their settings, defaults and sources")
     listing.set_defaults(command=_list)
@@ -143,6 +149,18 @@ def _report(arguments: argparse.Namespace) -> None:
     path = write_report(load_run(find_run(arguments.out, arguments.run)))
     print(path.read_text())
     print(f"written to {path.parent}", file=sys.stderr)
+
+
+def _bench(arguments: argparse.Namespace) -> None:
+    from harness.bench import run_bench, table, write_bench
+    from harness.core.policy import load_policy
+
+    if arguments.repeats < 1:
+        raise UserError(f"--repeats {arguments.repeats}: give at least 1")
+    policy = load_policy(arguments.model, "cpu", "float32", cache_folder())
+    rows = run_bench(policy, arguments.repeats)
+    print(table(rows))
+    print(f"path: {policy.path}; written to {write_bench(policy, rows, arguments.out)}", file=sys.stderr)
 
 
 def _list(_: argparse.Namespace) -> None:

@@ -26,7 +26,7 @@ def open_slice(
 
     A run on the development slice opens no test prompt, and has no entry.
     """
-    commit, dirty = _commit()
+    commit, dirty = commit_of_code()
     about = read_about(folder) if (folder / "run.json").exists() else {"openings": []}
     asked = config.asked()
     opening = {
@@ -88,7 +88,7 @@ class PeakMemory:
             self.gb = max(self.gb, total / 2**30)
 
 
-def _commit() -> tuple[str, bool]:
+def commit_of_code() -> tuple[str, bool]:
     """Commit of the harness's own checkout and whether its code has uncommitted changes; unknown outside a checkout."""
     here = Path(__file__).resolve().parent
     status = ["git", "status", "--porcelain", "--", ".", "../methods", "../tasks"]

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from harness.core.device import widest
 from harness.core.ledger import Ledger
 from harness.core.sampling import Sampler, sample
 from harness.core.streams import Streams
@@ -136,7 +137,9 @@ class Decoding:
         self.prompts, self.layers, self.record = list(prompts), layers, record
         length = sampler.max_new_tokens
         uniforms = [streams.uniforms("sample", p.id, rows_per_prompt, length) for p in prompts]
-        self._uniforms = torch.from_numpy(np.stack(uniforms)).to(policy.device)  # (P, slots, T)
+        self._uniforms = (
+            torch.from_numpy(np.stack(uniforms)).to(widest(policy.device)).to(policy.device)
+        )  # (P, slots, T)
         encoded = [policy.encode(p) for p in prompts]
         self.prompt_tokens = np.array([len(tokens) for tokens in encoded])  # (P,)
         with ledger.timed("policy", calls=1, sequences=len(prompts), prefill_tokens=int(self.prompt_tokens.sum())):
@@ -188,8 +191,7 @@ class Decoding:
             calls += 1
             for layer, state in fed.items():
                 states[layer][:, j] = state
-        counts = torch.bincount(self.owner, weights=mask.sum(1).double(), minlength=len(self.prompts))
-        self.sampled += counts.long().cpu().numpy()
+        np.add.at(self.sampled, self.owner.cpu().numpy(), mask.sum(1).cpu().numpy())
         seconds = time.perf_counter() - start
         self.ledger.spend("policy", calls=calls, tokens=int(mask.sum()), seconds=seconds)
         return Chunk(tokens, mask, states)

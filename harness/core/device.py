@@ -29,3 +29,8 @@ def place(device: str = "auto", dtype: str = "auto") -> tuple[torch.device, torc
     if chosen.type == "cpu":
         torch.set_num_threads(1)
     return chosen, DTYPES[dtype]
+
+
+def widest(device: torch.device) -> torch.dtype:
+    """The most precise float type the device computes with: MPS has no float64."""
+    return torch.float32 if device.type == "mps" else torch.float64

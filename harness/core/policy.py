@@ -94,6 +94,8 @@ class _Cache:
 
 
 class TransformersPolicy(Policy):
+    path = "plain"  # how keys and values are kept: transformers' own cache, one copy a row
+
     def __init__(self, model: PreTrainedModel, tokenizer, name: str, fingerprint: str) -> None:
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer

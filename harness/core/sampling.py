@@ -6,6 +6,8 @@ import torch
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from harness.core.device import widest
+
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Sampler:
@@ -56,11 +58,12 @@ def _nucleus(probabilities: torch.Tensor, top_p: float) -> torch.Tensor:
 
 def draw(tokens: torch.Tensor, probabilities: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
     """(B,) tokens by inverse CDF: the first whose cumulative probability passes the row's uniform number in [0, 1)."""
-    cumulative = probabilities.double().cumsum(-1)  # (B, K)
-    target = uniforms.double()[:, None] * cumulative[:, -1:]
+    wide = widest(probabilities.device)
+    cumulative = probabilities.to(wide).cumsum(-1)  # (B, K)
+    target = uniforms.to(wide)[:, None] * cumulative[:, -1:]
     index = (cumulative <= target).sum(-1, keepdim=True)
     # a zero-probability tail shares the last cumulative value: never step into it
-    last = (probabilities > 0).double().cumsum(-1).argmax(-1, keepdim=True)
+    last = (probabilities > 0).int().cumsum(-1).argmax(-1, keepdim=True)
     return tokens.gather(1, torch.minimum(index, last))[:, 0]
 
 

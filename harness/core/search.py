@@ -16,6 +16,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from harness.core.decoding import Chunk, Decoding, PolicyHandle
+from harness.core.device import widest
 from harness.core.finalists import finalists_of
 from harness.core.reward import RewardHandle
 from harness.core.streams import Streams
@@ -127,11 +128,11 @@ class _Guide:
 
     def advance(self, chunk: Chunk) -> np.ndarray:
         """(rows,) float64 S after the chunk; 0 without value functions."""
-        total = torch.zeros(len(chunk.tokens), dtype=torch.float64, device=chunk.tokens.device)
+        total = torch.zeros(len(chunk.tokens), dtype=widest(chunk.tokens.device), device=chunk.tokens.device)
         moved = chunk.mask.any(1)
         for reader, beta in zip(self.readers, self.betas, strict=True):
             with self.ledger.timed("value", calls=1, sequences=int(moved.sum())):
-                total += reader.advance(chunk).double() / beta
+                total += reader.advance(chunk).to(total.dtype) / beta
             self.calls += torch.bincount(self.owner[moved], minlength=len(self.calls)).cpu().numpy()
         return total.cpu().numpy()
 

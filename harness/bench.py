@@ -1,0 +1,221 @@
+"""How fast the engine is, as ratios within one process on one thread: `python -m harness bench`.
+
+Absolute seconds differ between machines and between minutes on a shared one; what is compared here runs in turns, and
+each figure is the best of its repeats. FLOPs are counted by formula, not measured.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+
+from harness.core.decoding import PolicyHandle
+from harness.core.files import whole
+from harness.core.ledger import Ledger
+from harness.core.policy import TransformersPolicy
+from harness.core.sampling import Sampler
+from harness.core.search import Search, guided_search
+from harness.core.streams import Streams
+from harness.core.types import Prompt
+from harness.core.value import Head, HiddenValue
+from harness.provenance import commit_of_code
+from harness.workers import default_workers, run_batches
+
+SHAPES = ((16, 32), (200, 48))  # prompt tokens, new tokens
+ROWS = (1, 16, 64)
+SEARCH = Search(width=4, successors=4, chunk=8)
+_VALUES = 3  # iterations of IRO
+_WORDS = [
+    "the",
+    "film",
+    "was",
+    "a",
+    "story",
+    "of",
+    "people",
+    "who",
+    "live",
+    "near",
+    "sea",
+    "and",
+    "it",
+    "has",
+    "some",
+    "scenes",
+    "that",
+    "were",
+    "long",
+    "but",
+    "fine",
+]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure. `share` is what the figure's name says it is a share of; 0 where it is none."""
+
+    what: str
+    prompt_tokens: int
+    new_tokens: int
+    rows: int
+    tokens_per_second: float
+    gflops_per_second: float
+    share: float
+
+
+def run_bench(policy: TransformersPolicy, repeats: int) -> list[Row]:
+    """All figures of one model, in the order they are printed. The policy loses its end-of-sequence ids."""
+    policy.eos_ids = frozenset()  # every row runs to its full length
+    peak = _peak(repeats)
+    rows = [Row("float32 matrix product, the peak", 0, 0, 0, 0.0, peak / 1e9, 1.0)]
+    for prompt_tokens, new_tokens in SHAPES:
+        rows += _shape(policy, peak, prompt_tokens, new_tokens, repeats)
+    return [*rows, _workers(policy)]
+
+
+def _shape(policy: TransformersPolicy, peak: float, prompt_tokens: int, new_tokens: int, repeats: int) -> list[Row]:
+    """Sampling at several batch sizes against the peak; at the largest, against generate() and guided search."""
+    sampler = Sampler(temperature=1.0, top_k=50, top_p=0.95, max_new_tokens=new_tokens)
+    prompts, most = _prompts(policy, prompt_tokens, 4), ROWS[-1]
+    out = []
+    for rows in ROWS:
+        chosen = prompts[: min(4, rows)]
+        seconds = _best(repeats, partial(_sample, policy, sampler, chosen, rows // len(chosen)))
+        rate = flops_of(policy, prompt_tokens, new_tokens, len(chosen), rows) / seconds
+        speed = rows * new_tokens / seconds
+        out.append(Row("sampling, share of the peak", prompt_tokens, new_tokens, rows, speed, rate / 1e9, rate / peak))
+    jobs = {
+        "sampling": lambda: _sample(policy, sampler, prompts, most // 4),
+        "generate": lambda: _generate(policy, sampler, prompts, most // 4),
+        "guided": lambda: _guided(policy, sampler, prompts),
+    }
+    times = _in_turns(repeats, jobs)
+    for name, what, ratio in (
+        ("generate", "generate() of transformers, sampling's speed over it", times["generate"] / times["sampling"]),
+        ("guided", f"guided search, {_VALUES} values, its speed over sampling's", times["sampling"] / times["guided"]),
+    ):
+        out.append(Row(what, prompt_tokens, new_tokens, most, most * new_tokens / times[name], 0.0, ratio))
+    return out
+
+
+def flops_of(policy: TransformersPolicy, prompt_tokens: int, new_tokens: int, prompts: int, rows: int) -> float:
+    """Multiplications and additions of sampling: 2 a weight and token, 4 a position attended to and hidden unit.
+
+    Every prompt is read once; the last token is drawn but not read; the output layer runs once for each drawn token.
+    """
+    config = policy.model.config
+    output = config.vocab_size * config.hidden_size
+    body = policy.parameters - output
+    attention = 4 * config.num_hidden_layers * config.num_attention_heads * config.head_dim
+    read_once = prompts * (2 * body * prompt_tokens + attention * prompt_tokens * (prompt_tokens + 1) / 2)
+    contexts = sum(prompt_tokens + t for t in range(1, new_tokens))
+    per_row = 2 * body * (new_tokens - 1) + attention * contexts + 2 * output * new_tokens
+    return read_once + rows * per_row
+
+
+def write_bench(policy: TransformersPolicy, rows: Sequence[Row], out: Path) -> Path:
+    """OUT/bench/<time>.parquet with model, commit and versions in every row."""
+    commit, dirty = commit_of_code()
+    about = {"model": policy.name, "path": policy.path, "commit": commit, "dirty": dirty, "torch": torch.__version__}
+    path = out / "bench" / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.parquet"
+    with whole(path) as part:
+        pl.DataFrame([{**asdict(row), **about} for row in rows]).write_parquet(part)
+    return path
+
+
+def table(rows: Sequence[Row]) -> str:
+    lines = ["| figure | prompt + new tokens | rows | tokens/s | GFLOP/s | ratio |", "|---|---|---|---|---|---|"]
+    for row in rows:
+        shape = f"{row.prompt_tokens} + {row.new_tokens}" if row.new_tokens else ""
+        numbers = [f"{row.tokens_per_second:.0f}" if row.tokens_per_second else ""]
+        numbers.append(f"{row.gflops_per_second:.1f}" if row.gflops_per_second else "")
+        lines.append(f"| {row.what} | {shape} | {row.rows or ''} | {' | '.join(numbers)} | {row.share:.2f} |")
+    return "\n".join(lines)
+
+
+def _peak(repeats: int) -> float:
+    """FLOP/s of a square product."""
+    a, b = torch.randn(1024, 1024), torch.randn(1024, 1024)
+    return 2 * 1024**3 / _best(20 * repeats, lambda: a @ b)
+
+
+def _best(repeats: int, job: Callable[[], object]) -> float:
+    return _in_turns(repeats, {"": job})[""]
+
+
+def _in_turns(repeats: int, jobs: dict[str, Callable[[], object]]) -> dict[str, float]:
+    """Least seconds of each job; the jobs take turns, so that a slow minute hits all of them."""
+    best = dict.fromkeys(jobs, float("inf"))
+    for _ in range(repeats):
+        for name, job in jobs.items():
+            start = time.perf_counter()
+            job()
+            best[name] = min(best[name], time.perf_counter() - start)
+    return best
+
+
+def _prompts(policy: TransformersPolicy, tokens: int, count: int) -> list[Prompt]:
+    rng = np.random.default_rng(0)
+    texts = [" ".join(rng.choice(_WORDS, 2 * tokens)) for _ in range(count)]
+    return [Prompt(f"bench {i}", text=policy.head_of(text, tokens)) for i, text in enumerate(texts)]
+
+
+def _handle(policy: TransformersPolicy, sampler: Sampler) -> tuple[PolicyHandle, Ledger]:
+    ledger = Ledger()
+    return PolicyHandle(policy, sampler, ledger), ledger
+
+
+def _sample(policy: TransformersPolicy, sampler: Sampler, prompts: Sequence[Prompt], each: int) -> None:
+    handle, ledger = _handle(policy, sampler)
+    with ledger.phase("generate"):
+        handle.decode(prompts, each, Streams(0)).extend(sampler.max_new_tokens)
+
+
+def _guided(policy: TransformersPolicy, sampler: Sampler, prompts: Sequence[Prompt]) -> None:
+    torch.manual_seed(0)
+    layer = round(0.3 * policy.depth)
+    values = [HiddenValue(Head(policy.width + 1, 128), layer, "mean_all") for _ in range(_VALUES)]
+    handle, ledger = _handle(policy, sampler)
+    with ledger.phase("generate"):
+        guided_search(handle, values, [1.0] * _VALUES, prompts, SEARCH, Streams(0), None)
+
+
+@torch.inference_mode()
+def _generate(policy: TransformersPolicy, sampler: Sampler, prompts: Sequence[Prompt], each: int) -> None:
+    ids = torch.tensor([policy.encode(p) for p in prompts], device=policy.device)
+    policy.model.generate(
+        input_ids=ids,
+        attention_mask=torch.ones_like(ids),
+        do_sample=True,
+        num_return_sequences=each,
+        temperature=sampler.temperature,
+        top_k=sampler.top_k,
+        top_p=sampler.top_p,
+        max_new_tokens=sampler.max_new_tokens,
+        min_new_tokens=sampler.max_new_tokens,
+        pad_token_id=0,
+    )
+
+
+def _workers(policy: TransformersPolicy) -> Row:
+    """Time of eight batches in one process over that in two, on the short shape."""
+    prompt_tokens, new_tokens = SHAPES[0]
+    sampler = Sampler(top_k=50, max_new_tokens=new_tokens)
+    prompts = _prompts(policy, prompt_tokens, 4)
+    batches = range(8)
+
+    def run(workers: int) -> None:
+        for _ in run_batches(lambda _: _sample(policy, sampler, prompts, 16), batches, workers):
+            pass
+
+    count = min(2, default_workers())
+    times = _in_turns(2, {"one": lambda: run(1), "two": lambda: run(count)})
+    tokens = len(batches) * 64 * new_tokens
+    return Row(
+        f"{count} workers, speed over one", *SHAPES[0], 64, tokens / times["two"], 0.0, times["one"] / times["two"]
+    )
