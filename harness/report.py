@@ -184,7 +184,7 @@ def _markdown(run: Run, table: Sequence[dict[str, Any]], curve: Sequence[dict[st
         f"# {run.id}",
         f"{where}, {n} {evaluate['slice']} prompts, seed {config['seed']}. "
         f"Commit {about['commit'][:10]}{' (with uncommitted changes)' if about['dirty'] else ''}; "
-        f"about `{command}`; all settings in run.json.",
+        f"`{command}`, other settings in run.json.",
         table_markdown(table),
         "Gold and proxy are in standard deviations of base samples, above the base's mean; intervals are 95% bootstrap "
         "intervals over prompts. Differences are paired by prompt. `final pick` says who chose the answer among the "
