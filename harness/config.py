@@ -96,7 +96,7 @@ def resolve(
     """
     if task not in TASKS:
         raise unknown("task", task, TASKS)
-    names = list(METHODS) if "all" in methods else list(methods)
+    names = list(METHODS) if "all" in methods else [name.strip() for name in methods]
     for name in names:
         if name not in METHODS:
             raise unknown("method", name, [*METHODS, "all"])

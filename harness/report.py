@@ -5,6 +5,7 @@ python -m harness report imdb-3f2a
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -154,12 +155,12 @@ def table_markdown(table: Sequence[dict[str, Any]]) -> str:
             row["final_pick"],
             str(row["gold"]) + (f" ({row['unscored']} unscored)" if row["unscored"] else ""),
             f"{row['proxy'].value:.2f}",
-            f"{against.value:+.2f} [{against.low:+.2f}, {against.high:+.2f}]" if against else "",
+            against.shown("+.2f") if against else "",
             _p(row["p_holm"]) if against else "",
-            f"{100 * wins.value:.0f}% [{100 * wins.low:.0f}, {100 * wins.high:.0f}]" if wins else "",
+            _percent(wins) if wins else "",
             f"{row['tokens']:.1f}",
             f"{row['base_nll']:.2f}",
-            f"{row['distinct_2']:.2f}",
+            "" if isnan(row["distinct_2"]) else f"{row['distinct_2']:.2f}",
             f"{row['policy_tokens']:.0f}",
             f"{row['value_calls']:.0f}",
             f"{row['reward_calls']:.1f}",
@@ -169,7 +170,14 @@ def table_markdown(table: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def _percent(rate: Estimate) -> str:
+    interval = "" if isnan(rate.low) else f" [{100 * rate.low:.0f}, {100 * rate.high:.0f}]"
+    return f"{100 * rate.value:.0f}%{interval}"
+
+
 def _p(p: float) -> str:
+    if isnan(p):
+        return ""
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 

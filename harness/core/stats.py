@@ -16,7 +16,10 @@ _SEED = 20250617
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean, its 95% bootstrap interval and the number of prompts behind it. NaN values are left out of n."""
+    """A mean, its 95% bootstrap interval and the number of prompts behind it. NaN values are left out of n.
+
+    One prompt has no interval, and nothing can be tested with it: low, high and p are NaN.
+    """
 
     value: float
     low: float
@@ -25,14 +28,19 @@ class Estimate:
     p: float = float("nan")  # two-sided, where there is a null hypothesis
 
     def __str__(self) -> str:
-        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
+        return self.shown()
+
+    def shown(self, spec: str = ".2f") -> str:
+        """'0.55 [0.31, 0.77]', or the mean alone where there is no interval."""
+        interval = "" if np.isnan(self.low) else f" [{self.low:{spec}}, {self.high:{spec}}]"
+        return f"{self.value:{spec}}{interval}"
 
 
 def mean(values: Sequence[float]) -> Estimate:
     """Mean with a percentile bootstrap interval over prompts."""
     x = _finite(np.asarray(values, dtype=float))
-    if len(x) == 0:
-        return Estimate(float("nan"), float("nan"), float("nan"), 0)
+    if len(x) < 2:
+        return Estimate(float(x[0]) if len(x) else float("nan"), float("nan"), float("nan"), len(x))
     low, high = np.quantile(_bootstrap(x), [0.025, 0.975])
     return Estimate(float(x.mean()), float(low), float(high), len(x))
 
@@ -41,14 +49,16 @@ def difference(a: Sequence[float], b: Sequence[float]) -> Estimate:
     """Mean of a - b over the same prompts, with interval and two-sided bootstrap p; pairs with NaN are left out."""
     x = _finite(np.asarray(a, dtype=float) - np.asarray(b, dtype=float))
     estimate = mean(x)
-    if len(x) == 0:
+    if len(x) < 2:
         return estimate
     if not x.any():
         return Estimate(0.0, 0.0, 0.0, len(x), 1.0)
     # the null distribution is the bootstrap distribution moved to zero
     centred = _bootstrap(x) - x.mean()
     p = (1 + np.sum(np.abs(centred) >= abs(x.mean()))) / (1 + RESAMPLES)
-    return Estimate(estimate.value, estimate.low, estimate.high, len(x), float(min(p, 1.0)))
+    # a bootstrap of few pairs claims too much: n signs alone cannot be less likely than this
+    p = min(max(p, 2.0 ** (1 - len(x))), 1.0)
+    return Estimate(estimate.value, estimate.low, estimate.high, len(x), float(p))
 
 
 def win_rate(a: Sequence[float], b: Sequence[float]) -> Estimate:

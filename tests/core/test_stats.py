@@ -50,6 +50,13 @@ def test_nan_is_left_out_and_shows_in_n():
     assert stats.mean([float("nan")]).n == 0
 
 
+def test_one_prompt_has_no_interval_and_few_prompts_no_small_p():
+    one = stats.difference([1.0], [0.0])
+    assert (one.value, one.n) == (1.0, 1) and np.isnan([one.low, one.high, one.p]).all()
+    assert str(one) == "1.00"
+    assert stats.difference([1.0, 1.0, 1.0], [0.0, 0.0, 0.0]).p == 0.25
+
+
 def test_holm_by_hand():
     assert stats.holm([0.01, 0.04, 0.03, float("nan")])[:3] == pytest.approx([0.03, 0.06, 0.06])
 
