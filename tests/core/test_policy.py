@@ -3,10 +3,18 @@
 import numpy as np
 import pytest
 import torch
+from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
+)
 
 from harness.core.decoding import PolicyHandle
 from harness.core.errors import UserError
-from harness.core.policy import load_policy
+from harness.core.policy import TransformersPolicy, load_policy
 from harness.core.streams import Streams
 from harness.core.types import Message, Prompt
 from tests.conftest import TINY_SAMPLER, tiny_prompts
@@ -161,3 +169,28 @@ def test_the_same_tokens_on_a_gpu_in_float32(tiny, tmp_path, ledger):
         rows.extend(12)
         both.append(rows.tokens_of())
     assert both[0] == both[1]
+
+
+def other_models():
+    common = {"vocab_size": 97, "eos_token_id": 0, "bos_token_id": 0}
+    small = {"hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 64}
+    windowed = {"num_key_value_heads": 2, "head_dim": 8, "sliding_window": 6, "pad_token_id": 0}
+    yield GPT2LMHeadModel(GPT2Config(n_embd=32, n_layer=4, n_head=4, **common))
+    yield GPTNeoXForCausalLM(GPTNeoXConfig(**small, **common))
+    yield Gemma2ForCausalLM(Gemma2Config(**small, **windowed, **common))  # every other block sees six tokens
+
+
+@pytest.mark.parametrize("model", other_models(), ids=lambda m: m.config.model_type)
+def test_other_architectures_agree_with_their_own_forward(tiny, ledger, model):
+    """Learned and rotary positions, sliding windows; prompts of mixed lengths, reordered beams."""
+    policy = TransformersPolicy(model, tiny.tokenizer, "other", "other")
+    rows = PolicyHandle(policy, TINY_SAMPLER, ledger).decode(tiny_prompts(), 4, Streams(1), (2, 4), record=True)
+    for _ in range(3):
+        rows.extend(4)
+        rows.select(torch.tensor([4 * p + j for p in range(4) for j in (2, 0, 2, 1)]), torch.arange(4).repeat(4))
+    completions = rows.completions()
+    for i, (completion, logprobs) in enumerate(zip(completions, policy.logprobs(completions), strict=True)):
+        expected, states, _ = reference(policy, completion.prompt, completion.tokens)
+        assert np.abs(logprobs - expected).max() < 1e-4
+        for column, layer in enumerate((2, 4)):
+            assert np.allclose(rows.states_of(i).states[:, column], states[layer], rtol=2e-3, atol=2e-3)
