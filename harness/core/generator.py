@@ -50,8 +50,9 @@ class Generator(ABC):
     def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
         """One answer per prompt, in the same order."""
 
-    def save(self, folder: Path) -> None:  # noqa: B027 - a method that fits nothing has nothing to save
-        """Write what was fitted so far into `folder`."""
+    def save(self, folder: Path) -> None:
+        """Write what was fitted so far into `folder`; a method that fits nothing leaves it empty."""
+        folder.mkdir(parents=True, exist_ok=True)
 
     def load(self, folder: Path) -> Self:
         """Take up what `save` wrote."""
