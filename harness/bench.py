@@ -24,7 +24,7 @@ from harness.core.streams import Streams
 from harness.core.types import Prompt
 from harness.core.value import Head, HiddenValue
 from harness.provenance import commit_of_code
-from harness.workers import default_workers, run_batches
+from harness.workers import choose_workers, run_batches
 
 SHAPES = ((16, 32), (200, 48))  # prompt tokens, new tokens
 ROWS = (1, 16, 64)
@@ -213,7 +213,7 @@ def _workers(policy: TransformersPolicy) -> Row:
         for _ in run_batches(lambda _: _sample(policy, sampler, prompts, 16), batches, workers):
             pass
 
-    count = min(2, default_workers())
+    count = min(2, choose_workers(None, "cpu"))
     times = _in_turns(2, {"one": lambda: run(1), "two": lambda: run(count)})
     tokens = len(batches) * 64 * new_tokens
     return Row(

@@ -23,7 +23,7 @@ from harness.provenance import PeakMemory, open_slice
 from harness.report import comparison, write_report
 from harness.stages import RAW, VERSIONS, Bench, Key, Pool, answer, fit, key_of, label_of, roll_out, sample_pool, score
 from harness.store import Run, is_done, load_run, read_about, runs_folder, write_about, write_table
-from harness.workers import default_workers
+from harness.workers import choose_workers
 from tasks import TASKS
 
 _PAIRED_SD = 0.6  # in sd of base samples: of one pair, IRO against best-of-n, in the first quick run on imdb
@@ -61,7 +61,7 @@ def _execute(
     started = time.time()
     policy = _policy(config, cache)
     task = TASKS[config.task](config.settings[config.task], policy, cache)
-    bench = Bench(config, policy, task, artifacts, workers or default_workers())
+    bench = Bench(config, policy, task, artifacts, choose_workers(workers, policy.device.type))
     fit_slices, test = _slices(bench)
     part, smallest = config.settings["evaluate"].slice, detectable_difference(_PAIRED_SD, len(test))
     print(

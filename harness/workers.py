@@ -7,6 +7,7 @@ than several threads waiting for each other.
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -16,9 +17,14 @@ from harness.core.errors import UserError
 _job: Callable[[int], None]  # inherited by the forked children
 
 
-def default_workers() -> int:
-    """As many as cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+def choose_workers(asked: int | None, device: str) -> int:
+    """As asked, else as many as cores this process may use; one on an accelerator, which cannot be shared by forks."""
+    if device != "cpu":
+        if asked not in (None, 1):
+            raise UserError(f"--workers {asked} on {device}: only CPU work is spread over processes; leave it out")
+        return 1
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
+    return asked or cores or 1
 
 
 def run_batches(job: Callable[[int], None], batches: Sequence[int], workers: int) -> Iterator[int]:

@@ -1,4 +1,5 @@
-"""Best-of-n: n plain samples, the proxy picks the best. KL to the base is at most log n - (n - 1) / n."""
+"""Best-of-n: n plain samples, the proxy picks the best. Its KL to the base is at most
+log n - (n - 1) / n (arXiv 2401.01879)."""
 
 from collections.abc import Sequence
 from typing import Annotated
