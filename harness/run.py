@@ -1,9 +1,11 @@
 """`python -m harness run`: do the stages of each method in order, or find the run done, and show its report."""
 
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -32,21 +34,24 @@ Rows = dict[str, list[dict[str, Any]]]  # table -> rows
 
 
 def run_and_report(config: RunConfig, out: Path, cache: Path, workers: int | None, fresh: bool) -> None:
-    """Run into OUT/runs/<id>, or report what is there; `fresh` recomputes next to it and prints the differences."""
+    """Run into OUT/runs/<id>, or report what is there; `fresh` recomputes next to it and prints the differences.
+
+    A fresh run has a cache of its own, so that it can resume, which goes when the run is done.
+    """
     runs = runs_folder(out)
-    folder, artifacts = runs / config.run_id, Artifacts(cache)
-    if fresh and is_done(folder):
-        number = 1
-        while is_done(runs / f"{config.run_id}-fresh{number}"):
-            number += 1
-        folder = runs / f"{config.run_id}-fresh{number}"
-        artifacts = Artifacts(cache / "fresh" / folder.name)
+    folder = runs / config.run_id
+    if fresh:
+        again = (runs / f"{config.run_id}-fresh{n}" for n in count(1))
+        folder = next(place for place in chain([folder], again) if not is_done(place))
+    root = cache / "fresh" / digest([str(out.resolve()), folder.name])[:20] if fresh else cache
     if is_done(folder):
         about = read_about(folder)
         print(f"{folder.name} is done (commit {about['commit'][:10]}); --fresh recomputes it", file=sys.stderr)
     else:
         with PeakMemory() as memory:
-            _execute(config, folder, artifacts, cache, workers, memory)
+            _execute(config, folder, Artifacts(root), cache, workers, memory)
+        if fresh:
+            shutil.rmtree(root)
     run = load_run(folder)
     print(write_report(run).read_text())
     print(f"report, tables and figures: {folder}", file=sys.stderr)
@@ -104,10 +109,10 @@ def _slices(bench: Bench) -> tuple[list[list[Prompt]], list[Prompt]]:
     config = bench.config
     bench.layers()
     iterations = max([1, *(bench.method(name, RAW).iterations for name in config.methods)])
-    count, prompts = config.settings["fit"].prompts, bench.task.prompts("fit")
-    if iterations * count > len(prompts):
+    each, prompts = config.settings["fit"].prompts, bench.task.prompts("fit")
+    if iterations * each > len(prompts):
         raise UserError(
-            f"{iterations} iterations of fit.prompts={count} need {iterations * count} fit prompts; task {config.task} "
+            f"{iterations} iterations of fit.prompts={each} need {iterations * each} fit prompts; task {config.task} "
             f"has {len(prompts)}"
         )
     part, asked = config.settings["evaluate"].slice, config.settings["evaluate"].prompts
@@ -117,7 +122,7 @@ def _slices(bench: Bench) -> tuple[list[list[Prompt]], list[Prompt]]:
     if shared := {p.id for p in prompts} & {p.id for p in held_out}:
         example = min(shared)
         raise UserError(f"fit and {part} share {len(shared)} prompts, e.g. {example!r}; give the task disjoint slices")
-    return [prompts[i * count : (i + 1) * count] for i in range(iterations)], held_out[:asked]
+    return [prompts[i * each : (i + 1) * each] for i in range(iterations)], held_out[:asked]
 
 
 def _run_method(
@@ -177,9 +182,9 @@ def _score_pool(bench: Bench, pool: Pool) -> list[dict[str, Any]]:
 def _pool_rows(
     part: str, samples: Sequence[Completion], scores: Mapping[Key, Mapping[str, float]]
 ) -> list[dict[str, Any]]:
-    rows, count = [], {}
+    rows, last = [], {}
     for completion in samples:
-        row = count[completion.prompt.id] = count.get(completion.prompt.id, -1) + 1
+        row = last[completion.prompt.id] = last.get(completion.prompt.id, -1) + 1
         metrics = {name: scores[key_of(completion)][name] for name in ("proxy_reward", GOLD)}
         rows.append({"part": part, "prompt_id": completion.prompt.id, "row": row, **metrics})
     return rows

@@ -36,8 +36,8 @@ def run(*extra: str) -> int:
     return cli.main([*RUN, *extra])
 
 
-def the_run(place: Path, out: str = "results"):
-    (folder,) = (place / out / "runs").iterdir()
+def the_run(place: Path, out: str = "results", ending: str = ""):
+    (folder,) = (f for f in (place / out / "runs").iterdir() if f.name.endswith(ending))
     return load_run(folder)
 
 
@@ -152,6 +152,14 @@ def test_fresh_recomputes_next_to_the_stored_run_and_prints_the_differences(plac
     assert run("--fresh") == 0
     assert "completions are identical" in capsys.readouterr().out
     assert len(list((place / "results" / "runs").iterdir())) == 2
+    assert not list((place / "cache" / "fresh").iterdir())
+    assert the_run(place, ending="fresh1").ledger.filter(pl.col("method") == "harness")["computed"].all()
+
+
+def test_fresh_uses_no_stored_artifact_where_there_is_no_run_yet(place):
+    run("--out", "one")
+    run("--out", "two", "--fresh")
+    assert the_run(place, "two").ledger.filter(pl.col("method") == "base")["computed"].all()
 
 
 def test_reports_are_rebuilt_from_stored_files_alone(place):
