@@ -19,6 +19,7 @@ from harness.core.files import whole
 from harness.core.ledger import Ledger, Phase
 from harness.core.progress import Progress
 from harness.core.types import Answer, Candidate, Completion, PrefixStates, Prompt, Work
+from harness.ranks import Ranks
 from harness.workers import run_batches
 
 
@@ -52,9 +53,15 @@ def run_stage(
     ledger: Ledger,
     phase: Phase,
     workers: int,
+    ranks: Ranks,
 ) -> StageResult:
-    """Do job(batch) -> (plain data, arrays) for every batch that is not stored yet, and load all of them."""
+    """Do job(batch) -> (plain data, arrays) for every batch that is not stored yet, and load all of them.
+
+    With several ranks each does its share, and all of them load everything.
+    """
     missing = [i for i in range(len(batches)) if not _path(folder, i).exists()]
+    ranks.wait()  # nobody begins before all have seen what is missing
+    share = [i for i in missing if i % ranks.count == ranks.index]
 
     def make(i: int) -> None:
         ledger.drain()
@@ -66,10 +73,11 @@ def run_stage(
         with whole(_path(folder, i)) as part:
             part.write_text(json.dumps({"usage": ledger.drain(), "payload": payload}))
 
-    with Progress(name, len(batches)) as progress:
-        progress.skip(len(batches) - len(missing))
-        for _ in run_batches(make, missing, workers):
+    with Progress(name, len(batches), quiet=not ranks.first) as progress:
+        progress.skip(len(batches) - len(share))
+        for _ in run_batches(make, share, workers):
             progress.step()
+    ranks.wait()
     payloads, usage = [], []
     for i in range(len(batches)):
         stored = json.loads(_path(folder, i).read_text())

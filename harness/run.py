@@ -22,6 +22,7 @@ from harness.core.task import GOLD
 from harness.core.toy import ToyPolicy
 from harness.core.types import Answer, Completion, Prompt
 from harness.provenance import PeakMemory, open_slice
+from harness.ranks import Ranks, join_ranks
 from harness.report import comparison, write_report
 from harness.stages import RAW, VERSIONS, Bench, Key, Pool, answer, fit, key_of, label_of, roll_out, sample_pool, score
 from harness.store import Run, is_done, load_run, read_about, runs_folder, write_about, write_table
@@ -38,6 +39,7 @@ def run_and_report(config: RunConfig, out: Path, cache: Path, workers: int | Non
 
     A fresh run has a cache of its own, so that it can resume, which goes when the run is done.
     """
+    ranks = join_ranks()
     runs = runs_folder(out)
     folder = runs / config.run_id
     if fresh:
@@ -49,9 +51,12 @@ def run_and_report(config: RunConfig, out: Path, cache: Path, workers: int | Non
         print(f"{folder.name} is done (commit {about['commit'][:10]}); --fresh recomputes it", file=sys.stderr)
     else:
         with PeakMemory() as memory:
-            _execute(config, folder, Artifacts(root), cache, workers, memory)
-        if fresh:
+            _execute(config, folder, Artifacts(root), cache, workers, ranks, memory)
+        if fresh and ranks.first:
             shutil.rmtree(root)
+    ranks.leave()
+    if not ranks.first:
+        return
     run = load_run(folder)
     print(write_report(run).read_text())
     print(f"report, tables and figures: {folder}", file=sys.stderr)
@@ -60,21 +65,31 @@ def run_and_report(config: RunConfig, out: Path, cache: Path, workers: int | Non
 
 
 def _execute(
-    config: RunConfig, folder: Path, artifacts: Artifacts, cache: Path, workers: int | None, memory: PeakMemory
+    config: RunConfig,
+    folder: Path,
+    artifacts: Artifacts,
+    cache: Path,
+    workers: int | None,
+    ranks: Ranks,
+    memory: PeakMemory,
 ) -> None:
-    """Do the run and write its tables."""
+    """Do the run and write its tables; of several ranks, all work and the first writes."""
     started = time.time()
-    policy = _policy(config, cache)
-    task = TASKS[config.task](config.settings[config.task], policy, cache)
-    bench = Bench(config, policy, task, artifacts, choose_workers(workers, policy.device.type))
+    with ranks.first_before_others():
+        policy = _policy(config, cache)
+        task = TASKS[config.task](config.settings[config.task], policy, cache)
+    workers = choose_workers(workers, policy.device.type) if ranks.count == 1 else 1
+    bench = Bench(config, policy, task, artifacts, workers, ranks)
     fit_slices, test = _slices(bench)
     part, smallest = config.settings["evaluate"].slice, detectable_difference(_PAIRED_SD, len(test))
-    print(
-        f"{folder.name}: {len(test)} {part} prompts show paired differences of {smallest:.2f} sd or more (80% power, "
-        f"planning sd {_PAIRED_SD}); {bench.workers} worker(s) on {policy.device}",
-        file=sys.stderr,
-    )
-    about = open_slice(folder, config, policy, task, VERSIONS)
+    about: dict[str, Any] = {}
+    if ranks.first:
+        print(
+            f"{folder.name}: {len(test)} {part} prompts show paired differences of {smallest:.2f} sd or more (80% "
+            f"power, planning sd {_PAIRED_SD}); {workers * ranks.count} worker(s) on {policy.device.type}",
+            file=sys.stderr,
+        )
+        about = open_slice(folder, config, policy, task, VERSIONS)
     pool = sample_pool(bench, fit_slices[0])
     rows: Rows = {"completions": [], "scores": [], "fits": [], "pool": _score_pool(bench, pool)}
     gold = np.array([row[GOLD] for row in rows["pool"]])
@@ -82,13 +97,15 @@ def _execute(
     about["agreement"] = _agreement(rows["pool"])
     for name in config.methods:
         _run_method(bench, name, pool, fit_slices, test, rows)
+    if not ranks.first:
+        return
     keys = {"run_id": folder.name, "task": config.task, "seed": config.seed}
     for table, content in {**rows, "ledger": bench.usage}.items():
         write_table(folder, table, [{**keys, **row} for row in content])
     about |= {
         "status": "done",
         "seconds": time.time() - started,
-        "workers": bench.workers,
+        "workers": workers * ranks.count,
         "memory_gb": memory.gb,
     }
     write_about(folder, about)

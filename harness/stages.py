@@ -32,6 +32,7 @@ from harness.core.reward import RewardHandle, Scale, checked
 from harness.core.streams import Streams
 from harness.core.task import GOLD, Task
 from harness.core.types import Answer, Candidate, Completion, FitReport, Prompt
+from harness.ranks import Ranks
 from methods import METHODS
 
 VERSIONS = {"pool": 1, "rollouts": 1, "fit": 1, "generate": 1, "score": 1}  # raised when a change alters numbers
@@ -50,6 +51,7 @@ class Bench:
     task: Task
     artifacts: Artifacts
     workers: int
+    ranks: Ranks
     ledger: Ledger = field(default_factory=Ledger)
     usage: list[dict[str, Any]] = field(default_factory=list)  # the rows of ledger.parquet
 
@@ -100,7 +102,7 @@ class Bench:
     ) -> tuple[Path, StageResult]:
         """Do a stage or find it done: its folder, and what it made."""
         folder = self.artifacts.folder(stage, {**self._inputs, "version": VERSIONS[stage], **inputs})
-        return folder, run_stage(label, folder, batches, job, self.ledger, phase, self.workers)
+        return folder, run_stage(label, folder, batches, job, self.ledger, phase, self.workers, self.ranks)
 
     def charge(self, method: str, iteration: int, result: StageResult, shared: bool = False) -> None:
         """Book a stage on a method; `shared` work was computed, and counted as computed, for somebody else."""
@@ -169,7 +171,7 @@ def fit(
         return {"choices": report.choices, "rows": report.rows}, {}
 
     label = f"{name} iteration {iteration}: fit"
-    result = run_stage(label, folder, [None], job, bench.ledger, "fit", workers=1)
+    result = run_stage(label, folder, [None], job, bench.ledger, "fit", 1, bench.ranks)
     method.load(folder / "fitted")
     bench.charge(name, iteration, result)
     return FitReport(**result.payloads[0]), folder.name

@@ -17,6 +17,7 @@ from harness import cli, stages
 from harness.artifacts import Artifacts, run_stage
 from harness.core.errors import UserError
 from harness.core.ledger import Ledger
+from harness.ranks import Ranks
 from harness.store import KEYS, find_run, load_run
 from tasks.toy import Toy
 
@@ -76,6 +77,18 @@ def test_the_number_of_workers_changes_no_byte(place):
     shutil.rmtree(place / "cache")
     run("--workers", "3", "--out", "three")
     assert table_bytes(place, "one") == table_bytes(place, "three")
+
+
+def test_two_launched_processes_end_with_the_same_bytes_as_one(place):
+    """What `accelerate launch` starts, on a CPU (which its own flag --cpu would silently make one process)."""
+    run("--workers", "1", "--out", "one")
+    shutil.rmtree(place / "cache")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
+    command = [*launcher, "harness", *RUN, "--out", str(place / "two")]
+    done = subprocess.run(command, cwd=ROOT, env=_env(place), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "2 worker(s)" in done.stderr and done.stdout.count("# toy-") == 1
+    assert table_bytes(place, "one") == table_bytes(place, "two")
 
 
 def test_what_is_stored_is_used_again_and_charged_as_if_made_alone(place):
@@ -143,7 +156,7 @@ def test_a_dead_worker_stops_the_run_and_keeps_what_is_finished(tmp_path):
         return batch, {}
 
     with pytest.raises(UserError, match="a worker process died"):
-        run_stage("test", tmp_path, range(4), job, Ledger(), "fit", workers=2)
+        run_stage("test", tmp_path, range(4), job, Ledger(), "fit", 2, Ranks())
     assert sorted(p.name for p in tmp_path.glob("batch-*.json")) == [f"batch-{i:04d}.json" for i in range(3)]
 
 

@@ -1,5 +1,7 @@
 """Where tensors live: the one place that decides device, dtype and threads."""
 
+import os
+
 import torch
 
 from harness.core.errors import UserError, unknown
@@ -14,7 +16,9 @@ def place(device: str = "auto", dtype: str = "auto") -> tuple[torch.device, torc
     On a CPU, torch is set to one thread: two processes of one thread do more work than one of two.
     """
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        # launchers start one process a device and number them on each machine
+        cuda = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
+        device = cuda if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         chosen = torch.device(device)
         torch.empty(1, device=chosen)

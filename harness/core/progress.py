@@ -12,11 +12,11 @@ _EVERY = 20.0  # seconds between plain lines
 class Progress:
     """with Progress("rollouts 1", total=16, unit="batch") as progress: ... progress.step()"""
 
-    def __init__(self, name: str, total: int, unit: str = "batch") -> None:
-        self.name, self.total, self.unit = name, total, unit
+    def __init__(self, name: str, total: int, unit: str = "batch", quiet: bool = False) -> None:
+        self.name, self.total, self.unit, self.quiet = name, total, unit, quiet
         self._done, self._ready = 0, 0
         self._start = self._said = time.monotonic()
-        self._bar = tqdm(total=total, desc=name, unit=unit, leave=False) if sys.stderr.isatty() else None
+        self._bar = tqdm(total=total, desc=name, unit=unit, leave=False) if sys.stderr.isatty() and not quiet else None
 
     def __enter__(self) -> Self:
         return self
@@ -45,4 +45,5 @@ class Progress:
             self._say(f"{self.total} {self.unit} in {time.monotonic() - self._start:.0f} s")
 
     def _say(self, text: str) -> None:
-        print(f"{self.name}: {text}", file=sys.stderr, flush=True)
+        if not self.quiet:
+            print(f"{self.name}: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,52 @@
+"""One run on several devices or machines: the processes a launcher started, and where they wait for each other.
+
+    accelerate launch --num_processes 4 -m harness run --method iro
+
+Every process runs the same program. Of each stage it does every `count`-th batch and reads the others' from the cache
+folder, which all must share; so results are those of one process. Only the first writes results and speaks.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from accelerate import PartialState
+
+
+@dataclass(frozen=True)
+class Ranks:
+    index: int = 0
+    count: int = 1
+
+    @property
+    def first(self) -> bool:
+        return self.index == 0
+
+    def wait(self) -> None:
+        """Go on when all have come here."""
+        if self.count > 1:
+            PartialState().wait_for_everyone()
+
+    def leave(self) -> None:
+        """The last thing all of them do together."""
+        if self.count > 1:
+            PartialState().destroy_process_group()
+
+    @contextmanager
+    def first_before_others(self) -> Iterator[None]:
+        """The first goes through the block alone, then the others: what it fetches and builds is there for them."""
+        if not self.first:
+            self.wait()
+        yield
+        if self.first:
+            self.wait()
+
+
+def join_ranks() -> Ranks:
+    """The processes of this run, as torchrun and accelerate announce them in the environment; alone without."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return Ranks()
+    state = PartialState(cpu=not torch.cuda.is_available())
+    return Ranks(state.process_index, state.num_processes)
