@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import torch
 from accelerate import PartialState
+
+from harness.core.device import place
 
 
 @dataclass(frozen=True)
@@ -48,5 +49,5 @@ def join_ranks() -> Ranks:
     """The processes of this run, as torchrun and accelerate announce them in the environment; alone without."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return Ranks()
-    state = PartialState(cpu=not torch.cuda.is_available())
+    state = PartialState(cpu=place()[0].type == "cpu")
     return Ranks(state.process_index, state.num_processes)
