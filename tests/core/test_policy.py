@@ -180,7 +180,7 @@ def other_models():
     yield Gemma2ForCausalLM(Gemma2Config(**small, **windowed, **common))  # every other block sees six tokens
 
 
-@pytest.mark.parametrize("model", other_models(), ids=lambda m: m.config.model_type)
+@pytest.mark.parametrize("model", list(other_models()), ids=lambda m: m.config.model_type)
 def test_other_architectures_agree_with_their_own_forward(tiny, ledger, model):
     """Learned and rotary positions, sliding windows; prompts of mixed lengths, reordered beams."""
     policy = TransformersPolicy(model, tiny.tokenizer, "other", "other")
