@@ -1,0 +1,24 @@
+import polars as pl
+from transformers import LlamaForCausalLM
+
+from harness.bench import flops_of, run_bench, table, write_bench
+from harness.core.policy import TransformersPolicy
+
+
+def test_the_benchmark_runs_on_a_tiny_model_and_stores_every_figure(tiny, tmp_path):
+    """Figures are looked at by people; here only that each exists, is positive, and is stored."""
+    policy = TransformersPolicy(LlamaForCausalLM(tiny.model.config), tiny.tokenizer, "tiny", "tiny")
+    rows = run_bench(policy, repeats=1)
+    stored = pl.read_parquet(write_bench(policy, rows, tmp_path))
+    assert len(stored) == len(rows) == 1 + 2 * 5 + 1
+    assert (stored["share"] > 0).all() and set(stored["path"]) == {"plain"}
+    assert table(rows).count("\n") == len(rows) + 1
+
+
+def test_flops_by_hand(tiny):
+    """One prompt token, one new token, one row: the body once, the output layer once, one position attended to."""
+    config = tiny.model.config
+    output = 97 * 32
+    body = tiny.parameters - output
+    assert flops_of(tiny, 1, 1, 1, 1) == 2 * body + 4 * 4 * 32 + 2 * output
+    assert config.num_attention_heads * config.head_dim == 32
