@@ -62,7 +62,7 @@ def comparison(run: Run) -> list[dict[str, Any]]:
                 "gold": stats.mean(gold),
                 "proxy": stats.mean(part[PROXY].to_numpy()),
                 "against_best_of_n": None
-                if best is None or (method in ("base", "best_of_n") and method == "best_of_n")
+                if best is None or method == "best_of_n"
                 else stats.difference(gold, best[GOLD].to_numpy()),
                 "win_rate_over_base": None
                 if base is None or method == "base"
@@ -87,8 +87,6 @@ def comparison(run: Run) -> list[dict[str, Any]]:
 
 def best_of_n_curve(run: Run) -> list[dict[str, Any]]:
     """Gold of best-of-n for n = 1..N from the pool of the test prompts, with intervals over prompts."""
-    if "part" not in run.pool.columns:
-        return []
     pool = run.pool.filter(pl.col("part") == "test")
     if pool.is_empty():
         return []
