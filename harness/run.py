@@ -78,7 +78,7 @@ def _execute(
     with ranks.first_before_others():
         policy = _policy(config, cache)
         task = TASKS[config.task](config.settings[config.task], policy, cache)
-    workers = choose_workers(workers, policy.device.type) if ranks.count == 1 else 1
+    workers = choose_workers(workers, policy.device.type, config.settings["batch"].memory_gb) if ranks.count == 1 else 1
     bench = Bench(config, policy, task, artifacts, workers, ranks)
     fit_slices, test = _slices(bench)
     part, smallest = config.settings["evaluate"].slice, detectable_difference(_PAIRED_SD, len(test))

@@ -12,19 +12,24 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 
+import psutil
+
 from harness.core.errors import UserError
 
 _job: Callable[[int], None]  # inherited by the forked children
 
 
-def choose_workers(asked: int | None, device: str) -> int:
-    """As asked, else as many as cores this process may use; one on an accelerator, which cannot be shared by forks."""
+def choose_workers(asked: int | None, device: str, need_gb: float) -> int:
+    """As asked, else one a core this process may use, but no more than free memory holds, at `need_gb` each.
+
+    One on an accelerator, which forks cannot share. A stage with fewer batches starts fewer.
+    """
     if device != "cpu":
         if asked not in (None, 1):
             raise UserError(f"--workers {asked} on {device}: only CPU work is spread over processes; leave it out")
         return 1
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
-    return asked or cores or 1
+    return asked or max(1, min(cores or 1, int(psutil.virtual_memory().available / 2**30 / need_gb)))
 
 
 def run_batches(job: Callable[[int], None], batches: Sequence[int], workers: int) -> Iterator[int]:

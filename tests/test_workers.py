@@ -14,7 +14,8 @@ def test_every_batch_is_done_once_whatever_the_number_of_workers(tmp_path):
 
 
 def test_an_accelerator_is_never_forked():
-    assert choose_workers(None, "cuda") == choose_workers(1, "mps") == 1
+    assert choose_workers(None, "cuda", 1.0) == choose_workers(1, "mps", 1.0) == 1
     with pytest.raises(UserError, match="--workers 2 on cuda"):
-        choose_workers(2, "cuda")
-    assert choose_workers(None, "cpu") >= 1 and choose_workers(3, "cpu") == 3
+        choose_workers(2, "cuda", 1.0)
+    assert choose_workers(None, "cpu", 0.01) >= 1 and choose_workers(3, "cpu", 1e9) == 3
+    assert choose_workers(None, "cpu", 1e9) == 1
