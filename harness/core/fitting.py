@@ -18,7 +18,7 @@ from harness.core.stats import correlation, r_squared, rank_correlation
 from harness.core.types import Candidate, FitReport, PrefixStates
 from harness.core.value import Head, HiddenValue, Pooling, features
 
-_RIDGE = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # penalties tried, in units of one standardised input's variance
+_RIDGE = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)  # penalties tried, in units of one standardised input's variance
 
 
 @settings_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -46,26 +46,35 @@ class Fitted:
     report: FitReport
 
 
-def fit_value(rollouts: Sequence[Candidate], settings: ValueSettings, rng: np.random.Generator) -> Fitted:
+def fit_value(
+    rollouts: Sequence[Candidate], settings: ValueSettings, rng: np.random.Generator, start: HiddenValue | None = None
+) -> Fitted:
     """Fit V on finished completions: minimise the mean over prefixes of (V(x, y_<=t) - r(x, y))^2.
 
-    Rollouts carry states and standardised rewards; those with a NaN reward are left out. The report has the choices
-    made and the quality on held-out prompts by position. Raises UserError for fewer than five prompts.
+    Rollouts carry states and standardised rewards; those with a NaN reward are left out. With `start`, a value
+    function to go on from, V keeps its layer and pooling and moves away from it as far as held-out prompts approve.
+    The report has the choices made and the quality on held-out prompts by position. Raises UserError for fewer than
+    five prompts.
     """
     usable = [c for c in rollouts if not np.isnan(c.reward)]
     train, held = _split(usable, settings.held_out)
-    layers = usable[0].states.layers
-    tried: dict[tuple[int, Pooling], tuple[float, Head]] = {}  # held-out R^2 and ridge solution
-    coarse = max(settings.stride, max(len(c.states.states) for c in usable) // 8)
-    for layer in layers:
-        for pooling in settings.poolings:
-            fit, check = _Prefixes.of(train, layer, pooling, coarse), _Prefixes.of(held, layer, pooling, coarse)
-            tried[layer, pooling] = _ridge(fit, check)
-    layer, pooling = max(tried, key=lambda key: tried[key][0])
-    head = tried[layer, pooling][1]
-    fit = _Prefixes.of(train, layer, pooling, settings.stride)
-    check = _Prefixes.of(held, layer, pooling, settings.stride)
-    head, epoch = _train(head, fit, check, settings, rng)
+    tried: dict[tuple[int, Pooling], tuple[float, Head]] = {}  # held-out R^2 and the head after ridge regression
+    with torch.random.fork_rng():
+        torch.manual_seed(int(rng.integers(2**62)))
+        if start is None:
+            coarse = max(settings.stride, max(len(c.states.states) for c in usable) // 8)
+            for layer in usable[0].states.layers:
+                for pooling in settings.poolings:
+                    fit, check = _Prefixes.of(train, layer, pooling, coarse), _Prefixes.of(held, layer, pooling, coarse)
+                    tried[layer, pooling] = _ridge(_untrained(fit, settings), fit, check)
+            layer, pooling = max(tried, key=lambda key: tried[key][0])
+        else:
+            layer, pooling = start.layer, start.pooling
+        fit = _Prefixes.of(train, layer, pooling, settings.stride)
+        check = _Prefixes.of(held, layer, pooling, settings.stride)
+        if start is not None:
+            tried[layer, pooling] = _ridge(_copy_of(start.head, settings), fit, check)
+        head, epoch = _train(tried[layer, pooling][1], fit, check, settings)
     value = HiddenValue(head, layer, pooling)
     choices = {
         "layer": layer,
@@ -129,45 +138,56 @@ def _prefixes(states: PrefixStates, layer: int, pooling: Pooling, stride: int) -
     return features(pooling, mean.expand(n, -1), tokens, totals, lasts, torch.from_numpy(lengths)), lengths
 
 
-def _ridge(fit: _Prefixes, check: _Prefixes) -> tuple[float, Head]:
-    """The best of a few ridge regressions, by R^2 on held-out prefixes."""
-    head = Head(fit.x.shape[1], 1)
+def _untrained(fit: _Prefixes, settings: ValueSettings) -> Head:
+    """A head for standardised inputs that says 0: its linear part and the network's last layer are zero."""
+    head = Head(fit.x.shape[1], settings.hidden, settings.dropout)
     head.mean, head.scale = fit.x.mean(0), fit.x.std(0).clamp(min=1e-6)
-    x, centre = ((fit.x - head.mean) / head.scale).double(), fit.y.double().mean()
-    gram, target = x.T @ x / len(x), x.T @ (fit.y.double() - centre) / len(x)
+    for parameter in [*head.linear.parameters(), *head.network[-1].parameters()]:
+        torch.nn.init.zeros_(parameter)
+    return head
+
+
+def _copy_of(start: Head, settings: ValueSettings) -> Head:
+    head = Head(len(start.mean), start.network[1].out_features, settings.dropout)
+    head.load_state_dict(start.state_dict())
+    return head
+
+
+@torch.no_grad()
+def _ridge(head: Head, fit: _Prefixes, check: _Prefixes) -> tuple[float, Head]:
+    """The head with its linear part corrected by the best of a few ridge regressions, by R^2 on held-out prefixes."""
+    head.eval()
+    x, y = ((fit.x - head.mean) / head.scale).double(), (fit.y - head(fit.x)).double()
+    offset, centre = x.mean(0), y.mean()
+    x -= offset
+    gram, target = x.T @ x / len(x), x.T @ (y - centre) / len(x)
+    held = (check.x - head.mean) / head.scale - offset.float()
+    before = head(check.x)
     best = (-np.inf, None)
     for penalty in _RIDGE:
         weight = torch.linalg.solve(gram + penalty * torch.eye(len(gram)), target).float()
-        predicted = ((check.x - head.mean) / head.scale) @ weight + centre.float()
+        predicted = before + held @ weight + centre.float()
         best = max(best, (r_squared(predicted.numpy(), check.y.numpy()), weight), key=lambda pair: pair[0])
-    head.linear.weight.data, head.linear.bias.data = best[1][None], centre.float()[None]
+    head.linear.weight += best[1]
+    head.linear.bias += (centre - offset @ best[1].double()).float()
     return best[0], head
 
 
-def _train(
-    ridge: Head, fit: _Prefixes, check: _Prefixes, settings: ValueSettings, rng: np.random.Generator
-) -> tuple[Head, int]:
-    """Train the network on top of the ridge solution; keep the epoch with the least held-out error (0: ridge alone)."""
-    with torch.random.fork_rng():
-        torch.manual_seed(int(rng.integers(2**62)))
-        head = Head(fit.x.shape[1], settings.hidden, settings.dropout)
-        head.mean, head.scale = ridge.mean, ridge.scale
-        head.linear.load_state_dict(ridge.linear.state_dict())
-        for parameter in head.network[-1].parameters():
-            torch.nn.init.zeros_(parameter)
-        optimizer = torch.optim.AdamW(head.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-        best = (_error(head, check), 0, _copy(head.state_dict()))
-        for epoch in range(1, settings.epochs + 1):
-            head.train()
-            for rows in torch.randperm(len(fit.y)).split(settings.batch):
-                loss = torch.nn.functional.mse_loss(head(fit.x[rows]), fit.y[rows])
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-            error = _error(head, check)
-            if error < best[0]:
-                best = (error, epoch, _copy(head.state_dict()))
-        head.load_state_dict(best[2])
+def _train(head: Head, fit: _Prefixes, check: _Prefixes, settings: ValueSettings) -> tuple[Head, int]:
+    """Train the network too; keep the epoch with the least held-out error (0: as it came)."""
+    optimizer = torch.optim.AdamW(head.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    best = (_error(head, check), 0, _copy(head.state_dict()))
+    for epoch in range(1, settings.epochs + 1):
+        head.train()
+        for rows in torch.randperm(len(fit.y)).split(settings.batch):
+            loss = torch.nn.functional.mse_loss(head(fit.x[rows]), fit.y[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        error = _error(head, check)
+        if error < best[0]:
+            best = (error, epoch, _copy(head.state_dict()))
+    head.load_state_dict(best[2])
     return head, best[1]
 
 

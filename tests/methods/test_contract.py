@@ -19,7 +19,7 @@ SMALL = {"best_of_n": {"n": 4}, "iro": {"width": 2, "successors": 2, "chunk": 2,
 
 
 def letters(completions):
-    return np.array([c.text.count("a") - c.text.count("b") + 0.01 * len(c.text) for c in completions])
+    return np.array([c.text.count("a") - c.text.count("b") + len(c.text) / 128 for c in completions])
 
 
 class World:
