@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import torch
+from transformers import PreTrainedModel
 
 from harness.core.decoding import PolicyHandle
 from harness.core.files import whole
@@ -30,29 +31,7 @@ SHAPES = ((16, 32), (200, 48))  # prompt tokens, new tokens
 ROWS = (1, 16, 64)
 SEARCH = Search(width=4, successors=4, chunk=8)
 _VALUES = 3  # iterations of IRO
-_WORDS = [
-    "the",
-    "film",
-    "was",
-    "a",
-    "story",
-    "of",
-    "people",
-    "who",
-    "live",
-    "near",
-    "sea",
-    "and",
-    "it",
-    "has",
-    "some",
-    "scenes",
-    "that",
-    "were",
-    "long",
-    "but",
-    "fine",
-]
+_TEXT = "the film was a story of people who live near the sea and it has some scenes that were long but fine"
 
 
 @dataclass(frozen=True)
@@ -68,17 +47,27 @@ class Row:
     share: float
 
 
-def run_bench(policy: TransformersPolicy, repeats: int) -> list[Row]:
-    """All figures of one model, in the order they are printed. The policy loses its end-of-sequence ids."""
+def run_bench(policy: TransformersPolicy, untouched: PreTrainedModel, repeats: int) -> list[Row]:
+    """All figures of one model, in the order they are printed. The policy loses its end-of-sequence ids.
+
+    `untouched` is the same model as transformers loads it: what generate() runs on.
+    """
     policy.eos_ids = frozenset()  # every row runs to its full length
     peak = _peak(repeats)
     rows = [Row("float32 matrix product, the peak", 0, 0, 0, 0.0, peak / 1e9, 1.0)]
     for prompt_tokens, new_tokens in SHAPES:
-        rows += _shape(policy, peak, prompt_tokens, new_tokens, repeats)
+        rows += _shape(policy, untouched, peak, prompt_tokens, new_tokens, repeats)
     return [*rows, _workers(policy)]
 
 
-def _shape(policy: TransformersPolicy, peak: float, prompt_tokens: int, new_tokens: int, repeats: int) -> list[Row]:
+def _shape(
+    policy: TransformersPolicy,
+    untouched: PreTrainedModel,
+    peak: float,
+    prompt_tokens: int,
+    new_tokens: int,
+    repeats: int,
+) -> list[Row]:
     """Sampling at several batch sizes against the peak; at the largest, against generate() and guided search."""
     sampler = Sampler(temperature=1.0, top_k=50, top_p=0.95, max_new_tokens=new_tokens)
     prompts, most = _prompts(policy, prompt_tokens, 4), ROWS[-1]
@@ -91,7 +80,7 @@ def _shape(policy: TransformersPolicy, peak: float, prompt_tokens: int, new_toke
         out.append(Row("sampling, share of the peak", prompt_tokens, new_tokens, rows, speed, rate / 1e9, rate / peak))
     jobs = {
         "sampling": lambda: _sample(policy, sampler, prompts, most // 4),
-        "generate": lambda: _generate(policy, sampler, prompts, most // 4),
+        "generate": lambda: _generate(policy, untouched, sampler, prompts, most // 4),
         "guided": lambda: _guided(policy, sampler, prompts),
     }
     times = _in_turns(repeats, jobs)
@@ -161,7 +150,7 @@ def _in_turns(repeats: int, jobs: dict[str, Callable[[], object]]) -> dict[str, 
 
 def _prompts(policy: TransformersPolicy, tokens: int, count: int) -> list[Prompt]:
     rng = np.random.default_rng(0)
-    texts = [" ".join(rng.choice(_WORDS, 2 * tokens)) for _ in range(count)]
+    texts = [" ".join(rng.choice(_TEXT.split(), 2 * tokens)) for _ in range(count)]
     return [Prompt(f"bench {i}", text=policy.head_of(text, tokens)) for i, text in enumerate(texts)]
 
 
@@ -186,9 +175,11 @@ def _guided(policy: TransformersPolicy, sampler: Sampler, prompts: Sequence[Prom
 
 
 @torch.inference_mode()
-def _generate(policy: TransformersPolicy, sampler: Sampler, prompts: Sequence[Prompt], each: int) -> None:
+def _generate(
+    policy: TransformersPolicy, untouched: PreTrainedModel, sampler: Sampler, prompts: Sequence[Prompt], each: int
+) -> None:
     ids = torch.tensor([policy.encode(p) for p in prompts], device=policy.device)
-    policy.model.generate(
+    untouched.generate(
         input_ids=ids,
         attention_mask=torch.ones_like(ids),
         do_sample=True,
@@ -213,7 +204,7 @@ def _workers(policy: TransformersPolicy) -> Row:
         for _ in run_batches(lambda _: _sample(policy, sampler, prompts, 16), batches, workers):
             pass
 
-    count = min(2, choose_workers(None, "cpu"))
+    count = min(2, choose_workers(None, "cpu", 2.0))
     times = _in_turns(1, {"one": lambda: run(1), "two": lambda: run(count)})
     tokens = len(batches) * 64 * new_tokens
     return Row(

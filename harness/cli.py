@@ -154,12 +154,13 @@ def _report(arguments: argparse.Namespace) -> None:
 
 def _bench(arguments: argparse.Namespace) -> None:
     from harness.bench import run_bench, table, write_bench
-    from harness.core.policy import load_policy
+    from harness.core.policy import load_model, load_policy
 
     if arguments.repeats < 1:
         raise UserError(f"--repeats {arguments.repeats}: give at least 1")
-    policy = load_policy(arguments.model, "cpu", "float32", cache_folder())
-    rows = run_bench(policy, arguments.repeats)
+    place = (arguments.model, "cpu", "float32", cache_folder())
+    policy = load_policy(*place)
+    rows = run_bench(policy, load_model(*place)[0], arguments.repeats)
     print(table(rows))
     print(f"path: {policy.path}; written to {write_bench(policy, rows, arguments.out)}", file=sys.stderr)
 

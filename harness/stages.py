@@ -35,7 +35,7 @@ from harness.core.types import Answer, Candidate, Completion, FitReport, Prompt
 from harness.ranks import Ranks
 from methods import METHODS
 
-VERSIONS = {"pool": 1, "rollouts": 1, "fit": 1, "generate": 1, "score": 1}  # raised when a change alters numbers
+VERSIONS = {"pool": 2, "rollouts": 2, "fit": 2, "generate": 2, "score": 1}  # raised when a change alters numbers
 _SCORED_TOGETHER = 64  # completions of a score batch
 RAW = Scale(0.0, 1.0)
 
@@ -86,7 +86,7 @@ class Bench:
         ordered = sorted(prompts, key=lambda p: p.id)
         batch = self.config.settings["batch"]
         longest = max(len(self.policy.encode(p)) for p in ordered)
-        row = self.policy.row_bytes(longest, self.config.settings["sampler"].max_new_tokens)
+        row = self.policy.row_bytes(longest, self.config.settings["sampler"].max_new_tokens, rows_per_prompt)
         rows = min(batch.rows, int(batch.memory_gb * 2**30 / row))
         size = max(1, rows // rows_per_prompt)
         return [ordered[i : i + size] for i in range(0, len(ordered), size)]

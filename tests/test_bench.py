@@ -8,10 +8,10 @@ from harness.core.policy import TransformersPolicy
 def test_the_benchmark_runs_on_a_tiny_model_and_stores_every_figure(tiny, tmp_path):
     """Figures are looked at by people; here only that each exists, is positive, and is stored."""
     policy = TransformersPolicy(LlamaForCausalLM(tiny.model.config), tiny.tokenizer, "tiny", "tiny")
-    rows = run_bench(policy, repeats=1)
+    rows = run_bench(policy, LlamaForCausalLM(tiny.model.config), repeats=1)
     stored = pl.read_parquet(write_bench(policy, rows, tmp_path))
     assert len(stored) == len(rows) == 1 + 2 * 5 + 1
-    assert (stored["share"] > 0).all() and set(stored["path"]) == {"plain"}
+    assert (stored["share"] > 0).all() and set(stored["path"]) == {"shared prefix"}
     assert table(rows).count("\n") == len(rows) + 1
 
 

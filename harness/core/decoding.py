@@ -86,8 +86,8 @@ class Policy(ABC):
         """Log-probability in nats of every token under the model at temperature 1: one (t,) array each."""
 
     @abstractmethod
-    def row_bytes(self, prompt_tokens: int, new_tokens: int) -> int:
-        """Memory one row of a decoding batch needs, in bytes."""
+    def row_bytes(self, prompt_tokens: int, new_tokens: int, rows_per_prompt: int) -> int:
+        """Memory of one row of a decoding batch in bytes, with its share of what rows of a prompt have in common."""
 
 
 class PolicyHandle:

@@ -10,19 +10,22 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from huggingface_hub.utils import logging as hub_logging
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, GgufConfig, PreTrainedModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, Cache, DynamicCache, GgufConfig, PreTrainedModel
 from transformers.utils import logging
 
 from harness.core.assets import fetch
+from harness.core.cpu_layout import lay_out_for_cpu
 from harness.core.decoding import Fed, Policy
 from harness.core.device import place
 from harness.core.errors import UserError
 from harness.core.files import whole
+from harness.core.shared_prefix import SharedPrefix, decoding, fits
 from harness.core.types import Completion, Prompt
 
 EMBEDDED = "smollm2-135m-instruct"
@@ -32,6 +35,12 @@ _LOGIT_BYTES = 256 * 2**20  # logits held at once while scoring log-probabilitie
 
 def load_policy(model: str, device: str, dtype: str, cache: Path) -> "TransformersPolicy":
     """Load a causal model by embedded name, folder or hub id. Raises UserError where it cannot be found or read."""
+    loaded, tokenizer, fingerprint = load_model(model, device, dtype, cache)
+    return TransformersPolicy(loaded, tokenizer, model, fingerprint)
+
+
+def load_model(model: str, device: str, dtype: str, cache: Path) -> tuple[PreTrainedModel, Any, str]:
+    """The model as transformers has it, its tokenizer, and a fingerprint of its weights."""
     place_device, place_dtype = place(device, dtype)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -55,7 +64,7 @@ def load_policy(model: str, device: str, dtype: str, cache: Path) -> "Transforme
         ) from error
     revision = getattr(loaded.config, "_commit_hash", None)  # transformers sets it for hub models only
     fingerprint = f"{model}@{revision}" if revision else _hash_weights(Path(source))
-    return TransformersPolicy(loaded.to(place_device), tokenizer, model, fingerprint)
+    return loaded.to(place_device), tokenizer, fingerprint
 
 
 def _embedded_folder(cache: Path) -> Path:
@@ -94,8 +103,6 @@ class _Cache:
 
 
 class TransformersPolicy(Policy):
-    path = "plain"  # how keys and values are kept: transformers' own cache, one copy a row
-
     def __init__(self, model: PreTrainedModel, tokenizer, name: str, fingerprint: str) -> None:
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
@@ -106,7 +113,9 @@ class TransformersPolicy(Policy):
         self.parameters = model.num_parameters()
         self.eos_ids = _eos_ids(model, tokenizer)
         if self.device.type == "cpu":
-            _lay_out_for_cpu(model)
+            lay_out_for_cpu(model)
+        # how keys and values are kept: each prompt's once for all its rows, or transformers' own cache, a copy a row
+        self.path: Literal["shared prefix", "plain"] = "shared prefix" if fits(self.model) else "plain"
 
     def encode(self, prompt: Prompt) -> tuple[int, ...]:
         if prompt.messages is None:
@@ -131,32 +140,47 @@ class TransformersPolicy(Policy):
         ids, mask = self._left_padded(prompts)
         padded = None if mask.all() else mask.long()
         cache = _Cache(DynamicCache(config=self.model.config), padded)
-        fed = self._forward(cache, ids, layers, None if padded is None else _positions(padded))
+        fed = self._read(ids, layers, padded, None if padded is None else _positions(padded), cache.layers)
+        if self.path == "shared prefix":
+            cache = SharedPrefix(cache.layers, mask)
         return cache, fed, mask
 
     @torch.inference_mode()
-    def feed(self, cache: _Cache, tokens: torch.Tensor, layers: tuple[int, ...]) -> Fed:
+    def feed(self, cache: _Cache | SharedPrefix, tokens: torch.Tensor, layers: tuple[int, ...]) -> Fed:
         positions = None
+        if isinstance(cache, SharedPrefix):
+            with decoding(self.model):
+                return self._read(tokens[:, None], layers, None, cache.positions(), cache, shared=cache)
         if cache.mask is not None:
             cache.mask = torch.cat([cache.mask, cache.mask.new_ones(len(tokens), 1)], 1)
             positions = cache.mask.sum(1, keepdim=True) - 1
-        return self._forward(cache, tokens[:, None], layers, positions)
+        return self._read(tokens[:, None], layers, cache.mask, positions, cache.layers)
 
-    def _forward(
-        self, cache: _Cache, ids: torch.Tensor, layers: tuple[int, ...], positions: torch.Tensor | None
+    def _read(
+        self,
+        ids: torch.Tensor,
+        layers: tuple[int, ...],
+        mask: torch.Tensor | None,
+        positions: torch.Tensor | None,
+        cache: Cache,
+        **kwargs,
     ) -> Fed:
         out = self.model(
             input_ids=ids,
-            attention_mask=cache.mask,
+            attention_mask=mask,
             position_ids=positions,
-            past_key_values=cache.layers,
+            past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
             output_hidden_states=bool(layers),
+            **kwargs,
         )
         return Fed(out.logits[:, -1], {layer: out.hidden_states[layer] for layer in layers})
 
-    def reorder(self, cache: _Cache, index: torch.Tensor) -> None:
+    def reorder(self, cache: _Cache | SharedPrefix, index: torch.Tensor) -> None:
+        if isinstance(cache, SharedPrefix):
+            cache.select(index)
+            return
         cache.layers.batch_select_indices(index)
         if cache.mask is not None:
             cache.mask = cache.mask[index]
@@ -181,11 +205,15 @@ class TransformersPolicy(Policy):
             out += [row[len(row) - len(c.tokens) :].cpu().numpy() for row, c in zip(chosen, part, strict=True)]
         return out
 
-    def row_bytes(self, prompt_tokens: int, new_tokens: int) -> int:
-        cache, _, _ = self.prefill([(0,)], ())
-        token_bytes = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers.layers)
-        # keys and values exist twice while a batch is reordered; logits in float32 with two copies while sampling
-        return 2 * token_bytes * (prompt_tokens + new_tokens) + 3 * 4 * self.vocabulary
+    @torch.inference_mode()
+    def row_bytes(self, prompt_tokens: int, new_tokens: int, rows_per_prompt: int) -> int:
+        cache = DynamicCache(config=self.model.config)
+        self._read(torch.zeros(1, 1, dtype=torch.long, device=self.device), (), None, None, cache)
+        token_bytes = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
+        shared = self.path == "shared prefix"
+        prompt = token_bytes * prompt_tokens // rows_per_prompt if shared else 2 * token_bytes * prompt_tokens
+        # what is a row's own exists twice while a batch is reordered; logits in float32 with two copies in sampling
+        return prompt + 2 * token_bytes * new_tokens + 3 * 4 * self.vocabulary
 
     def _left_padded(self, rows: Sequence[tuple[int, ...]]) -> tuple[torch.Tensor, torch.Tensor]:
         longest = max(len(row) for row in rows)
@@ -203,10 +231,3 @@ def _eos_ids(model: PreTrainedModel, tokenizer) -> frozenset[int]:
     named = model.generation_config.eos_token_id if model.generation_config else None
     ids = named if isinstance(named, list) else [named]
     return frozenset(i for i in [*ids, tokenizer.eos_token_id] if i is not None)
-
-
-def _lay_out_for_cpu(model: PreTrainedModel) -> None:
-    """Store weights input-major: the same numbers, but CPU matrix products of few rows run a quarter faster."""
-    for module in model.modules():
-        if isinstance(module, torch.nn.Linear):
-            module.weight.data = module.weight.data.t().contiguous().t()

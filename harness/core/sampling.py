@@ -30,11 +30,11 @@ def support(logits: torch.Tensor, sampler: Sampler) -> tuple[torch.Tensor, torch
     if sampler.temperature == 0:
         tokens = logits.argmax(-1, keepdim=True)
         return tokens, torch.ones_like(tokens, dtype=torch.float32)
-    logits = logits / sampler.temperature
     vocabulary = logits.shape[-1]
     if sampler.top_k:
         top, tokens = logits.topk(min(sampler.top_k, vocabulary), dim=-1)
-        return tokens, _nucleus(top.softmax(-1), sampler.top_p)
+        return tokens, _nucleus((top / sampler.temperature).softmax(-1), sampler.top_p)
+    logits = logits / sampler.temperature
     if sampler.top_p == 1:
         tokens = torch.arange(vocabulary, device=logits.device).expand_as(logits)
         return tokens, logits.softmax(-1)

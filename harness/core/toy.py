@@ -125,7 +125,7 @@ class ToyPolicy(Policy):
             out.append(np.array(steps, dtype=np.float32))
         return out
 
-    def row_bytes(self, prompt_tokens: int, new_tokens: int) -> int:
+    def row_bytes(self, prompt_tokens: int, new_tokens: int, rows_per_prompt: int) -> int:
         return 4 * self.width * (prompt_tokens + new_tokens)
 
 

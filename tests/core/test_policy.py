@@ -1,5 +1,7 @@
 """The batched decoder against transformers' own forward, on a tiny random model."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -114,10 +116,40 @@ def test_messages_go_through_the_chat_template(tiny):
     assert tiny.text(tiny.encode(prompt)) == tiny.text(tiny.encode(Prompt("t", text="user.hi")))
 
 
-def test_row_bytes_grow_with_length(tiny):
-    assert (
-        tiny.row_bytes(10, 10) - tiny.row_bytes(10, 9) == 2 * 2 * 4 * 2 * 8 * 4
-    )  # twice k, v: blocks, heads, dim, bytes
+PATHS = {"llama": "shared prefix", "gpt2": "shared prefix", "gpt_neox": "shared prefix", "gemma2": "plain"}
+
+
+@pytest.mark.parametrize("path", ["shared prefix", "plain"])
+def test_next_token_log_probabilities_equal_a_plain_forward_through_any_history(tiny, ledger, monkeypatch, path):
+    """Prompts of mixed lengths, rows that repeat, vanish and finish, uneven numbers of them a prompt."""
+    assert tiny.path == PATHS[tiny.model.config.model_type]
+    monkeypatch.setattr(tiny, "path", path)
+    check_histories(tiny, ledger, 1e-4)
+
+
+def check_histories(policy, ledger, tolerance):
+    sampler = replace(TINY_SAMPLER, max_new_tokens=48)  # past the growth of a row's cache
+    rows = PolicyHandle(policy, sampler, ledger).decode(tiny_prompts(), 6, Streams(4))
+    generator, compared = torch.Generator().manual_seed(1), 0
+    for step in (1, 7, 3, 24, 9):
+        rows.extend(step)
+        completions = rows.completions()
+        for logits, row in zip(rows._logits, rows._in_cache.tolist(), strict=True):
+            completion = completions[row]
+            if completion.stop is None:
+                ids = torch.tensor([[*policy.encode(completion.prompt), *completion.tokens]])
+                expected = policy.model(ids).logits[0, -1].log_softmax(-1)
+                assert (logits.log_softmax(-1) - expected).abs().max() < tolerance
+                compared += 1
+        index = torch.randint(len(rows.owner), (20,), generator=generator).sort().values
+        rows.select(index, torch.arange(20) % 6)
+    assert compared > 60
+
+
+def test_row_bytes_grow_with_length_and_a_prompt_counts_once(tiny):
+    token = 2 * 4 * 2 * 8 * 4  # keys, values: blocks, heads, dim, bytes
+    assert tiny.row_bytes(10, 10, 4) - tiny.row_bytes(10, 9, 4) == 2 * token
+    assert tiny.row_bytes(12, 10, 4) - tiny.row_bytes(8, 10, 4) == token
 
 
 @pytest.mark.parametrize("name, says", [("./nowhere", "no such folder"), ("~/nowhere", "no such folder")])
@@ -184,6 +216,8 @@ def other_models():
 def test_other_architectures_agree_with_their_own_forward(tiny, ledger, model):
     """Learned and rotary positions, sliding windows; prompts of mixed lengths, reordered beams."""
     policy = TransformersPolicy(model, tiny.tokenizer, "other", "other")
+    assert policy.path == PATHS[model.config.model_type]
+    check_histories(policy, ledger, 1e-4)
     rows = PolicyHandle(policy, TINY_SAMPLER, ledger).decode(tiny_prompts(), 4, Streams(1), (2, 4), record=True)
     for _ in range(3):
         rows.extend(4)

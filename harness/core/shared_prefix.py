@@ -1,0 +1,199 @@
+"""A key/value cache that keeps each prompt once for all of its rows, and attention that reads it in two parts.
+
+cache = SharedPrefix(prefilled, mask)      # keys and values of P prompts, read by the model's own forward
+cache.select(owner)                        # R rows, each continuing prompt owner[j]
+with decoding(model):
+    model(input_ids=(R, 1), past_key_values=cache, position_ids=cache.positions(), shared=cache)
+
+A row's query meets the prompt's keys in one matrix product for all rows of the prompt, then the row's own keys; one
+softmax runs over both. A prompt is so read once a step instead of once a row, and never copied when rows are reordered.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from transformers import AttentionInterface, Cache, DynamicCache, PreTrainedModel
+from transformers.cache_utils import CacheLayerMixin
+
+_NAME = "shared_prefix"  # among transformers' attention functions
+_GROWTH = 32  # positions a row's own cache grows by
+
+
+class SharedPrefix(Cache):
+    """Keys and values of P prompts and of what R rows have written since; every row has written as many tokens."""
+
+    def __init__(self, prefilled: DynamicCache, mask: torch.Tensor) -> None:
+        """`prefilled` holds left-padded prompts, mask (P, longest) bool is True where a prompt has a token."""
+        super().__init__(layers=[_Layer(layer.keys, layer.values) for layer in prefilled.layers])
+        self.lengths = mask.sum(1)  # (P,)
+        lowest = torch.finfo(prefilled.layers[0].keys.dtype).min
+        padding = torch.zeros(mask.shape, dtype=prefilled.layers[0].keys.dtype, device=mask.device)
+        self.bias = None if mask.all() else padding.masked_fill(~mask, lowest)[:, None, None, None]  # (P, 1, 1, 1, L)
+        self.owner = torch.arange(len(mask), device=mask.device)  # (R,) prompt of each row
+        self._group()
+
+    def positions(self) -> torch.Tensor:
+        """(R, 1) position of the next token."""
+        return (self.lengths[self.owner] + self.layers[0].length)[:, None]
+
+    def select(self, index: torch.Tensor) -> None:
+        """Make row j what row index[j] was; rows may repeat or vanish."""
+        self.owner = self.owner[index]
+        for layer in self.layers:
+            layer.select(index)
+        self._group()
+
+    def _group(self) -> None:
+        """Where rows stand among their prompt's: `place` in a (P, most) grid, None where they fill it in order."""
+        counts = torch.bincount(self.owner, minlength=len(self.lengths))
+        order = self.owner.argsort(stable=True)
+        rank = torch.empty_like(order)
+        rank[order] = torch.arange(len(order), device=order.device) - (counts.cumsum(0) - counts)[self.owner[order]]
+        self.most = int(counts.max())
+        place = self.owner * self.most + rank
+        full = len(place) == len(self.lengths) * self.most
+        self.place = None if full and bool((place == torch.arange(len(place), device=place.device)).all()) else place
+
+    def by_prompt(self, rows: torch.Tensor) -> torch.Tensor:
+        """(R, kv, g, n) -> (P, kv, most, g, n), zero where a prompt has fewer rows."""
+        if self.place is not None:
+            grid = rows.new_zeros(len(self.lengths) * self.most, *rows.shape[1:])
+            grid[self.place] = rows
+            rows = grid
+        return rows.view(len(self.lengths), self.most, *rows.shape[1:]).transpose(1, 2)
+
+    def by_row(self, grid: torch.Tensor) -> torch.Tensor:
+        """(P, kv, most, g, n) -> (R, kv, g, n): undoes `by_prompt`."""
+        rows = grid.transpose(1, 2).flatten(0, 1)
+        return rows if self.place is None else rows[self.place]
+
+
+class _Layer(CacheLayerMixin):
+    """One block's keys and values: of the prompts (P, kv, L, D), and of the rows (R, kv, capacity, D)."""
+
+    def __init__(self, keys: torch.Tensor, values: torch.Tensor) -> None:
+        super().__init__()
+        self.prompt_keys, self.prompt_values = keys, values
+        shape = (len(keys), keys.shape[1], 0, keys.shape[3])
+        self.keys, self.values = keys.new_empty(shape), values.new_empty((*shape[:3], values.shape[3]))
+        self.length = 0
+        self.is_initialized = True
+
+    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
+        pass
+
+    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *args, **kwargs):
+        """Append one position (R, kv, 1, D) and hand out the rows' own keys and values (R, kv, n, D)."""
+        if self.length == self.keys.shape[2]:
+            room = (0, 0, 0, _GROWTH)
+            self.keys = torch.nn.functional.pad(self.keys, room)
+            self.values = torch.nn.functional.pad(self.values, room)
+        self.keys[:, :, self.length] = key_states[:, :, 0]
+        self.values[:, :, self.length] = value_states[:, :, 0]
+        self.length += 1
+        return self.keys[:, :, : self.length], self.values[:, :, : self.length]
+
+    def select(self, index: torch.Tensor) -> None:
+        self.keys, self.values = (self._selected(old, index) for old in (self.keys, self.values))
+
+    def _selected(self, old: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+        new = old.new_empty(len(index), *old.shape[1:])
+        new[:, :, : self.length] = old[index, :, : self.length]
+        return new
+
+    def get_seq_length(self) -> int:
+        return self.length
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        return self.length + query_length, 0
+
+    def get_max_length(self) -> int:
+        return -1
+
+
+def _attend(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    shared: SharedPrefix,
+    scaling: float | None = None,
+    softcap: float | None = None,
+    s_aux: torch.Tensor | None = None,
+    position_bias: torch.Tensor | None = None,
+    **kwargs,
+) -> tuple[torch.Tensor, None]:
+    """Attention of one query a row (R, heads, 1, D) over its prompt and over its own keys (R, kv, n, D)."""
+    if any(extra is not None for extra in (softcap, s_aux, position_bias)):
+        raise NotImplementedError("soft caps, sinks and position biases")
+    layer = shared.layers[module.layer_idx]
+    rows, heads, _, dim = query.shape
+    kv = key.shape[1]
+    prompts, longest = len(layer.prompt_keys), layer.prompt_keys.shape[2]
+    query = query.reshape(rows, kv, heads // kv, dim) * (dim**-0.5 if scaling is None else scaling)
+    own = query @ key.transpose(2, 3)  # (R, kv, g, n)
+    grid = shared.by_prompt(query)  # (P, kv, most, g, D)
+    shape = grid.shape[:4]
+    scores = (grid.reshape(prompts, kv, -1, dim) @ layer.prompt_keys.transpose(2, 3)).view(*shape, longest)
+    if shared.bias is not None:
+        scores += shared.bias
+    weights = torch.cat([scores, shared.by_prompt(own)], -1).softmax(-1, dtype=torch.float32).to(query.dtype)
+    read = weights[..., :longest].reshape(prompts, kv, -1, longest) @ layer.prompt_values
+    out = shared.by_row(read.view(*shape, -1)) + shared.by_row(weights[..., longest:]) @ value  # (R, kv, g, D)
+    return out.reshape(rows, 1, heads, -1), None
+
+
+AttentionInterface.register(_NAME, _attend)
+
+
+@contextmanager
+def decoding(model: PreTrainedModel) -> Iterator[None]:
+    """Within, the model attends through a SharedPrefix, which its forward is given as `shared`."""
+    before = model.config._attn_implementation
+    model.config._attn_implementation = _NAME
+    try:
+        yield
+    finally:
+        model.config._attn_implementation = before
+
+
+@torch.inference_mode()
+def fits(model: PreTrainedModel) -> bool:
+    """Whether a model may decode through a SharedPrefix: full attention everywhere, and the same logits as its own.
+
+    The second is tried: two prompts of different lengths, three rows, two tokens.
+    """
+    config = model.config.get_text_config()
+    kinds = getattr(config, "layer_types", None)
+    if kinds is None and getattr(config, "sliding_window", None):
+        return False
+    if set(kinds or ["full_attention"]) != {"full_attention"}:
+        return False
+    ids = (torch.arange(18, device=model.device) * 7919 % config.vocab_size).view(2, 9)
+    mask = torch.ones_like(ids)
+    mask[0, :4] = 0
+    start = (mask.cumsum(1) - 1).clamp(min=0)
+    cache = DynamicCache(config=model.config)
+    model(input_ids=ids, attention_mask=mask, position_ids=start, past_key_values=cache, use_cache=True)
+    shared, owner = SharedPrefix(cache, mask.bool()), torch.tensor([0, 1, 1], device=model.device)
+    shared.select(owner)
+    cache.batch_select_indices(owner)
+    mask = mask[owner]
+    for tokens in ids.flatten()[:6].view(2, 3, 1):  # of three rows, twice
+        mask = torch.cat([mask, mask.new_ones(3, 1)], 1)
+        where = mask.sum(1, keepdim=True) - 1
+        own = model(input_ids=tokens, attention_mask=mask, position_ids=where, past_key_values=cache, use_cache=True)
+        try:
+            with decoding(model):
+                other = model(
+                    input_ids=tokens, position_ids=where, past_key_values=shared, use_cache=True, shared=shared
+                )
+        except (TypeError, ValueError, AttributeError, NotImplementedError, RuntimeError):
+            return False  # its attention is called another way
+        tolerance = 1e-4 if model.dtype == torch.float32 else 0.05
+        error = (other.logits - own.logits).float().norm() / own.logits.float().norm()
+        if not error < tolerance:
+            return False
+    return True
