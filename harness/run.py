@@ -147,7 +147,7 @@ def _run_method(
 ) -> None:
     """Fit and evaluate one method, iteration by iteration."""
     method = bench.method(name, pool.proxy)
-    settings = asdict(bench.config.settings[name])
+    settings = asdict(method.fit_config(method.config))
     key = digest({"method": name, "settings": settings, "scale": asdict(pool.proxy)})
     if method.iterations == 0:
         _evaluate(bench, name, 0, answer(bench, name, 0, method, key, test), rows)

@@ -151,7 +151,7 @@ def roll_out(
         return _candidates_to_data(method.rollout(iteration, batch, layers))
 
     inputs = {"method": key, "iteration": iteration, "layers": layers, "prompts": [p.id for p in prompts]}
-    batches = bench.batches(prompts, method.rows_per_prompt(method.config))
+    batches = bench.batches(prompts, method.rows_per_prompt(method.fit_config(method.config)))
     folder, result = bench.run("rollouts", f"{name} iteration {iteration}: rollouts", inputs, batches, job, "fit")
     bench.charge(name, iteration, result)
     return _candidates_from_data(folder, result, prompts), folder.name
@@ -185,7 +185,8 @@ def answer(
     def job(batch: list[Prompt]):
         return [answer_to_data(a) for a in method.generate(batch)], {}
 
-    inputs = {"method": key, "iteration": iteration, "prompts": [p.id for p in prompts]}
+    settings = asdict(method.config)  # `key` knows only those that shaped the fit
+    inputs = {"method": key, "settings": settings, "iteration": iteration, "prompts": [p.id for p in prompts]}
     batches = bench.batches(prompts, method.rows_per_prompt(method.config))
     _, result = bench.run("generate", f"{label_of(name, iteration)}: answers", inputs, batches, job, "generate")
     bench.charge(name, iteration, result)

@@ -6,6 +6,7 @@ the published code, and why, is said in `core/search.py` and `core/value.py`.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -30,9 +31,11 @@ class Config(Search):
         Field(min_length=1, description="beta_i; the last one holds for later iterations; `top`: only ratios matter"),
     ] = (1.0,)
     keep: Annotated[
-        Literal["argmax", "random", "all"],
-        Field(description="training data kept of a search: best by proxy (published), one at random, each distinct"),
+        Literal["argmax", "random", "all", "rows"],
+        Field(description="training data of a search: best finalist by proxy (published), one, all, or all last rows"),
     ] = "all"
+    rollout_width: Annotated[int, Field(ge=0, description="width of training searches; 0: as at test (harness)")] = 0
+    rollout_successors: Annotated[int, Field(ge=0, description="successors of training searches, likewise")] = 0
     value: Annotated[ValueSettings, Field(description="how a value head is fitted")] = ValueSettings()
 
 
@@ -48,12 +51,17 @@ class Iro(Generator):
     def rows_per_prompt(cls, config: Config) -> int:
         return config.width * config.successors
 
+    @classmethod
+    def fit_config(cls, config: Config) -> Config:
+        width, successors = config.rollout_width or config.width, config.rollout_successors or config.successors
+        return replace(config, iterations=0, width=width, successors=successors, rollout_width=0, rollout_successors=0)
+
     @property
     def iterations(self) -> int:
         return self.config.iterations
 
     def rollout(self, iteration: int, prompts: Sequence[Prompt], record: tuple[int, ...]) -> list[Candidate]:
-        answers = self._search(prompts, record)
+        answers = self._search(prompts, self.fit_config(self.config), record)
         return [candidate for answer in answers for candidate in self._kept(answer)]
 
     def fit(self, iteration: int, rollouts: Sequence[Candidate]) -> FitReport:
@@ -62,7 +70,7 @@ class Iro(Generator):
         return fitted.report
 
     def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
-        return self._search(prompts, ())
+        return self._search(prompts, self.config)
 
     def save(self, folder: Path) -> None:
         for i, value in enumerate(self.values, 1):
@@ -72,9 +80,12 @@ class Iro(Generator):
         self.values = [HiddenValue.load(path) for path in sorted(folder.glob("value-*"))]
         return self
 
-    def _search(self, prompts: Sequence[Prompt], record: tuple[int, ...]) -> list[Answer]:
+    def _search(self, prompts: Sequence[Prompt], search: Search, record: tuple[int, ...] = ()) -> list[Answer]:
         betas = [self.config.beta[min(i, len(self.config.beta) - 1)] for i in range(len(self.values))]
-        return guided_search(self.policy, self.values, betas, prompts, self.config, self.streams, self.reward, record)
+        select_finished = not (record and self.config.keep == "rows")
+        return guided_search(
+            self.policy, self.values, betas, prompts, search, self.streams, self.reward, record, select_finished
+        )
 
     def _kept(self, answer: Answer) -> list[Candidate]:
         """The finalists that become training data, by `keep`. Each distinct text counts once."""
@@ -85,5 +96,5 @@ class Iro(Generator):
             case "random":
                 place = self.streams.generator("keep", answer.prompt.id).integers(len(distinct))
                 return [distinct[int(place)]]
-            case "all":
+            case "all" | "rows":
                 return distinct

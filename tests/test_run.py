@@ -102,6 +102,15 @@ def test_what_is_stored_is_used_again_and_charged_as_if_made_alone(place):
     assert not shared.filter(pl.col("phase") == "fit")["computed"].any()  # the base samples are the harness's
 
 
+def test_a_wider_search_at_test_time_fits_nothing_anew(place):
+    run("--out", "one", "--set", "iro.rollout_width=2", "--set", "iro.rollout_successors=2")
+    run("--out", "two", "--set", "iro.width=4", "--set", "iro.rollout_width=2", "--set", "iro.rollout_successors=2")
+    again = the_run(place, "two").ledger.filter(pl.col("method") == "iro")
+    assert not again.filter(pl.col("phase") == "fit")["computed"].any()
+    assert again.filter(pl.col("phase") == "generate")["computed"].all()
+    assert the_run(place, "two").fits.drop("run_id").equals(the_run(place, "one").fits.drop("run_id"))
+
+
 @pytest.mark.slow
 def test_killed_at_any_moment_and_run_again_it_ends_with_the_same_bytes(place):
     """Ten kills at random moments (SIGKILL to the whole group), each followed by the same command."""

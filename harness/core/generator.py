@@ -33,6 +33,11 @@ class Generator(ABC):
         """Rows it decodes together for one prompt, so that the harness can size batches."""
         return 1
 
+    @classmethod
+    def fit_config(cls, config: Any) -> Any:
+        """The settings as far as they shape rollouts and fits: what differs in the rest shares them."""
+        return config
+
     @property
     def iterations(self) -> int:
         """How many value functions it fits; 0 for methods that fit nothing."""

@@ -74,10 +74,12 @@ def guided_search(
     streams: Streams,
     reward: RewardHandle | None,
     record: tuple[int, ...] = (),
+    select_finished: bool = True,
 ) -> list[Answer]:
     """One answer per prompt, with the picks `value`, `first` and, given a reward, `reward`.
 
-    `record` names layers whose states the finalists carry (for fitting the next value function).
+    `record` names layers whose states the finalists carry (for fitting the next value function). The last selection,
+    among finished rows only, is left out without `select_finished`: all rows are finalists.
     """
     assert len(values) == len(betas), f"{len(values)} values, {len(betas)} betas"
     layers = tuple(sorted({*record, *(layer for value in values for layer in value.layers)}))
@@ -94,7 +96,7 @@ def guided_search(
         index, slots, next_places = [], [], []
         for p in range(len(prompts)):
             mine = np.flatnonzero(owner == p)
-            if done[p]:
+            if done[p] or (finished[mine].all() and not select_finished):
                 kept = list(mine)
             elif search.select == "top":
                 kept = list(mine[keep_top(scores[mine], [tokens[i] for i in mine], search.width)])

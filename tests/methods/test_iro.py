@@ -45,7 +45,7 @@ def test_one_iteration_raises_the_reward_far_above_base(toy, toy_handle, ledger)
     assert np.mean(gain) > 5 * np.std(gain) / np.sqrt(300)
 
 
-@pytest.mark.parametrize("keep, at_most", [("argmax", 1), ("random", 1), ("all", 2)])
+@pytest.mark.parametrize("keep, at_most", [("argmax", 1), ("random", 1), ("all", 2), ("rows", 4)])
 def test_keep_decides_what_a_search_leaves_as_training_data(toy_handle, ledger, keep, at_most):
     method = fitted(toy_handle, ledger, iterations=1, keep=keep)
     kept = method.rollout(2, toy_prompts(40), (1,))
@@ -60,6 +60,18 @@ def test_keep_decides_what_a_search_leaves_as_training_data(toy_handle, ledger, 
     if keep == "argmax":
         answers = method.generate(toy_prompts(40))
         assert [c.completion.tokens for c in kept] == [a.pick("reward").tokens for a in answers]
+
+
+def test_training_searches_may_be_wider_than_those_at_test_time(toy_handle, ledger):
+    wide = fitted(toy_handle, ledger, prompts=40, iterations=2, keep="rows")
+    narrow = Iro(
+        Iro.Config(1, 3, 1, rollout_width=2, rollout_successors=2, keep="rows"), toy_handle, reward(ledger), Streams(0)
+    )
+    narrow.values = wide.values
+    assert Iro.fit_config(narrow.config) == Iro.fit_config(wide.config)
+    rollouts = [[c.completion for c in m.rollout(3, toy_prompts(20), (1,))] for m in (wide, narrow)]
+    assert rollouts[0] == rollouts[1]
+    assert {len(a.finalists) for a in narrow.generate(toy_prompts(20))} <= {1, 3}
 
 
 def test_only_ratios_of_betas_matter_to_top(toy_handle, ledger):
