@@ -60,3 +60,12 @@ def test_extreme_uniforms_never_draw_a_token_of_probability_zero():
 def test_impossible_settings_are_refused(bad):
     with pytest.raises(ValidationError):
         Sampler(**bad)
+
+
+@pytest.mark.parametrize("vocabulary, k", [(49_152, 50), (9_000, 70), (8_970, 70), (97, 5)])
+def test_top_k_is_that_of_torch(vocabulary, k):
+    logits = torch.randn(16, vocabulary, generator=torch.Generator().manual_seed(vocabulary))
+    tokens, probabilities = support(logits, Sampler(top_k=k))
+    top, expected = logits.topk(k)
+    assert (tokens == expected).all()
+    assert torch.allclose(probabilities, top.softmax(-1))
