@@ -33,9 +33,10 @@ class Config(Search):
     keep: Annotated[
         Literal["argmax", "random", "all", "rows"],
         Field(description="training data of a search: best finalist by proxy (published), one, all, or all last rows"),
-    ] = "all"
+    ] = "rows"
     rollout_width: Annotated[int, Field(ge=0, description="width of training searches; 0: as at test (harness)")] = 0
     rollout_successors: Annotated[int, Field(ge=0, description="successors of training searches, likewise")] = 0
+    warm_start: Annotated[bool, Field(description="fit V_i as a correction of the value before it (harness)")] = True
     value: Annotated[ValueSettings, Field(description="how a value head is fitted")] = ValueSettings()
 
 
@@ -65,7 +66,8 @@ class Iro(Generator):
         return [candidate for answer in answers for candidate in self._kept(answer)]
 
     def fit(self, iteration: int, rollouts: Sequence[Candidate]) -> FitReport:
-        fitted = fit_value(rollouts, self.config.value, self.streams.generator(f"fit value {iteration}"))
+        start = self.values[-1] if self.values and self.config.warm_start else None
+        fitted = fit_value(rollouts, self.config.value, self.streams.generator(f"fit value {iteration}"), start)
         self.values.append(fitted.value)
         return fitted.report
 

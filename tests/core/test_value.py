@@ -1,5 +1,7 @@
 """Where a value is read: fitted on the toy, values must equal the enumerated ones, prefix by prefix."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -93,8 +95,6 @@ def test_a_saved_value_is_the_same_value(fitted, toy, tmp_path):
 
 def test_rewards_of_nan_are_left_out_and_counted(toy_handle, ledger):
     data = rollouts(toy_handle, ledger, toy_prompts(40), 4, (1,))
-    from dataclasses import replace
-
     data[0] = replace(data[0], reward=float("nan"))
     report = fit_value(data, ValueSettings(poolings=("last",)), np.random.default_rng(0)).report
     assert report.choices["left_out_nan"] == 1
@@ -110,3 +110,20 @@ def test_fitting_twice_gives_the_same_bytes(toy_handle, ledger):
     data = rollouts(toy_handle, ledger, toy_prompts(40), 4, (0, 1))
     one, two = (fit_value(data, ValueSettings(), np.random.default_rng(3)).value.head.state_dict() for _ in range(2))
     assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_correction_keeps_what_the_earlier_value_knew(toy, toy_handle, ledger, fitted):
+    """The reward moves by 3 and only 40 prompts show it: prefixes hardly seen move along, unlike in a fresh fit."""
+    few = [replace(c, reward=c.reward + 3) for c in rollouts(toy_handle, ledger, toy_prompts(40), 4, (1,))]
+    settings = ValueSettings(poolings=("last",), stride=1, epochs=3)
+    before = {name: tensor.clone() for name, tensor in fitted.value.head.state_dict().items()}
+    exact = toy.values(TOY_SAMPLER, lambda _, y: proxy_of(toy.text(y))) + 3
+    lengths = torch.tensor([len(y) for _, y in toy.nodes])
+    inputs = torch.cat([torch.eye(toy.width), lengths.float().log1p()[:, None]], 1)
+    errors = [
+        np.mean((fit_value(few, settings, np.random.default_rng(0), start).value.head(inputs).numpy() - exact) ** 2)
+        for start in (fitted.value, None)
+    ]
+    assert errors[0] < 0.5 * errors[1]
+    after = fitted.value.head.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
