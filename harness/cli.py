@@ -1,4 +1,4 @@
-"""The command line: run, report, bench, list.
+"""The command line: run, ablate, report, bench, list.
 
 python -m harness run --method iro
 python -m harness report imdb-3f2a
@@ -48,20 +48,16 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="fit methods, evaluate them on the same prompts, write tables and figures")
     run.add_argument("--method", help="method, several by comma, or all (default: iro)")
-    run.add_argument("--task", help="task (default: imdb)")
-    run.add_argument("--model", help="folder, hub id or embedded name (default: the task's)")
-    run.add_argument("--profile", help="quick, standard or paper (default: quick)")
-    run.add_argument("--seed", type=int, help="seed of every stream (default: 0)")
-    run.add_argument("--limit", type=int, help="number of test prompts")
-    run.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting, e.g. iro.width=4")
-    run.add_argument("--config", type=Path, help="any of these in a YAML file; the command line wins")
-    run.add_argument("--device", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
-    run.add_argument("--dtype", help="auto, float32, bfloat16, float16 (default: auto)")
-    run.add_argument("--workers", type=int, help="processes on a CPU (default: its cores)")
+    _add_run_options(run)
     run.add_argument("--only", action="store_true", default=None, help="leave base and best_of_n out unless named")
     run.add_argument("--fresh", action="store_true", default=None, help="recompute without the cache and compare")
-    run.add_argument("--out", type=Path, help="folder of results (default: results)")
     run.set_defaults(command=_run)
+
+    ablate = commands.add_parser("ablate", help="the same run at several values of one setting, side by side")
+    ablate.add_argument("--axis", required=True, help="what is varied; `python -m harness list` shows the axes")
+    ablate.add_argument("--values", help="by comma (default: the axis's own)")
+    _add_run_options(ablate)
+    ablate.set_defaults(command=_ablate)
 
     report = commands.add_parser("report", help="rebuild table and figures of a stored run, without torch")
     report.add_argument("run", help="path, id, or the beginning of an id")
@@ -77,6 +73,20 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("list", help="methods, tasks, their settings, defaults and sources")
     listing.set_defaults(command=_list)
     return parser
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--task", help="task (default: imdb)")
+    parser.add_argument("--model", help="folder, hub id or embedded name (default: the task's)")
+    parser.add_argument("--profile", help="quick, standard or paper (default: quick)")
+    parser.add_argument("--seed", type=int, help="seed of every stream (default: 0)")
+    parser.add_argument("--limit", type=int, help="number of prompts evaluated")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting, e.g. iro.width=4")
+    parser.add_argument("--config", type=Path, help="any of these in a YAML file; the command line wins")
+    parser.add_argument("--device", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
+    parser.add_argument("--dtype", help="auto, float32, bfloat16, float16 (default: auto)")
+    parser.add_argument("--workers", type=int, help="processes on a CPU (default: its cores, as far as memory allows)")
+    parser.add_argument("--out", type=Path, help="folder of results (default: results)")
 
 
 _DEFAULTS: dict[str, Any] = {
@@ -96,7 +106,25 @@ _DEFAULTS: dict[str, Any] = {
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from harness.config import flatten, parse_setting, resolve
+    from harness.config import resolve
+
+    options, asked = _options(arguments)
+    config = resolve(**asked)
+    from harness.run import run_and_report
+
+    run_and_report(config, Path(options["out"]), cache_folder(), options["workers"], options["fresh"])
+
+
+def _ablate(arguments: argparse.Namespace) -> None:
+    from harness.ablate import ablate
+
+    options, asked = _options(arguments)
+    print(ablate(arguments.axis, arguments.values, asked, Path(options["out"]), cache_folder(), options["workers"]))
+
+
+def _options(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Options from defaults, --config and the command line; and what of them `config.resolve` takes."""
+    from harness.config import flatten, parse_setting
     from harness.core.errors import unknown
 
     options, given = dict(_DEFAULTS), []
@@ -113,20 +141,14 @@ def _run(arguments: argparse.Namespace) -> None:
                 raise unknown(f"key in {arguments.config}", key, [*_DEFAULTS, "set"])
     options |= {k: v for k, v in vars(arguments).items() if k in _DEFAULTS and v is not None}
     given += [parse_setting(text) for text in arguments.set]
-    method = options["method"]
     for name in ("seed", "limit", "workers"):
         if options[name] is not None and not isinstance(options[name], int):
             raise UserError(f"{name} = {options[name]!r}: give a whole number")
     if options["workers"] is not None and options["workers"] < 1:
         raise UserError(f"--workers {options['workers']}: give at least 1")
-    config = resolve(
-        methods=method.split(",") if isinstance(method, str) else method,
-        given=given,
-        **{k: options[k] for k in ("task", "model", "profile", "seed", "device", "dtype", "limit", "only")},
-    )
-    from harness.run import run_and_report
-
-    run_and_report(config, Path(options["out"]), cache_folder(), options["workers"], options["fresh"])
+    method = options["method"]
+    asked = {k: options[k] for k in ("task", "model", "profile", "seed", "device", "dtype", "limit", "only")}
+    return options, {**asked, "methods": method.split(",") if isinstance(method, str) else method, "given": given}
 
 
 def _read_config(path: Path) -> dict[str, Any]:

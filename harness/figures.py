@@ -93,6 +93,45 @@ def gold_against_compute(table: Sequence[dict[str, Any]], curve: Sequence[dict[s
         _save(fig, path)
 
 
+def gold_along(rows: Sequence[dict[str, Any]], label: str, curve: Sequence[dict[str, Any]], path: Path) -> None:
+    """Gold along an axis, a line an iteration; best-of-n as its curve, or as a line of its own where there is none."""
+    with plt.rc_context(_STYLE):
+        fig, ax = plt.subplots(figsize=(7.2, 4.4), layout="constrained")
+        if curve:
+            x = [point["n"] for point in curve]
+            low, high = [p["gold"].low for p in curve], [p["gold"].high for p in curve]
+            ax.plot(x, [p["gold"].value for p in curve], "--", color=colour("best_of_n"), label="best-of-n, n = U")
+            ax.fill_between(x, low, high, color=colour("best_of_n"), alpha=0.15, linewidth=0)
+            ax.axhline(curve[-1]["gold"].value, color=colour("best_of_n"), linewidth=0.7, linestyle=":")
+        groups: dict[tuple[str, int, str], list[dict[str, Any]]] = {}
+        for row in rows:
+            if row["method"] != "base" and not (curve and row["method"] == "best_of_n"):
+                groups.setdefault((row["method"], row["iteration"], row["final_pick"]), []).append(row)
+        last = max((iteration for _, iteration, _ in groups), default=0)
+        for (method, iteration, pick), group in groups.items():
+            gold = [row["gold"] for row in group]
+            shade = 1.0 if iteration in (0, last) else 0.25 + 0.6 * iteration / last
+            ax.plot(
+                [row["value"] for row in group],
+                [g.value for g in gold],
+                color=colour(method),
+                alpha=shade,
+                marker=MARKERS[pick],
+                markersize=4,
+                linestyle=":" if pick == "reward" else "-",
+                label=_label(group[0]),
+            )
+            if iteration == last and pick != "reward":
+                low, high = [g.low for g in gold], [g.high for g in gold]
+                ax.fill_between([row["value"] for row in group], low, high, color=colour(method), alpha=0.1)
+        values = list(dict.fromkeys(row["value"] for row in rows))
+        ax.set_xticks(values, [str(v) for v in values])
+        ax.set_xlabel(label)
+        ax.set_ylabel(f"gold reward, sd of base samples (n = {rows[0]['gold'].n} prompts)")
+        ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        _save(fig, path)
+
+
 def _offset(row: dict[str, Any], last: int) -> float:
     if not row["iteration"]:
         return 0.0

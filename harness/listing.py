@@ -3,6 +3,7 @@
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
+from harness.ablate import AXES
 from harness.config import SECTIONS
 from methods import METHODS
 from tasks import TASKS
@@ -22,6 +23,8 @@ def listing() -> str:
     lines.append("SHARED BY ALL METHODS")
     for name, section in SECTIONS.items():
         lines += _settings(name, section)
+    lines.append("AXES of ablate, with their own values")
+    lines += [f"  {name}: {axis.label} {list(axis.values)}" for name, axis in AXES.items()]
     return "\n".join(lines)
 
 

@@ -3,7 +3,7 @@
 python -m harness report imdb-3f2a
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import isnan
 from pathlib import Path
@@ -23,9 +23,8 @@ GOLD, PROXY = "gold_reward", "proxy_reward"
 def write_report(run: Run) -> Path:
     """Write report.md, table.parquet and the figures into the run's folder; the path of report.md."""
     table = comparison(run)
-    flat = [{k: v for key, value in row.items() for k, v in _flat(key, value)} for row in table]
     with whole(run.folder / "table.parquet") as part:
-        pl.DataFrame(flat, infer_schema_length=None).write_parquet(part)
+        pl.DataFrame([flat_row(row) for row in table], infer_schema_length=None).write_parquet(part)
     curve = best_of_n_curve(run)
     figures.gold_by_method(table, run.folder / "gold_by_method.png")
     figures.gold_against_compute(table, curve, run.folder / "gold_against_compute.png")
@@ -129,10 +128,15 @@ def _fit_cost(run: Run, method: str, iteration: int) -> dict[str, float]:
     }
 
 
-def _flat(key: str, value: Any) -> list[tuple[str, Any]]:
-    if isinstance(value, Estimate):
-        return [(f"{key}_{name}" if name != "value" else key, v) for name, v in vars(value).items()]
-    return [(key, value)]
+def flat_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of a table as plain columns: an estimate becomes its value, low, high, n and p."""
+    flat = {}
+    for key, value in row.items():
+        if isinstance(value, Estimate):
+            flat |= {key if name == "value" else f"{key}_{name}": v for name, v in vars(value).items()}
+        else:
+            flat[key] = value
+    return flat
 
 
 # --- report.md ---

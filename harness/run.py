@@ -29,17 +29,30 @@ from harness.store import Run, is_done, load_run, read_about, runs_folder, write
 from harness.workers import choose_workers
 from tasks import TASKS
 
-_PAIRED_SD = 0.6  # in sd of base samples: of one pair, IRO against best-of-n, in the first quick run on imdb
+PLANNING_SD = 0.6  # in sd of base samples: of one pair, IRO against best-of-n, in the first quick run on imdb
 
 Rows = dict[str, list[dict[str, Any]]]  # table -> rows
 
 
 def run_and_report(config: RunConfig, out: Path, cache: Path, workers: int | None, fresh: bool) -> None:
-    """Run into OUT/runs/<id>, or report what is there; `fresh` recomputes next to it and prints the differences.
+    """Do a run or find it done, and print its report; `fresh` recomputes next to it and prints the differences."""
+    ranks = join_ranks()
+    folder = complete(config, out, cache, workers, ranks, fresh)
+    ranks.leave()
+    if not ranks.first:
+        return
+    run = load_run(folder)
+    print(write_report(run).read_text())
+    print(f"report, tables and figures: {folder}", file=sys.stderr)
+    if folder.name != config.run_id:
+        print(_differences(load_run(folder.with_name(config.run_id)), run))
+
+
+def complete(config: RunConfig, out: Path, cache: Path, workers: int | None, ranks: Ranks, fresh: bool = False) -> Path:
+    """The folder of the finished run, OUT/runs/<id>; `fresh` makes it anew next to one that is there.
 
     A fresh run has a cache of its own, so that it can resume, which goes when the run is done.
     """
-    ranks = join_ranks()
     runs = runs_folder(out)
     folder = runs / config.run_id
     if fresh:
@@ -54,14 +67,7 @@ def run_and_report(config: RunConfig, out: Path, cache: Path, workers: int | Non
             _execute(config, folder, Artifacts(root), cache, workers, ranks, memory)
         if fresh and ranks.first:
             shutil.rmtree(root)
-    ranks.leave()
-    if not ranks.first:
-        return
-    run = load_run(folder)
-    print(write_report(run).read_text())
-    print(f"report, tables and figures: {folder}", file=sys.stderr)
-    if folder.name != config.run_id:
-        print(_differences(load_run(runs / config.run_id), run))
+    return folder
 
 
 def _execute(
@@ -81,12 +87,12 @@ def _execute(
     workers = choose_workers(workers, policy.device.type, config.settings["batch"].memory_gb) if ranks.count == 1 else 1
     bench = Bench(config, policy, task, artifacts, workers, ranks)
     fit_slices, test = _slices(bench)
-    part, smallest = config.settings["evaluate"].slice, detectable_difference(_PAIRED_SD, len(test))
+    part, smallest = config.settings["evaluate"].slice, detectable_difference(PLANNING_SD, len(test))
     about: dict[str, Any] = {}
     if ranks.first:
         print(
             f"{folder.name}: {len(test)} {part} prompts show paired differences of {smallest:.2f} sd or more (80% "
-            f"power, planning sd {_PAIRED_SD}); {workers * ranks.count} worker(s) on {policy.device.type}",
+            f"power, planning sd {PLANNING_SD}); {workers * ranks.count} worker(s) on {policy.device.type}",
             file=sys.stderr,
         )
         about = open_slice(folder, config, policy, task, VERSIONS)
