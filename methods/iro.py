@@ -36,7 +36,7 @@ class Config(Search):
     ] = "rows"
     rollout_width: Annotated[int, Field(ge=0, description="width of training searches; 0: as at test (harness)")] = 0
     rollout_successors: Annotated[int, Field(ge=0, description="successors of training searches, likewise")] = 0
-    warm_start: Annotated[bool, Field(description="fit V_i as a correction of the value before it (harness)")] = True
+    warm_start: Annotated[bool, Field(description="fit V_i as a correction of V_{i-1}, on its layer (harness)")] = False
     value: Annotated[ValueSettings, Field(description="how a value head is fitted")] = ValueSettings()
 
 

@@ -23,7 +23,11 @@ _RIDGE = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)  # penalties tried, in units of on
 
 @settings_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class ValueSettings:
-    """How a value head is fitted. Layer, pooling, ridge penalty and epoch are chosen on held-out fit prompts."""
+    """How a value head is fitted, on fit prompts; others of them are held out to choose by.
+
+    Layer and pooling are those that rank prefixes of one prompt best, the ridge penalty and the epoch those with the
+    least error.
+    """
 
     poolings: Annotated[tuple[Pooling, ...], Field(min_length=1, description="poolings tried (DESIGN.md)")] = (
         "last",
@@ -58,7 +62,7 @@ def fit_value(
     """
     usable = [c for c in rollouts if not np.isnan(c.reward)]
     train, held = _split(usable, settings.held_out)
-    tried: dict[tuple[int, Pooling], tuple[float, Head]] = {}  # held-out R^2 and the head after ridge regression
+    tried: dict[tuple[int, Pooling], _Tried] = {}
     with torch.random.fork_rng():
         torch.manual_seed(int(rng.integers(2**62)))
         if start is None:
@@ -67,14 +71,14 @@ def fit_value(
                 for pooling in settings.poolings:
                     fit, check = _Prefixes.of(train, layer, pooling, coarse), _Prefixes.of(held, layer, pooling, coarse)
                     tried[layer, pooling] = _ridge(_untrained(fit, settings), fit, check)
-            layer, pooling = max(tried, key=lambda key: tried[key][0])
+            layer, pooling = max(tried, key=lambda key: tried[key].merit)
         else:
             layer, pooling = start.layer, start.pooling
         fit = _Prefixes.of(train, layer, pooling, settings.stride)
         check = _Prefixes.of(held, layer, pooling, settings.stride)
         if start is not None:
             tried[layer, pooling] = _ridge(_copy_of(start.head, settings), fit, check)
-        head, epoch = _train(tried[layer, pooling][1], fit, check, settings)
+        head, epoch = _train(tried[layer, pooling].head, fit, check, settings)
     value = HiddenValue(head, layer, pooling)
     choices = {
         "layer": layer,
@@ -84,9 +88,26 @@ def fit_value(
         "held_out_prompts": len({c.completion.prompt.id for c in held}),
         "rollouts": len(usable),
         "left_out_nan": len(rollouts) - len(usable),
-        "tried": [{"layer": key[0], "pooling": key[1], "r2": r2} for key, (r2, _) in tried.items()],
+        "tried": [
+            {"layer": key[0], "pooling": key[1], "r2": t.r2, "within_prompt_correlation": t.within}
+            for key, t in tried.items()
+        ],
     }
     return Fitted(value, FitReport(choices, _quality(value, held)))
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A head after ridge regression, and how good it is on held-out prefixes."""
+
+    head: Head
+    r2: float
+    within: float  # correlation among prefixes of the same prompt and length
+
+    @property
+    def merit(self) -> float:
+        """What layer and pooling are chosen by: ranking within a prompt, or R^2 where prompts have one rollout each."""
+        return self.r2 if np.isnan(self.within) else self.within
 
 
 def _split(rollouts: Sequence[Candidate], share: float) -> tuple[list[Candidate], list[Candidate]]:
@@ -105,12 +126,13 @@ def _split(rollouts: Sequence[Candidate], share: float) -> tuple[list[Candidate]
 
 @dataclass(frozen=True)
 class _Prefixes:
-    """Prefixes of rollouts as a regression: x (n, F), y (n,), with the position and the rollout of each."""
+    """Prefixes of rollouts as a regression: x (n, F), y (n,), with the position, rollout and prompt of each."""
 
     x: torch.Tensor
     y: torch.Tensor
     position: np.ndarray
     rollout: np.ndarray
+    prompt: np.ndarray
 
     @classmethod
     def of(cls, rollouts: Sequence[Candidate], layer: int, pooling: Pooling, stride: int) -> "_Prefixes":
@@ -121,6 +143,7 @@ class _Prefixes:
             torch.from_numpy(np.repeat([c.reward for c in rollouts], counts).astype(np.float32)),
             np.concatenate([t for _, t in parts]),
             np.repeat(np.arange(len(rollouts)), counts),
+            np.repeat([c.completion.prompt.id for c in rollouts], counts),
         )
 
 
@@ -154,7 +177,7 @@ def _copy_of(start: Head, settings: ValueSettings) -> Head:
 
 
 @torch.no_grad()
-def _ridge(head: Head, fit: _Prefixes, check: _Prefixes) -> tuple[float, Head]:
+def _ridge(head: Head, fit: _Prefixes, check: _Prefixes) -> "_Tried":
     """The head with its linear part corrected by the best of a few ridge regressions, by R^2 on held-out prefixes."""
     head.eval()
     x, y = ((fit.x - head.mean) / head.scale).double(), (fit.y - head(fit.x)).double()
@@ -170,7 +193,10 @@ def _ridge(head: Head, fit: _Prefixes, check: _Prefixes) -> tuple[float, Head]:
         best = max(best, (r_squared(predicted.numpy(), check.y.numpy()), weight), key=lambda pair: pair[0])
     head.linear.weight += best[1]
     head.linear.bias += (centre - offset @ best[1].double()).float()
-    return best[0], head
+    # rivals of a search share prompt and length: only differences among them matter to it
+    rivals = np.unique(np.stack([check.prompt, check.position.astype(str)]), axis=1, return_inverse=True)[1]
+    within = correlation(head(check.x).numpy(), check.y.numpy(), rivals.ravel())
+    return _Tried(head, best[0], within)
 
 
 def _train(head: Head, fit: _Prefixes, check: _Prefixes, settings: ValueSettings) -> tuple[Head, int]:
@@ -206,7 +232,6 @@ def _quality(value: HiddenValue, held: Sequence[Candidate]) -> list[dict]:
     """R^2, rank and within-prompt correlation with the final reward, by position; position -1 is the finished text."""
     prefixes = _Prefixes.of(held, value.layer, value.pooling, 1)
     predicted, reward = value.head(prefixes.x).numpy(), prefixes.y.numpy()
-    prompts = np.array([c.completion.prompt.id for c in held])[prefixes.rollout]
     end = np.array([len(c.states.states) for c in held])[prefixes.rollout]
     longest = int(end.max())
     rows = []
@@ -221,7 +246,7 @@ def _quality(value: HiddenValue, held: Sequence[Candidate]) -> list[dict]:
                 "n": int(here.sum()),
                 "r2": r_squared(x, y),
                 "rank_correlation": rank_correlation(x, y),
-                "within_prompt_correlation": correlation(x, y, prompts[here]),
+                "within_prompt_correlation": correlation(x, y, prefixes.prompt[here]),
             }
         )
     return rows
