@@ -1,8 +1,9 @@
 """The methods, by name. A new method is one file and one line here."""
 
 from harness.core.generator import Generator
+from methods.args import Args
 from methods.base import Base
 from methods.best_of_n import BestOfN
 from methods.iro import Iro
 
-METHODS: dict[str, type[Generator]] = {"base": Base, "best_of_n": BestOfN, "iro": Iro}
+METHODS: dict[str, type[Generator]] = {"base": Base, "best_of_n": BestOfN, "args": Args, "iro": Iro}

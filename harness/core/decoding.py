@@ -12,7 +12,7 @@ reads states; then it leaves the model's batch.
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ import torch
 
 from harness.core.device import widest
 from harness.core.ledger import Ledger
-from harness.core.sampling import Sampler, sample
+from harness.core.sampling import Sampler, sample, support
 from harness.core.streams import Streams
 from harness.core.types import Completion, PrefixStates, Prompt, Stop
 
@@ -36,6 +36,16 @@ class Chunk:
     tokens: torch.Tensor  # (rows, n) int64
     mask: torch.Tensor  # (rows, n) bool
     states: Mapping[int, torch.Tensor]  # layer -> (rows, n, H), zero where mask is False
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Next tokens of L unfinished rows: tokens and probabilities (L, K), and each row's uniform number (L,)."""
+
+    rows: torch.Tensor  # (L,) indices of rows
+    tokens: torch.Tensor
+    probabilities: torch.Tensor
+    uniforms: torch.Tensor
 
 
 @dataclass
@@ -168,9 +178,28 @@ class Decoding:
         """(rows,) bool."""
         return self._stop != _LIVE
 
-    @torch.inference_mode()
     def extend(self, n: int) -> Chunk:
-        """Write up to `n` more tokens on every unfinished row and return them with their states."""
+        """Write up to `n` more sampled tokens on every unfinished row and return them with their states."""
+        return self._advance(n, self._sample)
+
+    def write(self, tokens: torch.Tensor) -> Chunk:
+        """Write one given token (L,) on each unfinished row, in the order of `choices`."""
+        alive = ~self.finished[self._in_cache]
+        drawn = torch.zeros(len(alive), dtype=torch.long, device=self.policy.device)
+        drawn[alive] = tokens
+        return self._advance(1, lambda: drawn)
+
+    @torch.inference_mode()
+    def choices(self) -> Choices:
+        """What the unfinished rows may write next under the run's sampling rule."""
+        alive = ~self.finished[self._in_cache]
+        rows = self._in_cache[alive]
+        uniforms = self._uniforms[self.owner[rows], self._slot[rows], self._length[rows]]
+        return Choices(rows, *support(self._logits[alive], self.sampler), uniforms)
+
+    @torch.inference_mode()
+    def _advance(self, n: int, choose: Callable[[], torch.Tensor]) -> Chunk:
+        """Write up to `n` tokens; choose() gives those of all rows in the cache, meaningless where one has finished."""
         start = time.perf_counter()
         rows, device = len(self.owner), self.policy.device
         tokens = torch.zeros(rows, n, dtype=torch.long, device=device)
@@ -181,7 +210,7 @@ class Decoding:
             alive = ~self.finished[self._in_cache]  # (cache rows,)
             if not alive.any():
                 break
-            drawn = self._sample()  # (cache rows,), meaningless where not alive
+            drawn = choose()  # (cache rows,)
             live = self._in_cache[alive]
             tokens[live, j], mask[live, j] = drawn[alive], True
             self._append(live, drawn[alive])

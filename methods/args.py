@@ -1,0 +1,73 @@
+"""ARGS, reward-guided decoding: each token maximises log pi + weight * reward of the text with it (arXiv 2402.01694).
+
+The reward reads unfinished texts. We depart from the published code in that a text ends at its end-of-sequence token,
+prompts and candidates are batched, and the weight counts standardised reward.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from harness.core.decoding import Decoding
+from harness.core.finalists import finalists_of
+from harness.core.generator import Generator
+from harness.core.sampling import draw
+from harness.core.types import Answer, Completion, Prompt
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Config:
+    weight: Annotated[float, Field(ge=0, description="w, in sd of the proxy over base samples (harness)")] = 1.0
+    candidates: Annotated[int, Field(ge=1, description="most probable tokens tried (paper: k = 10)")] = 10
+    choice: Annotated[Literal["greedy", "stochastic"], Field(description="both are the paper's; greedy its main")] = (
+        "greedy"
+    )
+    temperature: Annotated[float, Field(gt=0, description="of the stochastic choice (harness)")] = 1.0
+
+
+class Args(Generator):
+    Config = Config
+    source = "arXiv 2402.01694"
+
+    def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
+        rows = self.policy.decode(prompts, 1, self.streams)
+        calls = np.zeros(len(prompts), dtype=int)
+        while not rows.finished.all():
+            choices = rows.choices()
+            top = choices.probabilities.topk(min(self.config.candidates, choices.tokens.shape[1]))
+            tokens = choices.tokens.gather(1, top.indices)
+            rewards = self.reward(_extended(rows, choices.rows, tokens)).reshape(tokens.shape)
+            np.add.at(calls, rows.owner[choices.rows].cpu().numpy(), tokens.shape[1])
+            scores = self._scores(top.values.log(), torch.from_numpy(rewards).to(tokens.device))
+            rows.write(self._choose(tokens, scores, choices.uniforms))
+        return [
+            replace(answer, work={"first": answer.work["first"].with_rewards(int(n))})
+            for answer, n in zip(finalists_of(rows, ("first",), None), calls, strict=True)
+        ]
+
+    def _scores(self, log_pi: torch.Tensor, rewards: torch.Tensor) -> torch.Tensor:
+        """(L, K) log pi + weight * reward; -inf without a reward, unless no candidate of positive probability has one."""
+        unknown = rewards.isnan()
+        scores = torch.where(unknown, -torch.inf, log_pi + self.config.weight * rewards.nan_to_num())
+        return torch.where(scores.isneginf().all(1, keepdim=True), log_pi, scores)
+
+    def _choose(self, tokens: torch.Tensor, scores: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
+        """(L,) tokens."""
+        if self.config.choice == "greedy":
+            return tokens.gather(1, scores.argmax(1, keepdim=True))[:, 0]
+        return draw(tokens, (scores / self.config.temperature).softmax(1), uniforms)
+
+
+def _extended(rows: Decoding, which: torch.Tensor, tokens: torch.Tensor) -> list[Completion]:
+    """The text of every row of `which` (L,) with each of its candidates (L, K): L * K unfinished completions."""
+    written, owners = rows.tokens_of(), rows.owner.tolist()
+    return [
+        Completion(rows.prompts[owners[row]], (*written[row], token), rows.policy.text((*written[row], token)), None)
+        for row, candidates in zip(which.tolist(), tokens.tolist(), strict=True)
+        for token in candidates
+    ]
