@@ -39,11 +39,12 @@ class Args(Generator):
         calls = np.zeros(len(prompts), dtype=int)
         while not rows.finished.all():
             choices = rows.choices()
-            top = choices.probabilities.topk(min(self.config.candidates, choices.tokens.shape[1]))
-            tokens = choices.tokens.gather(1, top.indices)
+            top = choices.probabilities.topk(min(self.config.candidates, choices.tokens.shape[1])).indices
+            top = top.sort(1).values  # in the sampler's order, so that without weight it draws what base draws
+            tokens, log_pi = choices.tokens.gather(1, top), choices.probabilities.gather(1, top).log()
             rewards = self.reward(_extended(rows, choices.rows, tokens)).reshape(tokens.shape)
             np.add.at(calls, rows.owner[choices.rows].cpu().numpy(), tokens.shape[1])
-            scores = self._scores(top.values.log(), torch.from_numpy(rewards).to(tokens.device))
+            scores = self._scores(log_pi, torch.from_numpy(rewards).to(tokens.device))
             rows.write(self._choose(tokens, scores, choices.uniforms))
         return [
             replace(answer, work={"first": answer.work["first"].with_rewards(int(n))})
@@ -51,7 +52,7 @@ class Args(Generator):
         ]
 
     def _scores(self, log_pi: torch.Tensor, rewards: torch.Tensor) -> torch.Tensor:
-        """(L, K) log pi + weight * reward; -inf without a reward, unless no candidate of positive probability has one."""
+        """(L, K) log pi + weight * reward; -inf without a reward, unless no possible candidate has one."""
         unknown = rewards.isnan()
         scores = torch.where(unknown, -torch.inf, log_pi + self.config.weight * rewards.nan_to_num())
         return torch.where(scores.isneginf().all(1, keepdim=True), log_pi, scores)
