@@ -10,6 +10,7 @@ reorder. A row is fed its end-of-sequence token once, and the last token of a le
 reads states; then it leaves the model's batch.
 """
 
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -86,6 +87,10 @@ class Policy(ABC):
     @abstractmethod
     def feed(self, cache: Any, tokens: torch.Tensor, layers: tuple[int, ...]) -> Fed:
         """Append one token to every row of the cache: tokens (rows,), states (rows, 1, H)."""
+
+    @abstractmethod
+    def peek(self, cache: Any, tokens: torch.Tensor, layers: tuple[int, ...]) -> Mapping[int, torch.Tensor]:
+        """States (rows, K, H) of K candidates for each row's next token (rows, K); the cache stays as it is."""
 
     @abstractmethod
     def reorder(self, cache: Any, index: torch.Tensor) -> None:
@@ -198,6 +203,24 @@ class Decoding:
         return Choices(rows, *support(self._logits[alive], self.sampler), uniforms)
 
     @torch.inference_mode()
+    def peek(self, tokens: torch.Tensor) -> Mapping[int, torch.Tensor]:
+        """States (L, K, H) by layer of candidates for the next token of the unfinished rows, tokens (L, K).
+
+        Nothing is written. Booked as tokens read in parallel, as many as their share of the model's blocks comes to.
+        """
+        alive = ~self.finished[self._in_cache]
+        if not alive.all():
+            self.policy.reorder(self._cache, alive.nonzero()[:, 0])
+            self._logits, self._in_cache = self._logits[alive], self._in_cache[alive]
+        with self.ledger.timed("policy", calls=1, prefill_tokens=self.peeked(tokens.numel())):
+            states = self.policy.peek(self._cache, tokens, self.layers)
+        return {layer: state.float() for layer, state in states.items()}
+
+    def peeked(self, candidates: int) -> int:
+        """What reading that many candidates costs, in tokens through the whole model."""
+        return math.ceil(candidates * max(self.layers) / self.policy.depth)
+
+    @torch.inference_mode()
     def _advance(self, n: int, choose: Callable[[], torch.Tensor]) -> Chunk:
         """Write up to `n` tokens; choose() gives those of all rows in the cache, meaningless where one has finished."""
         start = time.perf_counter()
@@ -245,11 +268,14 @@ class Decoding:
             keep = wanted.nonzero()[:, 0]
             self.policy.reorder(self._cache, keep)
             self._in_cache, drawn, wanted = self._in_cache[keep], drawn[keep], wanted[keep]
-        fed = self.policy.feed(self._cache, drawn, self.layers)
-        self._logits = fed.logits
+        if self.finished.all():  # somebody reads the states of the last tokens, nobody what would follow
+            states = self.policy.peek(self._cache, drawn[:, None], self.layers)
+        else:
+            fed = self.policy.feed(self._cache, drawn, self.layers)
+            self._logits, states = fed.logits, fed.states
         rows = self._in_cache[wanted]
         spread = {}
-        for layer, state in fed.states.items():
+        for layer, state in states.items():
             spread[layer] = torch.zeros(len(self.owner), self.policy.width, device=self.policy.device)
             spread[layer][rows] = state[wanted, 0].float()
             if self.record:

@@ -8,6 +8,7 @@
 import hashlib
 import sys
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +26,7 @@ from harness.core.decoding import Fed, Policy
 from harness.core.device import place
 from harness.core.errors import UserError
 from harness.core.files import whole
+from harness.core.partial_forward import StatesUpTo
 from harness.core.shared_prefix import SharedPrefix, decoding, fits
 from harness.core.types import Completion, Prompt
 
@@ -155,6 +157,31 @@ class TransformersPolicy(Policy):
             cache.mask = torch.cat([cache.mask, cache.mask.new_ones(len(tokens), 1)], 1)
             positions = cache.mask.sum(1, keepdim=True) - 1
         return self._read(tokens[:, None], layers, cache.mask, positions, cache.layers)
+
+    @torch.inference_mode()
+    def peek(self, cache: _Cache | SharedPrefix, tokens: torch.Tensor, layers: tuple[int, ...]):
+        rows, count = tokens.shape
+        if isinstance(cache, SharedPrefix):
+            with decoding(self.model), cache.reading():
+                return self._states(tokens, layers, None, cache.positions().expand(-1, count), cache, shared=cache)
+        index = torch.arange(rows, device=self.device).repeat_interleave(count)
+        copy = _Cache(deepcopy(cache.layers), cache.mask)
+        self.reorder(copy, index)
+        states = self.feed(copy, tokens.flatten(), layers).states
+        return {layer: state.view(rows, count, -1) for layer, state in states.items()}
+
+    def _states(
+        self, ids: torch.Tensor, layers: tuple[int, ...], mask: None, positions: torch.Tensor, cache: Cache, **kwargs
+    ) -> dict[int, torch.Tensor]:
+        """States alone: the forward pass ends at the last block that is wanted."""
+        if self.depth in layers:  # behind the model's last norm
+            return dict(self._read(ids, layers, mask, positions, cache, **kwargs).states)
+        with StatesUpTo(self.model, self.depth, layers) as reached:
+            self.model(
+                input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True,
+                logits_to_keep=1, **kwargs,
+            )  # fmt: skip
+        return reached.states
 
     def _read(
         self,

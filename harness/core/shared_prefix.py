@@ -37,6 +37,17 @@ class SharedPrefix(Cache):
         """(R, 1) position of the next token."""
         return (self.lengths[self.owner] + self.layers[0].length)[:, None]
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Within, several tokens a row are read as candidates for its next one: they see the row, not each other."""
+        for layer in self.layers:
+            layer.reading = True
+        try:
+            yield
+        finally:
+            for layer in self.layers:
+                layer.reading = False
+
     def select(self, index: torch.Tensor) -> None:
         """Make row j what row index[j] was; rows may repeat or vanish."""
         self.owner = self.owner[index]
@@ -78,13 +89,20 @@ class _Layer(CacheLayerMixin):
         shape = (len(keys), keys.shape[1], 0, keys.shape[3])
         self.keys, self.values = keys.new_empty(shape), values.new_empty((*shape[:3], values.shape[3]))
         self.length = 0
+        self.reading = False
         self.is_initialized = True
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
         pass
 
     def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *args, **kwargs):
-        """Append one position (R, kv, 1, D) and hand out the rows' own keys and values (R, kv, n, D)."""
+        """Append one position (R, kv, 1, D) and hand out the rows' own keys and values (R, kv, n, D).
+
+        While candidates are read (R, kv, K, D), they are handed out behind the rows' own, and nothing is appended.
+        """
+        if self.reading:
+            own = self.keys[:, :, : self.length], self.values[:, :, : self.length]
+            return torch.cat([own[0], key_states], 2), torch.cat([own[1], value_states], 2)
         if self.length == self.keys.shape[2]:
             room = (0, 0, 0, _GROWTH)
             self.keys = torch.nn.functional.pad(self.keys, room)
@@ -125,15 +143,21 @@ def _attend(
     position_bias: torch.Tensor | None = None,
     **kwargs,
 ) -> tuple[torch.Tensor, None]:
-    """Attention of one query a row (R, heads, 1, D) over its prompt and over its own keys (R, kv, n, D)."""
+    """Attention of K queries a row (R, heads, K, D) over its prompt and over its own keys (R, kv, n, D).
+
+    K > 1 are candidates: the last K keys are theirs, and each sees its own of them only.
+    """
     if any(extra is not None for extra in (softcap, s_aux, position_bias)):
         raise NotImplementedError("soft caps, sinks and position biases")
     layer = shared.layers[module.layer_idx]
-    rows, heads, _, dim = query.shape
+    rows, heads, count, dim = query.shape
     kv = key.shape[1]
     prompts, longest = len(layer.prompt_keys), layer.prompt_keys.shape[2]
-    query = query.reshape(rows, kv, heads // kv, dim) * (dim**-0.5 if scaling is None else scaling)
+    query = query.reshape(rows, kv, -1, dim) * (dim**-0.5 if scaling is None else scaling)  # g = heads / kv * K
     own = query @ key.transpose(2, 3)  # (R, kv, g, n)
+    if count > 1:
+        others = ~torch.eye(count, dtype=torch.bool, device=own.device)
+        own.view(rows, heads, count, -1)[..., -count:].masked_fill_(others, torch.finfo(own.dtype).min)
     grid = shared.by_prompt(query)  # (P, kv, most, g, D)
     shape = grid.shape[:4]
     scores = (grid.reshape(prompts, kv, -1, dim) @ layer.prompt_keys.transpose(2, 3)).view(*shape, longest)
@@ -142,7 +166,7 @@ def _attend(
     weights = torch.cat([scores, shared.by_prompt(own)], -1).softmax(-1, dtype=torch.float32).to(query.dtype)
     read = weights[..., :longest].reshape(prompts, kv, -1, longest) @ layer.prompt_values
     out = shared.by_row(read.view(*shape, -1)) + shared.by_row(weights[..., longest:]) @ value  # (R, kv, g, D)
-    return out.reshape(rows, 1, heads, -1), None
+    return out.reshape(rows, heads, count, -1).transpose(1, 2), None
 
 
 AttentionInterface.register(_NAME, _attend)

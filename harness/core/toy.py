@@ -109,6 +109,10 @@ class ToyPolicy(Policy):
         cache["node"] = self._child[cache["node"], tokens].clamp(min=0)
         return self._fed(cache, layers)
 
+    def peek(self, cache: dict, tokens: torch.Tensor, layers: tuple[int, ...]) -> dict[int, torch.Tensor]:
+        nodes = self._child[cache["node"][:, None], tokens].clamp(min=0)
+        return dict.fromkeys(layers, torch.nn.functional.one_hot(nodes, self.width).float())
+
     def _fed(self, cache: dict, layers: tuple[int, ...]) -> Fed:
         states = torch.nn.functional.one_hot(cache["node"], self.width).float()[:, None]
         return Fed(self._logits[cache["node"]], {layer: states for layer in layers})

@@ -125,11 +125,12 @@ def test_next_token_log_probabilities_equal_a_plain_forward_through_any_history(
     assert tiny.path == PATHS[tiny.model.config.model_type]
     monkeypatch.setattr(tiny, "path", path)
     check_histories(tiny, ledger, 1e-4)
+    check_histories(tiny, ledger, 1e-4, layers=(1, 4))
 
 
-def check_histories(policy, ledger, tolerance):
+def check_histories(policy, ledger, tolerance, layers=(0, 2)):
     sampler = replace(TINY_SAMPLER, max_new_tokens=48)  # past the growth of a row's cache
-    rows = PolicyHandle(policy, sampler, ledger).decode(tiny_prompts(), 6, Streams(4))
+    rows = PolicyHandle(policy, sampler, ledger).decode(tiny_prompts(), 6, Streams(4), layers)
     generator, compared = torch.Generator().manual_seed(1), 0
     for step in (1, 7, 3, 24, 9):
         rows.extend(step)
@@ -141,9 +142,26 @@ def check_histories(policy, ledger, tolerance):
                 expected = policy.model(ids).logits[0, -1].log_softmax(-1)
                 assert (logits.log_softmax(-1) - expected).abs().max() < tolerance
                 compared += 1
+        check_candidates(policy, rows, completions, tolerance)
         index = torch.randint(len(rows.owner), (20,), generator=generator).sort().values
         rows.select(index, torch.arange(20) % 6)
     assert compared > 60
+
+
+def check_candidates(policy, rows, completions, tolerance):
+    """States of candidates equal those of a forward pass over each, and looking at them changes nothing."""
+    if rows.finished.all():
+        return
+    before = rows.choices()
+    tokens = before.tokens[:, :5]
+    states = rows.peek(tokens)
+    for i, row in enumerate(before.rows.tolist()):
+        for k, token in enumerate(tokens[i].tolist()):
+            ids = torch.tensor([[*policy.encode(completions[row].prompt), *completions[row].tokens, token]])
+            expected = policy.model(ids, output_hidden_states=True).hidden_states
+            for layer in rows.layers:
+                assert (states[layer][i, k] - expected[layer][0, -1]).abs().max() < 10 * tolerance
+    assert torch.equal(rows.choices().probabilities, before.probabilities)
 
 
 def test_row_bytes_grow_with_length_and_a_prompt_counts_once(tiny):
