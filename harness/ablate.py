@@ -21,7 +21,7 @@ from harness.core import stats
 from harness.core.errors import UserError, unknown
 from harness.core.files import whole
 from harness.ranks import join_ranks
-from harness.report import GOLD, best_of_n_curve, comparison, flat_row, write_report
+from harness.report import GOLD, best_of_n_by_prompt, best_of_n_curve, comparison, flat_row, write_report
 from harness.run import PLANNING_SD, complete
 from harness.store import Run, load_run
 
@@ -33,6 +33,7 @@ class Axis:
     label: str  # of the figure
     values: tuple[Any, ...]  # tried unless others are asked for
     settings: Callable[[Any, RunConfig], Settings]  # of one value, given the run as it would be without
+    is_budget: bool = False  # then best-of-n is run at the largest value, and read off its curve at the others
 
 
 def _width(value: Any, plain: RunConfig) -> Settings:
@@ -48,7 +49,7 @@ def _width(value: Any, plain: RunConfig) -> Settings:
     return [*fit, ("iro.width", root), ("iro.successors", root)]
 
 
-AXES: dict[str, Axis] = {"width": Axis("rows per prompt, U", (4, 9, 16, 25, 36), _width)}
+AXES: dict[str, Axis] = {"width": Axis("rows per prompt, U", (4, 9, 16, 25, 36), _width, is_budget=True)}
 
 
 def ablate(axis: str, values: str | None, asked: Mapping[str, Any], out: Path, cache: Path, workers: int | None) -> str:
@@ -57,8 +58,12 @@ def ablate(axis: str, values: str | None, asked: Mapping[str, Any], out: Path, c
         raise unknown("axis", axis, AXES)
     plain = resolve(**asked)
     tried = AXES[axis].values if values is None else tuple(parse_setting(f"v={v}")[1] for v in values.split(","))
-    settings = [AXES[axis].settings(value, plain) for value in tried]
-    configs = [resolve(**{**asked, "given": [*asked["given"], *more]}) for more in settings]
+    settings = {value: AXES[axis].settings(value, plain) for value in tried}
+    budget, most = AXES[axis].is_budget, max(tried) if AXES[axis].is_budget else None
+    configs = [
+        resolve(**{**asked, "given": [*asked["given"], *more], "only": budget and value != most})
+        for value, more in settings.items()
+    ]
     n = plain.settings["evaluate"].prompts
     smallest = stats.detectable_difference(PLANNING_SD, n)
     print(
@@ -81,25 +86,22 @@ def ablate(axis: str, values: str | None, asked: Mapping[str, Any], out: Path, c
 def _write(folder: Path, axis: str, runs: Mapping[Any, Run]) -> str:
     rows = [{"value": value, "run_id": run.id, **row} for value, run in runs.items() for row in comparison(run)]
     widest = max(runs.values(), key=lambda run: run.completions["policy_tokens"].max())
-    most, reference = _best_of_n(widest)
+    by_prompt = np.stack(best_of_n_by_prompt(widest))  # (P, N)
     for row in rows:
-        row["against_widest"] = stats.difference(_gold(runs[row["value"]], row), reference)
-    curve = [] if axis != "width" else best_of_n_curve(widest)
+        gold = _gold(runs[row["value"]], row)
+        row["against_widest"] = stats.difference(gold, by_prompt[:, -1])
+        if AXES[axis].is_budget:
+            row["against_best_of_n"] = stats.difference(gold, by_prompt[:, row["value"] - 1])
+    curve = best_of_n_curve(widest) if AXES[axis].is_budget else []
     figures.gold_along(rows, AXES[axis].label, curve, folder / f"gold_by_{axis}.png")
     with whole(folder / "table.parquet") as part:
         pl.DataFrame([flat_row(row) for row in rows], infer_schema_length=None).write_parquet(part)
     with whole(folder / "about.json") as part:
         part.write_text(json.dumps({"axis": axis, "runs": {str(v): run.id for v, run in runs.items()}}, indent=1))
-    report = _markdown(folder.name, axis, rows, most)
+    report = _markdown(folder.name, axis, rows, by_prompt.shape[1])
     with whole(folder / "report.md") as part:
         part.write_text(report)
     return report
-
-
-def _best_of_n(run: Run) -> tuple[int, np.ndarray]:
-    """n of a run's best-of-n row and its gold by prompt."""
-    n = run.about["config"]["settings"]["best_of_n"]["n"]
-    return n, _gold(run, {"method": "best_of_n", "iteration": 0, "final_pick": "reward"})
 
 
 def _gold(run: Run, row: Mapping[str, Any]) -> np.ndarray:

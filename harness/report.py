@@ -9,6 +9,7 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from harness import figures
@@ -86,14 +87,9 @@ def comparison(run: Run) -> list[dict[str, Any]]:
 
 def best_of_n_curve(run: Run) -> list[dict[str, Any]]:
     """Gold of best-of-n for n = 1..N from the pool of the test prompts, with intervals over prompts."""
-    pool = run.pool.filter(pl.col("part") == "test")
-    if pool.is_empty():
+    curves = best_of_n_by_prompt(run)
+    if not curves:
         return []
-    unit = run.about["units"][GOLD]
-    curves = []
-    for part in pool.sort("prompt_id", "row").partition_by("prompt_id"):
-        gold = (part[GOLD].to_numpy() - unit["mean"]) / unit["sd"]
-        curves.append(stats.best_of_n_curve(part[PROXY].to_numpy(), gold))
     prompt_tokens = run.completions.filter(pl.col("method") == "best_of_n")["policy_tokens"].mean()
     samples = len(curves[0])
     base = run.completions.filter(pl.col("method") == "base")["policy_tokens"].mean()
@@ -102,6 +98,17 @@ def best_of_n_curve(run: Run) -> list[dict[str, Any]]:
     return [
         {"n": n, "gold": stats.mean([c[n - 1] for c in curves]), "policy_tokens": first + (n - 1) * per_sample}
         for n in range(1, samples + 1)
+    ]
+
+
+def best_of_n_by_prompt(run: Run) -> list[np.ndarray]:
+    """Expected gold (N,) of best-of-1..N by prompt, in sd of base samples, from the pool of evaluated prompts."""
+    unit = run.about["units"][GOLD]
+    pool = run.pool.filter(pl.col("part") == "test").sort("prompt_id", "row")
+    return [
+        stats.best_of_n_curve(part[PROXY].to_numpy(), (part[GOLD].to_numpy() - unit["mean"]) / unit["sd"])
+        for part in pool.partition_by("prompt_id", maintain_order=True)
+        if len(pool)
     ]
 
 

@@ -4,6 +4,13 @@ from harness.core.generator import Generator
 from methods.args import Args
 from methods.base import Base
 from methods.best_of_n import BestOfN
+from methods.controlled_decoding import ControlledDecoding
 from methods.iro import Iro
 
-METHODS: dict[str, type[Generator]] = {"base": Base, "best_of_n": BestOfN, "args": Args, "iro": Iro}
+METHODS: dict[str, type[Generator]] = {
+    "base": Base,
+    "best_of_n": BestOfN,
+    "args": Args,
+    "controlled_decoding": ControlledDecoding,
+    "iro": Iro,
+}

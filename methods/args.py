@@ -39,12 +39,10 @@ class Args(Generator):
         calls = np.zeros(len(prompts), dtype=int)
         while not rows.finished.all():
             choices = rows.choices()
-            top = choices.probabilities.topk(min(self.config.candidates, choices.tokens.shape[1])).indices
-            top = top.sort(1).values  # in the sampler's order, so that without weight it draws what base draws
-            tokens, log_pi = choices.tokens.gather(1, top), choices.probabilities.gather(1, top).log()
+            tokens, probabilities = choices.top(self.config.candidates)
             rewards = self.reward(_extended(rows, choices.rows, tokens)).reshape(tokens.shape)
             np.add.at(calls, rows.owner[choices.rows].cpu().numpy(), tokens.shape[1])
-            scores = self._scores(log_pi, torch.from_numpy(rewards).to(tokens.device))
+            scores = self._scores(probabilities.log(), torch.from_numpy(rewards).to(tokens.device))
             rows.write(self._choose(tokens, scores, choices.uniforms))
         return [
             replace(answer, work={"first": answer.work["first"].with_rewards(int(n))})

@@ -48,6 +48,13 @@ class Choices:
     probabilities: torch.Tensor
     uniforms: torch.Tensor
 
+    def top(self, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The k most probable tokens and their probabilities (L, k), in the sampler's order; all for 0."""
+        if k == 0 or k >= self.tokens.shape[1]:
+            return self.tokens, self.probabilities
+        index = self.probabilities.topk(k).indices.sort(1).values
+        return self.tokens.gather(1, index), self.probabilities.gather(1, index)
+
 
 @dataclass
 class Fed:

@@ -18,7 +18,7 @@ from harness.core.stats import correlation, r_squared, rank_correlation
 from harness.core.types import Candidate, FitReport, PrefixStates
 from harness.core.value import Head, HiddenValue, Pooling, features
 
-_RIDGE = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)  # penalties tried, in units of one standardised input's variance
+PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)  # penalties tried, in units of one standardised input's variance
 
 
 @settings_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -61,7 +61,7 @@ def fit_value(
     five prompts.
     """
     usable = [c for c in rollouts if not np.isnan(c.reward)]
-    train, held = _split(usable, settings.held_out)
+    train, held = split(usable, settings.held_out)
     tried: dict[tuple[int, Pooling], _Tried] = {}
     with torch.random.fork_rng():
         torch.manual_seed(int(rng.integers(2**62)))
@@ -69,13 +69,13 @@ def fit_value(
             coarse = max(settings.stride, max(len(c.states.states) for c in usable) // 8)
             for layer in usable[0].states.layers:
                 for pooling in settings.poolings:
-                    fit, check = _Prefixes.of(train, layer, pooling, coarse), _Prefixes.of(held, layer, pooling, coarse)
-                    tried[layer, pooling] = _ridge(_untrained(fit, settings), fit, check)
+                    fit, check = Prefixes.of(train, layer, pooling, coarse), Prefixes.of(held, layer, pooling, coarse)
+                    tried[layer, pooling] = _ridge(untrained(fit.x, settings), fit, check)
             layer, pooling = max(tried, key=lambda key: tried[key].merit)
         else:
             layer, pooling = start.layer, start.pooling
-        fit = _Prefixes.of(train, layer, pooling, settings.stride)
-        check = _Prefixes.of(held, layer, pooling, settings.stride)
+        fit = Prefixes.of(train, layer, pooling, settings.stride)
+        check = Prefixes.of(held, layer, pooling, settings.stride)
         if start is not None:
             tried[layer, pooling] = _ridge(_copy_of(start.head, settings), fit, check)
         head, epoch = _train(tried[layer, pooling].head, fit, check, settings)
@@ -93,7 +93,7 @@ def fit_value(
             for key, t in tried.items()
         ],
     }
-    return Fitted(value, FitReport(choices, _quality(value, held)))
+    return Fitted(value, FitReport(choices, quality(value, held)))
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class _Tried:
         return self.r2 if np.isnan(self.within) else self.within
 
 
-def _split(rollouts: Sequence[Candidate], share: float) -> tuple[list[Candidate], list[Candidate]]:
+def split(rollouts: Sequence[Candidate], share: float) -> tuple[list[Candidate], list[Candidate]]:
     """By prompt: every k-th of the sorted prompt ids is held out."""
     ids = sorted({c.completion.prompt.id for c in rollouts})
     if len(ids) < 5:
@@ -125,7 +125,7 @@ def _split(rollouts: Sequence[Candidate], share: float) -> tuple[list[Candidate]
 
 
 @dataclass(frozen=True)
-class _Prefixes:
+class Prefixes:
     """Prefixes of rollouts as a regression: x (n, F), y (n,), with the position, rollout and prompt of each."""
 
     x: torch.Tensor
@@ -135,7 +135,7 @@ class _Prefixes:
     prompt: np.ndarray
 
     @classmethod
-    def of(cls, rollouts: Sequence[Candidate], layer: int, pooling: Pooling, stride: int) -> "_Prefixes":
+    def of(cls, rollouts: Sequence[Candidate], layer: int, pooling: Pooling, stride: int) -> "Prefixes":
         parts = [_prefixes(c.states, layer, pooling, stride) for c in rollouts]
         counts = [len(x) for x, _ in parts]
         return cls(
@@ -161,10 +161,10 @@ def _prefixes(states: PrefixStates, layer: int, pooling: Pooling, stride: int) -
     return features(pooling, mean.expand(n, -1), tokens, totals, lasts, torch.from_numpy(lengths)), lengths
 
 
-def _untrained(fit: _Prefixes, settings: ValueSettings) -> Head:
+def untrained(x: torch.Tensor, settings: ValueSettings) -> Head:
     """A head for standardised inputs that says 0: its linear part and the network's last layer are zero."""
-    head = Head(fit.x.shape[1], settings.hidden, settings.dropout)
-    head.mean, head.scale = fit.x.mean(0), fit.x.std(0).clamp(min=1e-6)
+    head = Head(x.shape[1], settings.hidden, settings.dropout)
+    head.mean, head.scale = x.mean(0), x.std(0).clamp(min=1e-6)
     for parameter in [*head.linear.parameters(), *head.network[-1].parameters()]:
         torch.nn.init.zeros_(parameter)
     return head
@@ -177,7 +177,7 @@ def _copy_of(start: Head, settings: ValueSettings) -> Head:
 
 
 @torch.no_grad()
-def _ridge(head: Head, fit: _Prefixes, check: _Prefixes) -> "_Tried":
+def _ridge(head: Head, fit: Prefixes, check: Prefixes) -> "_Tried":
     """The head with its linear part corrected by the best of a few ridge regressions, by R^2 on held-out prefixes."""
     head.eval()
     x, y = ((fit.x - head.mean) / head.scale).double(), (fit.y - head(fit.x)).double()
@@ -187,7 +187,7 @@ def _ridge(head: Head, fit: _Prefixes, check: _Prefixes) -> "_Tried":
     held = (check.x - head.mean) / head.scale - offset.float()
     before = head(check.x)
     best = (-np.inf, None)
-    for penalty in _RIDGE:
+    for penalty in PENALTIES:
         weight = torch.linalg.solve(gram + penalty * torch.eye(len(gram)), target).float()
         predicted = before + held @ weight + centre.float()
         best = max(best, (r_squared(predicted.numpy(), check.y.numpy()), weight), key=lambda pair: pair[0])
@@ -199,10 +199,10 @@ def _ridge(head: Head, fit: _Prefixes, check: _Prefixes) -> "_Tried":
     return _Tried(head, best[0], within)
 
 
-def _train(head: Head, fit: _Prefixes, check: _Prefixes, settings: ValueSettings) -> tuple[Head, int]:
+def _train(head: Head, fit: Prefixes, check: Prefixes, settings: ValueSettings) -> tuple[Head, int]:
     """Train the network too; keep the epoch with the least held-out error (0: as it came)."""
     optimizer = torch.optim.AdamW(head.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    best = (_error(head, check), 0, _copy(head.state_dict()))
+    best = (held_out_error(head, check), 0, _copy(head.state_dict()))
     for epoch in range(1, settings.epochs + 1):
         head.train()
         for rows in torch.randperm(len(fit.y)).split(settings.batch):
@@ -210,7 +210,7 @@ def _train(head: Head, fit: _Prefixes, check: _Prefixes, settings: ValueSettings
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        error = _error(head, check)
+        error = held_out_error(head, check)
         if error < best[0]:
             best = (error, epoch, _copy(head.state_dict()))
     head.load_state_dict(best[2])
@@ -218,7 +218,7 @@ def _train(head: Head, fit: _Prefixes, check: _Prefixes, settings: ValueSettings
 
 
 @torch.no_grad()
-def _error(head: Head, prefixes: _Prefixes) -> float:
+def held_out_error(head: Head, prefixes: Prefixes) -> float:
     head.eval()
     return float(torch.nn.functional.mse_loss(head(prefixes.x), prefixes.y))
 
@@ -228,9 +228,9 @@ def _copy(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 @torch.no_grad()
-def _quality(value: HiddenValue, held: Sequence[Candidate]) -> list[dict]:
+def quality(value: HiddenValue, held: Sequence[Candidate]) -> list[dict]:
     """R^2, rank and within-prompt correlation with the final reward, by position; position -1 is the finished text."""
-    prefixes = _Prefixes.of(held, value.layer, value.pooling, 1)
+    prefixes = Prefixes.of(held, value.layer, value.pooling, 1)
     predicted, reward = value.head(prefixes.x).numpy(), prefixes.y.numpy()
     end = np.array([len(c.states.states) for c in held])[prefixes.rollout]
     longest = int(end.max())

@@ -8,7 +8,7 @@ Its prefix states are one-hot, so the real `value.py` and `search.py` run on it 
 A node is a prefix of one topic: a text that ended with the end-of-sequence token, or reached the length, is finished.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -154,6 +154,9 @@ class _TableReader:
         last = along[torch.arange(len(along)), (chunk.mask.sum(1) - 1).clamp(min=0)]
         self._values = torch.where(chunk.mask.any(1), last, self._values)
         return self._values
+
+    def peek(self, rows: torch.Tensor, states: Mapping[int, torch.Tensor]) -> torch.Tensor:
+        return self._table[states[1].argmax(-1)]
 
     def reorder(self, index: torch.Tensor) -> None:
         self._values = self._values[index]

@@ -10,6 +10,7 @@ In chunk search this costs no forward pass: the search's own steps hand out the 
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -26,6 +27,9 @@ class Reader(Protocol):
 
     def advance(self, chunk: Chunk) -> torch.Tensor:
         """(rows,) float32 values of the prefixes that end with this chunk."""
+
+    def peek(self, rows: torch.Tensor, states: Mapping[int, torch.Tensor]) -> torch.Tensor:
+        """(L, K) values of rows (L,) with each of K candidates behind them, states (L, K, H) by layer."""
 
     def reorder(self, index: torch.Tensor) -> None:
         """Make row j what row index[j] was."""
@@ -127,9 +131,25 @@ class HiddenReader:
         self.total = self.total + states.sum(1)
         self.length = self.length + chunk.mask.sum(1)
         self.last = torch.where(chunk.mask.any(1)[:, None], _last(states, chunk.mask), self.last)
-        return self.head(
-            features(self.value.pooling, self.prompt_mean, self.prompt_tokens, self.total, self.last, self.length)
+        return self.head(self.features())
+
+    def features(self) -> torch.Tensor:
+        """(rows, F) inputs of the head for the prefixes as they stand."""
+        return features(self.value.pooling, self.prompt_mean, self.prompt_tokens, self.total, self.last, self.length)
+
+    @torch.inference_mode()
+    def peek(self, rows: torch.Tensor, states: Mapping[int, torch.Tensor]) -> torch.Tensor:
+        return self.head(self.next_features(rows, states)).view(len(rows), -1)
+
+    def next_features(self, rows: torch.Tensor, states: Mapping[int, torch.Tensor]) -> torch.Tensor:
+        """(L * K, F) inputs of the head for rows (L,) with each of their candidates, states (L, K, H)."""
+        last = states[self.value.layer]
+        count = last.shape[1]
+        mean, tokens, total, length = (
+            x[rows].repeat_interleave(count, 0) for x in (self.prompt_mean, self.prompt_tokens, self.total, self.length)
         )
+        last = last.flatten(0, 1)
+        return features(self.value.pooling, mean, tokens, total + last, last, length + 1)
 
     def reorder(self, index: torch.Tensor) -> None:
         for name in ("prompt_tokens", "prompt_mean", "last", "total", "length"):

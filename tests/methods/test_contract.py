@@ -18,6 +18,7 @@ from tests.conftest import TINY_SAMPLER, TOY_SAMPLER, tiny_prompts, toy_prompts
 SMALL = {
     "best_of_n": {"n": 4},
     "args": {"choice": "stochastic", "candidates": 4},
+    "controlled_decoding": {"candidates": 4},
     "iro": {"width": 2, "successors": 2, "chunk": 2, "iterations": 2},
 }
 

@@ -1,0 +1,93 @@
+"""Controlled decoding: one prefix scorer V steers a frozen policy, token by token or block by block (arXiv 2310.17022).
+
+Token by token, z is drawn from pi(z) exp(strength * V(y, z)) / Z(y) over a set of candidates, which the policy reads up
+to the layer of V. Block by block, the best of `successors` blocks by V is kept: IRO with one iteration and width 1.
+V is fitted by CD-FUDGE, regression on the final reward, or by CD-Q, bootstrapped from the values of next prefixes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from harness.core.bootstrap import BootstrapSettings, fit_bootstrapped
+from harness.core.finalists import finalists_of
+from harness.core.fitting import ValueSettings, fit_value
+from harness.core.generator import Generator
+from harness.core.sampling import draw
+from harness.core.search import Search, guided_search
+from harness.core.types import Answer, Candidate, FitReport, Prompt
+from harness.core.value import HiddenValue
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Config:
+    mode: Annotated[Literal["token", "block"], Field(description="both are the paper's")] = "token"
+    objective: Annotated[Literal["fudge", "q"], Field(description="both are the paper's")] = "fudge"
+    strength: Annotated[float, Field(ge=0, description="token: lambda, values in sd of the proxy (harness)")] = 1.0
+    candidates: Annotated[int, Field(ge=0, description="token: most probable tokens valued; 0: the support")] = 0
+    successors: Annotated[int, Field(ge=1, description="block: blocks sampled (K in the paper; harness: U)")] = 16
+    chunk: Annotated[int, Field(ge=1, description="block: tokens of a block (M in the paper; harness)")] = 8
+    value: Annotated[ValueSettings, Field(description="how V is fitted")] = ValueSettings()
+    q: Annotated[BootstrapSettings, Field(description="what CD-Q adds to that")] = BootstrapSettings()
+
+
+class ControlledDecoding(Generator):
+    Config = Config
+    source = "arXiv 2310.17022"
+    iterations = 1
+
+    def __init__(self, config, policy, reward, streams) -> None:
+        super().__init__(config, policy, reward, streams)
+        self.value: HiddenValue | None = None
+
+    @classmethod
+    def rows_per_prompt(cls, config: Config) -> int:
+        return config.successors if config.mode == "block" else 1
+
+    def fit(self, iteration: int, rollouts: Sequence[Candidate]) -> FitReport:
+        rng = self.streams.generator(f"fit value {iteration}")
+        fitted = fit_value(rollouts, self.config.value, rng)
+        if self.config.objective == "q":
+            fitted = fit_bootstrapped(
+                rollouts, fitted, self.config.value, self.config.q, self.policy, self.reward, self.streams
+            )
+        self.value = fitted.value
+        return fitted.report
+
+    def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
+        if self.config.mode == "token":
+            return self._by_token(prompts)
+        search = Search(width=1, successors=self.config.successors, chunk=self.config.chunk)
+        answers = guided_search(self.policy, [self.value], [1.0], prompts, search, self.streams, None)
+        return [replace(a, picks={"value": a.picks["value"]}, work={"value": a.work["value"]}) for a in answers]
+
+    def _by_token(self, prompts: Sequence[Prompt]) -> list[Answer]:
+        rows = self.policy.decode(prompts, 1, self.streams, self.value.layers)
+        reader = self.value.start(rows.prompt_chunk)
+        valued = np.zeros(len(prompts), dtype=int)
+        while not rows.finished.all():
+            choices = rows.choices()
+            tokens, probabilities = choices.top(self.config.candidates)
+            with rows.ledger.timed("value", calls=1, sequences=tokens.numel()):
+                values = reader.peek(choices.rows, rows.peek(tokens))
+            tilt = self.config.strength * (values - values.amax(1, keepdim=True))
+            chunk = rows.write(draw(tokens, probabilities * tilt.exp(), choices.uniforms))
+            reader.advance(chunk)
+            valued[rows.owner[choices.rows].cpu().numpy()] += tokens.shape[1]
+        return [
+            replace(a, work={"first": replace(w, policy_tokens=w.policy_tokens + rows.peeked(n), value_calls=n)})
+            for a, n in zip(finalists_of(rows, ("first",), None), valued.tolist(), strict=True)
+            for w in a.work.values()
+        ]
+
+    def save(self, folder: Path) -> None:
+        self.value.save(folder)
+
+    def load(self, folder: Path) -> "ControlledDecoding":
+        self.value = HiddenValue.load(folder)
+        return self
