@@ -10,7 +10,7 @@ def test_the_benchmark_runs_on_a_tiny_model_and_stores_every_figure(tiny, tmp_pa
     policy = TransformersPolicy(LlamaForCausalLM(tiny.model.config), tiny.tokenizer, "tiny", "tiny")
     rows = run_bench(policy, LlamaForCausalLM(tiny.model.config), repeats=1)
     stored = pl.read_parquet(write_bench(policy, rows, tmp_path))
-    assert len(stored) == len(rows) == 1 + 2 * 5 + 1
+    assert len(stored) == len(rows) == 2 * 6 + 1
     assert (stored["share"] > 0).all() and set(stored["path"]) == {"shared prefix"}
     assert table(rows).count("\n") == len(rows) + 1
 

@@ -104,13 +104,16 @@ class _Layer(CacheLayerMixin):
             own = self.keys[:, :, : self.length], self.values[:, :, : self.length]
             return torch.cat([own[0], key_states], 2), torch.cat([own[1], value_states], 2)
         if self.length == self.keys.shape[2]:
-            room = (0, 0, 0, _GROWTH)
-            self.keys = torch.nn.functional.pad(self.keys, room)
-            self.values = torch.nn.functional.pad(self.values, room)
+            self.keys, self.values = self._grown(self.keys), self._grown(self.values)
         self.keys[:, :, self.length] = key_states[:, :, 0]
         self.values[:, :, self.length] = value_states[:, :, 0]
         self.length += 1
         return self.keys[:, :, : self.length], self.values[:, :, : self.length]
+
+    def _grown(self, old: torch.Tensor) -> torch.Tensor:
+        new = old.new_empty(*old.shape[:2], self.length + _GROWTH, old.shape[3])
+        new[:, :, : self.length] = old
+        return new
 
     def select(self, index: torch.Tensor) -> None:
         self.keys, self.values = (self._selected(old, index) for old in (self.keys, self.values))
@@ -164,7 +167,7 @@ def _attend(
     if shared.bias is not None:
         scores += shared.bias
     weights = torch.cat([scores, shared.by_prompt(own)], -1).softmax(-1, dtype=torch.float32).to(query.dtype)
-    read = weights[..., :longest].reshape(prompts, kv, -1, longest) @ layer.prompt_values
+    read = weights.flatten(2, 3)[..., :longest] @ layer.prompt_values
     out = shared.by_row(read.view(*shape, -1)) + shared.by_row(weights[..., longest:]) @ value  # (R, kv, g, D)
     return out.reshape(rows, heads, count, -1).transpose(1, 2), None
 
