@@ -1,7 +1,7 @@
 """How fast the engine is, as ratios within one process on one thread: `python -m harness bench`.
 
 Absolute seconds differ between machines and between minutes on a shared one; what is compared here runs in turns, and
-each figure is the best of its repeats. FLOPs are counted by formula, not measured.
+each figure is the median over the turns, of ratios within a turn. FLOPs are counted by formula, not measured.
 """
 
 import time
@@ -72,23 +72,24 @@ def _shape(
     sampler = Sampler(temperature=1.0, top_k=50, top_p=0.95, max_new_tokens=new_tokens)
     prompts, most = _prompts(policy, prompt_tokens, 4), ROWS[-1]
     a, b = torch.randn(1024, 1024), torch.randn(1024, 1024)
-    jobs = {"peak": partial(_products, a, b)}
-    jobs |= {rows: partial(_sample, policy, sampler, prompts[: min(4, rows)], max(1, rows // 4)) for rows in ROWS}
+    jobs = {rows: partial(_sample, policy, sampler, prompts[: min(4, rows)], max(1, rows // 4)) for rows in ROWS[:-1]}
+    jobs["peak"] = partial(_products, a, b)
+    jobs[most] = partial(_sample, policy, sampler, prompts, most // 4)
     jobs["generate"] = partial(_generate, policy, untouched, sampler, prompts, most // 4)
     jobs["guided"] = partial(_guided, policy, sampler, prompts)
     times = _in_turns(repeats, jobs)
     peak = _PRODUCTS * 2 * 1024**3 / times["peak"]
-    out = [Row("float32 matrix product, a second long: the peak", prompt_tokens, new_tokens, 0, 0.0, peak / 1e9, 1.0)]
+    shape, median = (prompt_tokens, new_tokens), lambda x: float(np.median(x))
+    out = [Row("float32 matrix product, a second long: the peak", *shape, 0, 0.0, median(peak) / 1e9, 1.0)]
     for rows in ROWS:
-        rate = flops_of(policy, prompt_tokens, new_tokens, min(4, rows), rows) / times[rows]
-        speed = rows * new_tokens / times[rows]
-        out.append(Row("sampling, share of the peak", prompt_tokens, new_tokens, rows, speed, rate / 1e9, rate / peak))
-    times["sampling"] = times[most]
+        rate = flops_of(policy, *shape, min(4, rows), rows) / times[rows]
+        speed = median(rows * new_tokens / times[rows])
+        out.append(Row("sampling, share of the peak", *shape, rows, speed, median(rate) / 1e9, median(rate / peak)))
     for name, what, ratio in (
-        ("generate", "generate() of transformers, sampling's speed over it", times["generate"] / times["sampling"]),
-        ("guided", f"guided search, {_VALUES} values, its speed over sampling's", times["sampling"] / times["guided"]),
+        ("generate", "generate() of transformers, sampling's speed over it", times["generate"] / times[most]),
+        ("guided", f"guided search, {_VALUES} values, its speed over sampling's", times[most] / times["guided"]),
     ):
-        out.append(Row(what, prompt_tokens, new_tokens, most, most * new_tokens / times[name], 0.0, ratio))
+        out.append(Row(what, *shape, most, median(most * new_tokens / times[name]), 0.0, median(ratio)))
     return out
 
 
@@ -132,15 +133,15 @@ def _products(a: torch.Tensor, b: torch.Tensor) -> None:
         a @ b
 
 
-def _in_turns(repeats: int, jobs: dict[Any, Callable[[], object]]) -> dict[Any, float]:
-    """Least seconds of each job; the jobs take turns, so that a slow minute hits all of them."""
-    best = dict.fromkeys(jobs, float("inf"))
+def _in_turns(repeats: int, jobs: dict[Any, Callable[[], object]]) -> dict[Any, np.ndarray]:
+    """Seconds of each job (repeats,); the jobs take turns, so that the ratio within a turn outlives a slow minute."""
+    seconds: dict[Any, list[float]] = {name: [] for name in jobs}
     for _ in range(repeats):
         for name, job in jobs.items():
             start = time.perf_counter()
             job()
-            best[name] = min(best[name], time.perf_counter() - start)
-    return best
+            seconds[name].append(time.perf_counter() - start)
+    return {name: np.array(times) for name, times in seconds.items()}
 
 
 def _prompts(policy: TransformersPolicy, tokens: int, count: int) -> list[Prompt]:
@@ -201,7 +202,5 @@ def _workers(policy: TransformersPolicy) -> Row:
 
     count = min(2, choose_workers(None, "cpu", 2.0))
     times = _in_turns(1, {"one": lambda: run(1), "two": lambda: run(count)})
-    tokens = len(batches) * 64 * new_tokens
-    return Row(
-        f"{count} workers, speed over one", *SHAPES[0], 64, tokens / times["two"], 0.0, times["one"] / times["two"]
-    )
+    tokens, one, two = len(batches) * 64 * new_tokens, float(times["one"][0]), float(times["two"][0])
+    return Row(f"{count} workers, speed over one", *SHAPES[0], 64, tokens / two, 0.0, one / two)

@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 
     bench = commands.add_parser("bench", help="speed of the engine, as ratios within one process on one thread")
     bench.add_argument("--model", default="smollm2-135m-instruct", help="folder, hub id or embedded name")
-    bench.add_argument("--repeats", type=int, default=3, help="best of how many (default: 3)")
+    bench.add_argument("--repeats", type=int, default=3, help="turns; figures are medians (default: 3)")
     bench.add_argument("--out", type=Path, default=Path("results"), help="folder of results (default: results)")
     bench.set_defaults(command=_bench)
 
