@@ -70,6 +70,7 @@ def comparison(run: Run) -> list[dict[str, Any]]:
                 "unscored": int(part[GOLD].is_nan().sum() + part[PROXY].is_nan().sum()),
                 "tokens": float(part["n_tokens"].mean()),
                 "base_nll": float(part["base_nll"].mean()),
+                "kl_bound": run.about.get("kl_bounds", {}).get(method),
                 "distinct_2": distinct_2(part["response"].to_list()),
                 "policy_tokens": float(part["policy_tokens"].mean()),
                 "value_calls": float(part["value_calls"].mean()),
@@ -150,12 +151,14 @@ def flat_row(row: Mapping[str, Any]) -> dict[str, Any]:
 
 _HEADER = (
     "| method | final pick | gold (sd) | proxy (sd) | gold - best-of-n | p (Holm) | win rate over base | tokens "
-    "| base NLL | distinct-2 | policy tokens | values | reward calls | fit: policy tokens / proxy calls |"
+    "| base NLL | KL at most | distinct-2 | policy tokens | values | reward calls | fit: policy tokens / proxy calls |"
 )
 
 
 def table_markdown(table: Sequence[dict[str, Any]]) -> str:
-    lines = [_HEADER, "|" + "---|" * (_HEADER.count("|") - 1)]
+    bounded = any(row["kl_bound"] is not None for row in table)
+    header = _HEADER if bounded else _HEADER.replace("KL at most | ", "")
+    lines = [header, "|" + "---|" * (header.count("|") - 1)]
     for row in table:
         name = f"{row['method']} (iteration {row['iteration']})" if row["iteration"] else row["method"]
         against, wins = row["against_best_of_n"], row["win_rate_over_base"]
@@ -169,6 +172,7 @@ def table_markdown(table: Sequence[dict[str, Any]]) -> str:
             _percent(wins) if wins else "",
             f"{row['tokens']:.1f}",
             f"{row['base_nll']:.2f}",
+            *(["n/a" if row["kl_bound"] is None else f"{row['kl_bound']:.1f}"] if bounded else []),
             "" if isnan(row["distinct_2"]) else f"{row['distinct_2']:.2f}",
             f"{row['policy_tokens']:.0f}",
             f"{row['value_calls']:.0f}",

@@ -27,6 +27,7 @@ from harness.report import comparison, write_report
 from harness.stages import RAW, VERSIONS, Bench, Key, Pool, answer, fit, key_of, label_of, roll_out, sample_pool, score
 from harness.store import Run, is_done, load_run, read_about, runs_folder, write_about, write_table
 from harness.workers import choose_workers
+from methods import METHODS
 from tasks import TASKS
 
 PLANNING_SD = 0.6  # in sd of base samples: of one pair, IRO against best-of-n, in the first quick run on imdb
@@ -101,6 +102,8 @@ def _execute(
     gold = np.array([row[GOLD] for row in rows["pool"]])
     about["units"] = {"proxy_reward": asdict(pool.proxy), GOLD: asdict(Scale.of("the gold", gold))}
     about["agreement"] = _agreement(rows["pool"])
+    settings = config.settings
+    about["kl_bounds"] = {m: METHODS[m].kl_bound(settings[m], settings["sampler"]) for m in config.methods}
     for name in config.methods:
         _run_method(bench, name, pool, fit_slices, test, rows)
     if not ranks.first:

@@ -7,6 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from harness.core.finalists import sample_rows
 from harness.core.generator import Generator
+from harness.core.sampling import Sampler
 from harness.core.types import Answer, Prompt
 
 
@@ -18,6 +19,10 @@ class Config:
 class Base(Generator):
     Config = Config
     source = "reference"
+
+    @classmethod
+    def kl_bound(cls, config: Config, sampler: Sampler) -> float:
+        return 0.0
 
     def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
         return sample_rows(self.policy, prompts, 1, self.streams, pick="first")

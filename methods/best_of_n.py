@@ -1,20 +1,27 @@
-"""Best-of-n: n plain samples, the proxy picks the best. Its KL to the base is at most
-log n - (n - 1) / n (arXiv 2401.01879)."""
+"""Best-of-n: n plain samples, the proxy picks the best; soft: draws one with probability softmax(reward / tau).
+
+Its KL to the base is at most log n - (n - 1) / n (arXiv 2401.01879); softness only lowers it (arXiv 2405.01481).
+"""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
+import numpy as np
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from harness.core.finalists import sample_rows
 from harness.core.generator import Generator
+from harness.core.sampling import Sampler
+from harness.core.search import resample
 from harness.core.types import Answer, Prompt
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Config:
     n: Annotated[int, Field(ge=1, description="samples a prompt; equal to U of the searches unless set (harness)")] = 16
+    tau: Annotated[float, Field(ge=0, description="softness, in sd of the proxy; 0: the best (harness)")] = 0.0
 
 
 class BestOfN(Generator):
@@ -25,5 +32,17 @@ class BestOfN(Generator):
     def rows_per_prompt(cls, config: Config) -> int:
         return config.n
 
+    @classmethod
+    def kl_bound(cls, config: Config, sampler: Sampler) -> float:
+        return float(np.log(config.n) - (config.n - 1) / config.n)
+
     def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
-        return sample_rows(self.policy, prompts, self.config.n, self.streams, pick="reward", reward=self.reward)
+        answers = sample_rows(self.policy, prompts, self.config.n, self.streams, pick="reward", reward=self.reward)
+        return [self._softened(answer) for answer in answers] if self.config.tau else answers
+
+    def _softened(self, answer: Answer) -> Answer:
+        """Another of the samples picked, drawn by its reward; one without a reward never is while another has one."""
+        rewards = np.array([c.reward for c in answer.finalists], dtype=float)
+        uniform = self.streams.generator("soft pick", answer.prompt.id).random(1)
+        (index,) = resample(rewards / self.config.tau, np.ones(len(rewards)), uniform)
+        return replace(answer, picks={"reward": index})

@@ -18,8 +18,8 @@ from harness.core.bootstrap import BootstrapSettings, fit_bootstrapped
 from harness.core.finalists import finalists_of
 from harness.core.fitting import ValueSettings, fit_value
 from harness.core.generator import Generator
-from harness.core.sampling import draw
-from harness.core.search import Search, guided_search
+from harness.core.sampling import Sampler, draw
+from harness.core.search import Search, guided_search, kl_bound
 from harness.core.types import Answer, Candidate, FitReport, Prompt
 from harness.core.value import HiddenValue
 
@@ -36,6 +36,10 @@ class Config:
     q: Annotated[BootstrapSettings, Field(description="what CD-Q adds to that")] = BootstrapSettings()
 
 
+def _blocks(config: Config) -> Search:
+    return Search(width=1, successors=config.successors, chunk=config.chunk)
+
+
 class ControlledDecoding(Generator):
     Config = Config
     source = "arXiv 2310.17022"
@@ -48,6 +52,10 @@ class ControlledDecoding(Generator):
     @classmethod
     def rows_per_prompt(cls, config: Config) -> int:
         return config.successors if config.mode == "block" else 1
+
+    @classmethod
+    def kl_bound(cls, config: Config, sampler: Sampler) -> float | None:
+        return kl_bound(_blocks(config), sampler.max_new_tokens) if config.mode == "block" else None
 
     def fit(self, iteration: int, rollouts: Sequence[Candidate]) -> FitReport:
         rng = self.streams.generator(f"fit value {iteration}")
@@ -62,7 +70,7 @@ class ControlledDecoding(Generator):
     def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
         if self.config.mode == "token":
             return self._by_token(prompts)
-        search = Search(width=1, successors=self.config.successors, chunk=self.config.chunk)
+        search = _blocks(self.config)
         answers = guided_search(self.policy, [self.value], [1.0], prompts, search, self.streams, None)
         return [replace(a, picks={"value": a.picks["value"]}, work={"value": a.work["value"]}) for a in answers]
 

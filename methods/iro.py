@@ -17,7 +17,8 @@ from pydantic.dataclasses import dataclass
 from harness.core.fitting import ValueSettings, fit_value
 from harness.core.generator import Generator
 from harness.core.reward import argmax
-from harness.core.search import Search, guided_search
+from harness.core.sampling import Sampler
+from harness.core.search import Search, guided_search, kl_bound
 from harness.core.types import Answer, Candidate, FitReport, Prompt
 from harness.core.value import HiddenValue
 
@@ -56,6 +57,10 @@ class Iro(Generator):
     def fit_config(cls, config: Config) -> Config:
         width, successors = config.rollout_width or config.width, config.rollout_successors or config.successors
         return replace(config, iterations=0, width=width, successors=successors, rollout_width=0, rollout_successors=0)
+
+    @classmethod
+    def kl_bound(cls, config: Config, sampler: Sampler) -> float | None:
+        return kl_bound(config, sampler.max_new_tokens)
 
     @property
     def iterations(self) -> int:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 
 from harness.core.decoding import PolicyHandle
 from harness.core.reward import RewardHandle
+from harness.core.sampling import Sampler
 from harness.core.streams import Streams
 from harness.core.types import Answer, Candidate, FitReport, Prompt
 
@@ -37,6 +38,11 @@ class Generator(ABC):
     def fit_config(cls, config: Any) -> Any:
         """The settings as far as they shape rollouts and fits: what differs in the rest shares them."""
         return config
+
+    @classmethod
+    def kl_bound(cls, config: Any, sampler: Sampler) -> float | None:
+        """An upper bound on KL(method || base) in nats, of the text; None where none is known."""
+        return None
 
     @property
     def iterations(self) -> int:

@@ -8,6 +8,7 @@ selection happens too, prefixes are never encoded twice, and equal texts do not 
 """
 
 from collections.abc import Sequence
+from math import ceil, log
 from typing import Annotated, Literal
 
 import numpy as np
@@ -32,6 +33,18 @@ class Search:
     successors: Annotated[int, Field(ge=1, description="samples per kept prefix (k in the paper; table 7: 4)")] = 4
     chunk: Annotated[int, Field(ge=1, description="tokens per round (l in the paper; harness: 8)")] = 8
     select: Annotated[Literal["top", "resample"], Field(description="top: the paper's; resample: DESIGN.md")] = "top"
+
+
+def kl_bound(search: Search, max_new_tokens: int) -> float | None:
+    """KL(search || base) of the finished text, in nats, at most; None for `resample`, where none is known to us.
+
+    A round of width 1 is a best-of-k choice, at most log k - (k - 1) / k. Wider searches write one of U rows each
+    round, at most log width + rounds * log k.
+    """
+    if search.select == "resample":
+        return None
+    rounds, k = ceil(max_new_tokens / search.chunk), search.successors
+    return rounds * (log(k) - (k - 1) / k) if search.width == 1 else log(search.width) + rounds * log(k)
 
 
 def keep_top(scores: np.ndarray, keys: Sequence[object], width: int) -> list[int]:
