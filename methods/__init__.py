@@ -4,6 +4,7 @@ from harness.core.generator import Generator
 from methods.args import Args
 from methods.base import Base
 from methods.best_of_n import BestOfN
+from methods.cards import Cards
 from methods.controlled_decoding import ControlledDecoding
 from methods.iro import Iro
 
@@ -12,5 +13,6 @@ METHODS: dict[str, type[Generator]] = {
     "best_of_n": BestOfN,
     "args": Args,
     "controlled_decoding": ControlledDecoding,
+    "cards": Cards,
     "iro": Iro,
 }

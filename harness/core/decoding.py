@@ -100,6 +100,10 @@ class Policy(ABC):
         """States (rows, K, H) of K candidates for each row's next token (rows, K); the cache stays as it is."""
 
     @abstractmethod
+    def forget(self, cache: Any, counts: torch.Tensor) -> None:
+        """Take back the last counts[j] tokens fed to row j: what follows neither sees them nor counts their places."""
+
+    @abstractmethod
     def reorder(self, cache: Any, index: torch.Tensor) -> None:
         """Make row j of the cache what row index[j] was; rows may repeat or vanish."""
 
@@ -129,9 +133,16 @@ class PolicyHandle:
         streams: Streams,
         layers: tuple[int, ...] = (),
         record: bool = False,
+        revocable: bool = False,
     ) -> "Decoding":
-        """Start `rows_per_prompt` rows for every prompt. `record` keeps the states of every token for `states_of`."""
-        return Decoding(self._policy, self.sampler, self._ledger, prompts, rows_per_prompt, streams, layers, record)
+        """Start `rows_per_prompt` rows for every prompt.
+
+        `record` keeps the states of every token for `states_of`; `revocable` keeps finished rows in the model's batch
+        until `release`, so that `take_back` can undo what ended them.
+        """
+        return Decoding(
+            self._policy, self.sampler, self._ledger, prompts, rows_per_prompt, streams, layers, record, revocable
+        )
 
     def logprobs(self, completions: Sequence[Completion]) -> list[np.ndarray]:
         """See Policy.logprobs; booked as prefill."""
@@ -153,10 +164,11 @@ class Decoding:
         streams: Streams,
         layers: tuple[int, ...],
         record: bool,
+        revocable: bool,
     ) -> None:
         assert prompts and rows_per_prompt > 0, f"{len(prompts)} prompts, {rows_per_prompt} rows each"
         self.policy, self.sampler, self.ledger = policy, sampler, ledger
-        self.prompts, self.layers, self.record = list(prompts), layers, record
+        self.prompts, self.layers, self.record, self._revocable = list(prompts), layers, record, revocable
         length = sampler.max_new_tokens
         uniforms = [streams.uniforms("sample", p.id, rows_per_prompt, length) for p in prompts]
         self._uniforms = (
@@ -244,7 +256,7 @@ class Decoding:
             live = self._in_cache[alive]
             tokens[live, j], mask[live, j] = drawn[alive], True
             self._append(live, drawn[alive])
-            fed = self._feed(drawn, alive if self.layers else ~self.finished[self._in_cache])
+            fed = self._feed(drawn, alive if self.layers or self._revocable else ~self.finished[self._in_cache])
             if fed is None:
                 continue  # every row has finished and nobody reads states
             calls += 1
@@ -271,11 +283,13 @@ class Decoding:
         unwanted = int((~wanted).sum())
         if unwanted == len(wanted):
             return None
-        if unwanted * 8 >= len(wanted):  # a smaller batch pays for copying the cache
+        if unwanted * 8 >= len(wanted) and not self._revocable:  # a smaller batch pays for copying the cache
             keep = wanted.nonzero()[:, 0]
             self.policy.reorder(self._cache, keep)
             self._in_cache, drawn, wanted = self._in_cache[keep], drawn[keep], wanted[keep]
-        if self.finished.all():  # somebody reads the states of the last tokens, nobody what would follow
+        if (
+            self.finished.all() and not self._revocable
+        ):  # somebody reads the states of the last tokens, nobody what would follow
             states = self.policy.peek(self._cache, drawn[:, None], self.layers)
         else:
             fed = self.policy.feed(self._cache, drawn, self.layers)
@@ -306,6 +320,37 @@ class Decoding:
         self.owner, self._slot = self.owner[index], slots
         self._tokens, self._length, self._stop = self._tokens[index], self._length[index], self._stop[index]
         self._history = {layer: states[index] for layer, states in self._history.items()}
+
+    @torch.inference_mode()
+    def next_logits(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rows in the model's batch, and the logits (., V) of what each writes next."""
+        return self._in_cache, self._logits
+
+    @torch.inference_mode()
+    def take_back(self, counts: torch.Tensor, logits: torch.Tensor) -> None:
+        """Remove the last counts[j] tokens of row j, which then writes on from logits[j]; for revocable rows.
+
+        counts (rows,), logits (rows, V) of the places gone back to; of rows with count 0 they are not looked at.
+        """
+        assert self._revocable and not counts[self._absent()].any(), "rows that left the batch cannot be taken back"
+        here = counts[self._in_cache]
+        self.policy.forget(self._cache, here)
+        self._logits = torch.where(here[:, None] > 0, logits[self._in_cache], self._logits)
+        self._length = self._length - counts
+        self._stop = torch.where(counts > 0, _LIVE, self._stop)
+
+    @torch.inference_mode()
+    def release(self) -> None:
+        """Let finished rows leave the model's batch for good."""
+        keep = (~self.finished[self._in_cache]).nonzero()[:, 0]
+        if len(keep) < len(self._in_cache):
+            self.policy.reorder(self._cache, keep)
+            self._in_cache, self._logits = self._in_cache[keep], self._logits[keep]
+
+    def _absent(self) -> torch.Tensor:
+        absent = torch.ones_like(self.finished)
+        absent[self._in_cache] = False
+        return absent
 
     def tokens_of(self) -> list[tuple[int, ...]]:
         """Every row's tokens so far."""

@@ -27,7 +27,7 @@ from harness.core.device import place
 from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.core.partial_forward import StatesUpTo
-from harness.core.shared_prefix import SharedPrefix, decoding, fits
+from harness.core.shared_prefix import SharedPrefix, decoding, fits, hidden, sees_everything
 from harness.core.types import Completion, Prompt
 
 EMBEDDED = "smollm2-135m-instruct"
@@ -151,8 +151,10 @@ class TransformersPolicy(Policy):
     def feed(self, cache: _Cache | SharedPrefix, tokens: torch.Tensor, layers: tuple[int, ...]) -> Fed:
         positions = None
         if isinstance(cache, SharedPrefix):
+            positions = cache.positions()
+            cache.grow()
             with decoding(self.model):
-                return self._read(tokens[:, None], layers, None, cache.positions(), cache, shared=cache)
+                return self._read(tokens[:, None], layers, None, positions, cache, shared=cache)
         if cache.mask is not None:
             cache.mask = torch.cat([cache.mask, cache.mask.new_ones(len(tokens), 1)], 1)
             positions = cache.mask.sum(1, keepdim=True) - 1
@@ -203,6 +205,20 @@ class TransformersPolicy(Policy):
             **kwargs,
         )
         return Fed(out.logits[:, -1], {layer: out.hidden_states[layer] for layer in layers})
+
+    def forget(self, cache: _Cache | SharedPrefix, counts: torch.Tensor) -> None:
+        if isinstance(cache, SharedPrefix):
+            cache.forget(counts)
+            return
+        if not sees_everything(self.model.config.get_text_config()):
+            raise UserError(
+                f"model {self.name!r} attends through sliding windows; methods that take tokens back (cards) need a "
+                "model with full attention. Leave the method out, or choose another model"
+            )
+        if cache.mask is None:
+            rows, positions = len(counts), cache.layers.get_seq_length()
+            cache.mask = torch.ones(rows, positions, dtype=torch.long, device=self.device)
+        cache.mask = hidden(cache.mask.bool(), counts).long()
 
     def reorder(self, cache: _Cache | SharedPrefix, index: torch.Tensor) -> None:
         if isinstance(cache, SharedPrefix):

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from transformers import AttentionInterface, Cache, DynamicCache, PreTrainedModel
+from transformers import AttentionInterface, Cache, DynamicCache, PreTrainedConfig, PreTrainedModel
 from transformers.cache_utils import CacheLayerMixin
 
 _NAME = "shared_prefix"  # among transformers' attention functions
@@ -31,11 +31,24 @@ class SharedPrefix(Cache):
         padding = torch.zeros(mask.shape, dtype=prefilled.layers[0].keys.dtype, device=mask.device)
         self.bias = None if mask.all() else padding.masked_fill(~mask, lowest)[:, None, None, None]  # (P, 1, 1, 1, L)
         self.owner = torch.arange(len(mask), device=mask.device)  # (R,) prompt of each row
+        self.seen: torch.Tensor | None = None  # (R, n) bool: own positions not taken back; None: all
         self._group()
 
     def positions(self) -> torch.Tensor:
         """(R, 1) position of the next token."""
-        return (self.lengths[self.owner] + self.layers[0].length)[:, None]
+        own = self.layers[0].length if self.seen is None else self.seen.sum(1)
+        return (self.lengths[self.owner] + own)[:, None]
+
+    def forget(self, counts: torch.Tensor) -> None:
+        """Hide the last counts[j] positions that row j still sees."""
+        if self.seen is None:
+            self.seen = torch.ones(len(self.owner), self.layers[0].length, dtype=torch.bool, device=counts.device)
+        self.seen = hidden(self.seen, counts)
+
+    def grow(self) -> None:
+        """Make room in `seen` for the position that is about to be fed."""
+        if self.seen is not None:
+            self.seen = torch.cat([self.seen, self.seen.new_ones(len(self.owner), 1)], 1)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -51,6 +64,7 @@ class SharedPrefix(Cache):
     def select(self, index: torch.Tensor) -> None:
         """Make row j what row index[j] was; rows may repeat or vanish."""
         self.owner = self.owner[index]
+        self.seen = None if self.seen is None else self.seen[index]
         for layer in self.layers:
             layer.select(index)
         self._group()
@@ -78,6 +92,12 @@ class SharedPrefix(Cache):
         """(P, kv, most, g, n) -> (R, kv, g, n): undoes `by_prompt`."""
         rows = grid.transpose(1, 2).flatten(0, 1)
         return rows if self.place is None else rows[self.place]
+
+
+def hidden(seen: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+    """The mask (R, n) with the last counts[j] True places of row j made False."""
+    from_the_right = seen.flip(1).cumsum(1).flip(1)
+    return seen & (from_the_right > counts[:, None])
 
 
 class _Layer(CacheLayerMixin):
@@ -161,6 +181,9 @@ def _attend(
     if count > 1:
         others = ~torch.eye(count, dtype=torch.bool, device=own.device)
         own.view(rows, heads, count, -1)[..., -count:].masked_fill_(others, torch.finfo(own.dtype).min)
+    if shared.seen is not None:
+        taken_back = ~shared.seen[:, None, None]  # (R, 1, 1, positions that are not candidates)
+        own[..., : taken_back.shape[-1]].masked_fill_(taken_back, torch.finfo(own.dtype).min)
     grid = shared.by_prompt(query)  # (P, kv, most, g, D)
     shape = grid.shape[:4]
     scores = (grid.reshape(prompts, kv, -1, dim) @ layer.prompt_keys.transpose(2, 3)).view(*shape, longest)
@@ -186,6 +209,14 @@ def decoding(model: PreTrainedModel) -> Iterator[None]:
         model.config._attn_implementation = before
 
 
+def sees_everything(config: PreTrainedConfig) -> bool:
+    """Whether every block attends to all tokens before it: no sliding windows, no other kinds of memory."""
+    kinds = getattr(config, "layer_types", None)
+    if kinds is None:
+        return not getattr(config, "sliding_window", None)
+    return set(kinds) == {"full_attention"}
+
+
 @torch.inference_mode()
 def fits(model: PreTrainedModel) -> bool:
     """Whether a model may decode through a SharedPrefix: full attention everywhere, and the same logits as its own.
@@ -193,10 +224,7 @@ def fits(model: PreTrainedModel) -> bool:
     The second is tried: two prompts of different lengths, three rows, two tokens.
     """
     config = model.config.get_text_config()
-    kinds = getattr(config, "layer_types", None)
-    if kinds is None and getattr(config, "sliding_window", None):
-        return False
-    if set(kinds or ["full_attention"]) != {"full_attention"}:
+    if not sees_everything(config):
         return False
     ids = (torch.arange(18, device=model.device) * 7919 % config.vocab_size).view(2, 9)
     mask = torch.ones_like(ids)

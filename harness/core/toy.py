@@ -113,6 +113,14 @@ class ToyPolicy(Policy):
         nodes = self._child[cache["node"][:, None], tokens].clamp(min=0)
         return dict.fromkeys(layers, torch.nn.functional.one_hot(nodes, self.width).float())
 
+    def forget(self, cache: dict, counts: torch.Tensor) -> None:
+        nodes = [
+            (topic, y[: len(y) - int(n)])
+            for n, i in zip(counts, cache["node"], strict=True)
+            for topic, y in [self.nodes[i]]
+        ]
+        cache["node"] = torch.tensor([self.index[node] for node in nodes])
+
     def _fed(self, cache: dict, layers: tuple[int, ...]) -> Fed:
         states = torch.nn.functional.one_hot(cache["node"], self.width).float()[:, None]
         return Fed(self._logits[cache["node"]], {layer: states for layer in layers})

@@ -126,6 +126,7 @@ def test_next_token_log_probabilities_equal_a_plain_forward_through_any_history(
     monkeypatch.setattr(tiny, "path", path)
     check_histories(tiny, ledger, 1e-4)
     check_histories(tiny, ledger, 1e-4, layers=(1, 4))
+    check_taken_back(tiny, ledger, 1e-4)
 
 
 def check_histories(policy, ledger, tolerance, layers=(0, 2)):
@@ -146,6 +147,32 @@ def check_histories(policy, ledger, tolerance, layers=(0, 2)):
         index = torch.randint(len(rows.owner), (20,), generator=generator).sort().values
         rows.select(index, torch.arange(20) % 6)
     assert compared > 60
+
+
+def check_taken_back(policy, ledger, tolerance):
+    """Rows of one batch go back different ways, more than once, and finished ones too; logits are as if never there."""
+    rows = PolicyHandle(policy, TINY_SAMPLER, ledger).decode(tiny_prompts(), 3, Streams(6), revocable=True)
+    generator, history = torch.Generator().manual_seed(2), []
+    for _ in range(9):
+        logits = torch.zeros(12, 97)
+        logits[rows.next_logits()[0]] = rows.next_logits()[1]
+        history.append(([len(t) for t in rows.tokens_of()], logits))
+        rows.extend(1)
+        lengths, counts, at = [len(t) for t in rows.tokens_of()], torch.zeros(12, dtype=torch.long), logits.clone()
+        for row in torch.randperm(12, generator=generator)[:4].tolist():
+            past = [(n, x[row]) for before, x in history for n in [before[row]] if 0 < lengths[row] - n <= 2]
+            if past:
+                counts[row], at[row] = lengths[row] - past[-1][0], past[-1][1]
+        rows.take_back(counts, at)
+        for row, got in zip(*rows.next_logits(), strict=True):
+            completion = rows.completions()[row]
+            if completion.stop is None:
+                ids = torch.tensor([[*policy.encode(completion.prompt), *completion.tokens]])
+                expected = policy.model(ids).logits[0, -1].log_softmax(-1)
+                assert (got.log_softmax(-1) - expected).abs().max() < tolerance
+    assert 10 < sum(map(len, rows.tokens_of())) < 12 * 9
+    rows.release()
+    assert (~rows.finished).sum() == len(rows.next_logits()[0])
 
 
 def check_candidates(policy, rows, completions, tolerance):
@@ -236,6 +263,11 @@ def test_other_architectures_agree_with_their_own_forward(tiny, ledger, model):
     policy = TransformersPolicy(model, tiny.tokenizer, "other", "other")
     assert policy.path == PATHS[model.config.model_type]
     check_histories(policy, ledger, 1e-4)
+    if model.config.model_type == "gemma2":
+        with pytest.raises(UserError, match="sliding windows"):
+            check_taken_back(policy, ledger, 1e-4)
+    else:
+        check_taken_back(policy, ledger, 1e-4)
     rows = PolicyHandle(policy, TINY_SAMPLER, ledger).decode(tiny_prompts(), 4, Streams(1), (2, 4), record=True)
     for _ in range(3):
         rows.extend(4)

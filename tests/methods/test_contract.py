@@ -19,6 +19,7 @@ SMALL = {
     "best_of_n": {"n": 4},
     "args": {"choice": "stochastic", "candidates": 4},
     "controlled_decoding": {"candidates": 4},
+    "cards": {"entropy": 0.5, "shortest": 1, "longest": 3, "attempts": 4},
     "iro": {"width": 2, "successors": 2, "chunk": 2, "iterations": 2},
 }
 
