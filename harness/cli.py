@@ -1,4 +1,4 @@
-"""The command line: run, ablate, report, bench, list.
+"""The command line: run, ablate, tune, report, bench, list.
 
 python -m harness run --method iro
 python -m harness report imdb-3f2a
@@ -58,6 +58,12 @@ def _parser() -> argparse.ArgumentParser:
     ablate.add_argument("--values", help="by comma (default: the axis's own)")
     _add_run_options(ablate)
     ablate.set_defaults(command=_ablate)
+
+    tune = commands.add_parser("tune", help="try settings of methods on development prompts, as many for each")
+    tune.add_argument("--method", help="method, several by comma, or all (default: iro)")
+    tune.add_argument("--tries", type=int, default=4, help="settings tried for each method (default: 4)")
+    _add_run_options(tune)
+    tune.set_defaults(command=_tune)
 
     report = commands.add_parser("report", help="rebuild table and figures of a stored run, without torch")
     report.add_argument("run", help="path, id, or the beginning of an id")
@@ -120,6 +126,15 @@ def _ablate(arguments: argparse.Namespace) -> None:
 
     options, asked = _options(arguments)
     print(ablate(arguments.axis, arguments.values, asked, Path(options["out"]), cache_folder(), options["workers"]))
+
+
+def _tune(arguments: argparse.Namespace) -> None:
+    from harness.tune import tune
+
+    if arguments.tries < 1:
+        raise UserError(f"--tries {arguments.tries}: give at least 1")
+    options, asked = _options(arguments)
+    print(tune(arguments.tries, asked, Path(options["out"]), cache_folder(), options["workers"]))
 
 
 def _options(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:

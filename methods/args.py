@@ -33,6 +33,7 @@ class Config:
 class Args(Generator):
     Config = Config
     source = "arXiv 2402.01694"
+    tries = ({}, {"weight": 0.5}, {"weight": 2.0}, {"weight": 4.0}, {"weight": 1.0, "choice": "stochastic"})
 
     def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
         rows = self.policy.decode(prompts, 1, self.streams)

@@ -28,6 +28,8 @@ class BestOfN(Generator):
     Config = Config
     source = "arXiv 2009.01325, section 3; the curve over n by arXiv 2112.09332, appendix I"
 
+    tries = ({}, {"tau": 0.1}, {"tau": 0.3}, {"tau": 1.0})
+
     @classmethod
     def rows_per_prompt(cls, config: Config) -> int:
         return config.n

@@ -51,6 +51,7 @@ class _Text:
 class Cards(Generator):
     Config = Config
     source = "arXiv 2406.16306"
+    tries = ({}, {"target": 2.0}, {"target": 2.0, "entropy": 2.0}, {"target": 1.5, "beta": 0.1}, {"entropy": 2.0})
 
     def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
         rows = self.policy.decode(prompts, 1, self.streams, revocable=True)

@@ -44,6 +44,7 @@ class ControlledDecoding(Generator):
     Config = Config
     source = "arXiv 2310.17022"
     iterations = 1
+    tries = ({}, {"strength": 3.0}, {"strength": 8.0}, {"mode": "block"}, {"objective": "q", "strength": 3.0})
 
     def __init__(self, config, policy, reward, streams) -> None:
         super().__init__(config, policy, reward, streams)

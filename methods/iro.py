@@ -44,6 +44,7 @@ class Config(Search):
 class Iro(Generator):
     Config = Config
     source = "arXiv 2506.17828"
+    tries = ({}, {"chunk": 4}, {"beta": [1.0, 0.5]}, {"keep": "all"}, {"warm_start": True})
 
     def __init__(self, config, policy, reward, streams) -> None:
         super().__init__(config, policy, reward, streams)

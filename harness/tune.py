@@ -1,0 +1,82 @@
+"""`python -m harness tune --method all --tries 4`: settings of each method, tried on development prompts.
+
+Every method gets as many tries, from its own list (`Generator.tries`), the defaults first; the best mean gold on the
+development prompts wins, of the last iteration and the pick that needs least at test time. Fits are shared where a try
+does not change them. OUT/tuning/<task>-<profile>-<hash>/ holds every try and a file for `run --config`.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+
+from harness.config import RunConfig, digest, resolve
+from harness.core.files import whole
+from harness.ranks import join_ranks
+from harness.report import comparison, flat_row
+from harness.run import complete
+from harness.store import load_run
+from methods import METHODS
+
+PROMPTS = 64  # of the development slice, unless --limit says otherwise
+_PICKS = ("value", "first", "reward")  # cheapest first: which row of a method is compared
+
+
+def tune(tries: int, asked: Mapping[str, Any], out: Path, cache: Path, workers: int | None) -> str:
+    """Try, choose, write tries.parquet and chosen.yaml, and return the table of tries."""
+    asked = {**asked, "limit": asked["limit"] or PROMPTS, "only": True}
+    given = [*asked["given"], ("evaluate.slice", "development")]
+    plain = resolve(**{**asked, "given": given})
+    attempts = [(name, dict(settings)) for name in plain.methods for settings in METHODS[name].tries[:tries]]
+    folder = out / "tuning" / f"{plain.task}-{plain.profile}-{digest([plain.asked(), attempts])[:10]}"
+    ranks = join_ranks()
+    rows = []
+    for name, settings in attempts:
+        more = [(f"{name}.{key}", value) for key, value in settings.items()]
+        config = resolve(**{**asked, "methods": [name], "given": [*_for(name, plain, given), *more]})
+        run = complete(config, folder, cache, workers, ranks)
+        if ranks.first:
+            rows.append({"method": name, "settings": settings, "run_id": run.name, **_judged(run)})
+    ranks.leave()
+    return _write(folder, plain, rows) if ranks.first else ""
+
+
+def _for(name: str, plain: RunConfig, given: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """The settings given that a run of this method alone knows; best-of-n keeps the n it has beside the others."""
+    others = set(plain.methods) - {name}
+    n = [("best_of_n.n", plain.settings[name].n)] if name == "best_of_n" else []
+    return [(key, value) for key, value in given if key.split(".")[0] not in others] + n
+
+
+def _judged(folder: Path) -> dict[str, Any]:
+    """The row of the last iteration whose pick costs least."""
+    table = comparison(load_run(folder))
+    last = max(row["iteration"] for row in table)
+    return min((row for row in table if row["iteration"] == last), key=lambda row: _PICKS.index(row["final_pick"]))
+
+
+def _write(folder: Path, plain: RunConfig, rows: list[dict[str, Any]]) -> str:
+    chosen: dict[str, Any] = {"task": plain.task, "profile": plain.profile}
+    lines = ["| method | settings tried | pick | gold (sd) | policy tokens | reward calls | chosen |", "|" + "---|" * 7]
+    for name in plain.methods:
+        own = [row for row in rows if row["method"] == name]
+        best = max(own, key=lambda row: row["gold"].value)
+        if best["settings"]:
+            chosen[name] = best["settings"]
+        for row in own:
+            tried = ", ".join(f"{key}={value}" for key, value in row["settings"].items()) or "defaults"
+            cells = [name, tried, row["final_pick"], row["gold"], f"{row['policy_tokens']:.0f}"]
+            cells += [f"{row['reward_calls']:.1f}", "yes" if row is best else ""]
+            lines.append("| " + " | ".join(map(str, cells)) + " |")
+    with whole(folder / "tries.parquet") as part:
+        flat = [{**flat_row(row), "settings": yaml.safe_dump(row["settings"])} for row in rows]
+        pl.DataFrame(flat, infer_schema_length=None).write_parquet(part)
+    with whole(folder / "chosen.yaml") as part:
+        part.write_text(yaml.safe_dump(chosen, sort_keys=False))
+    lines += ["", f"{rows[0]['gold'].n} development prompts; python -m harness run --config {folder / 'chosen.yaml'}"]
+    report = "\n".join(lines) + "\n"
+    with whole(folder / "report.md") as part:
+        part.write_text(report)
+    return report
