@@ -7,7 +7,7 @@ is here, so the hash of a `RunConfig` names the run.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -61,11 +61,15 @@ class RunConfig:
     dtype: str
     methods: tuple[str, ...]
     settings: Mapping[str, Any]  # section -> its settings object
+    left_out: Mapping[str, str] = field(default_factory=dict)  # methods of `all` that cannot run here -> why
 
     def asked(self) -> dict[str, Any]:
         """Everything that shapes the numbers, as plain data."""
         settings = {name: asdict(value) for name, value in self.settings.items()}
-        return {**{f.name: getattr(self, f.name) for f in fields(self)}, "settings": settings}
+        plain = {f.name: getattr(self, f.name) for f in fields(self)} | {"settings": settings}
+        if not self.left_out:
+            del plain["left_out"]
+        return plain
 
     @property
     def run_id(self) -> str:
@@ -96,10 +100,15 @@ def resolve(
     """
     if task not in TASKS:
         raise unknown("task", task, TASKS)
+    model = model or TASKS[task].default_model
     names = list(METHODS) if "all" in methods else [name.strip() for name in methods]
     for name in names:
         if name not in METHODS:
             raise unknown("method", name, [*METHODS, "all"])
+    left_out = {name: reason for name in names if (reason := METHODS[name].unavailable(model))}
+    if left_out and "all" not in methods:
+        raise UserError("; ".join(f"{name}: {reason}" for name, reason in left_out.items()))
+    names = [name for name in names if name not in left_out]
     if not only:
         names = ["base", "best_of_n", *names]
     names = list(dict.fromkeys(names))
@@ -123,13 +132,14 @@ def resolve(
         settings["best_of_n"] = types["best_of_n"](n=max(rows, default=settings["best_of_n"].n))
     return RunConfig(
         task,
-        model or TASKS[task].default_model,
+        model,
         profile,
         seed,
         device,
         dtype,
         tuple(names),
         dict(sorted(settings.items())),
+        left_out,
     )
 
 

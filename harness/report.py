@@ -70,6 +70,7 @@ def comparison(run: Run) -> list[dict[str, Any]]:
                 "unscored": int(part[GOLD].is_nan().sum() + part[PROXY].is_nan().sum()),
                 "tokens": float(part["n_tokens"].mean()),
                 "base_nll": float(part["base_nll"].mean()),
+                "trains_weights": method in run.about.get("trained", []),
                 "kl_bound": run.about.get("kl_bounds", {}).get(method),
                 "distinct_2": distinct_2(part["response"].to_list()),
                 "policy_tokens": float(part["policy_tokens"].mean()),
@@ -155,12 +156,14 @@ _HEADER = (
 )
 
 
-def table_markdown(table: Sequence[dict[str, Any]]) -> str:
+def table_markdown(table: Sequence[dict[str, Any]], left_out: Mapping[str, str] | None = None) -> str:
+    """The table; methods that were left out have a row of their own, empty but for the reason."""
     bounded = any(row["kl_bound"] is not None for row in table)
     header = _HEADER if bounded else _HEADER.replace("KL at most | ", "")
     lines = [header, "|" + "---|" * (header.count("|") - 1)]
     for row in table:
         name = f"{row['method']} (iteration {row['iteration']})" if row["iteration"] else row["method"]
+        name = f"{row['method']} (weights trained)" if row["trains_weights"] else name
         against, wins = row["against_best_of_n"], row["win_rate_over_base"]
         cells = [
             name,
@@ -180,6 +183,8 @@ def table_markdown(table: Sequence[dict[str, Any]]) -> str:
             f"{row['fit_policy_tokens']:,} / {row['fit_proxy_calls']:,}" if row["fit_proxy_calls"] else "",
         ]
         lines.append("| " + " | ".join(cells) + " |")
+    for name, reason in (left_out or {}).items():
+        lines.append(f"| {name} | left out: {reason} |" + " |" * (header.count("|") - 3))
     return "\n".join(lines)
 
 
@@ -206,7 +211,7 @@ def _markdown(run: Run, table: Sequence[dict[str, Any]], curve: Sequence[dict[st
         f"{where}, {n} {evaluate['slice']} prompts, seed {config['seed']}. "
         f"Commit {about['commit'][:10]}{' (with uncommitted changes)' if about['dirty'] else ''}; "
         f"`{command}`, other settings in run.json.",
-        table_markdown(table),
+        table_markdown(table, config.get("left_out")),
         "Gold and proxy are in standard deviations of base samples, above the base's mean; intervals are 95% bootstrap "
         "intervals over prompts. Differences are paired by prompt. `final pick` says who chose the answer among the "
         "finalists. Costs are per test prompt: policy tokens are the prompt once and every sampled token, discarded "
@@ -248,7 +253,7 @@ def _fits(run: Run) -> str:
         "| method | iteration | layer, pooling | epoch | prefix | n | R² | rank corr. | within-prompt corr. |",
         "|" + "---|" * 9,
     ]
-    for row in run.fits.iter_rows(named=True):
+    for row in run.fits.drop_nulls("r2").iter_rows(named=True):
         where = "finished text" if row["position"] < 0 else f"{row['position']} tokens"
         lines.append(
             f"| {row['method']} | {row['iteration']} | {row['layer']}, {row['pooling']} | {row['epoch']} | {where} "

@@ -103,6 +103,7 @@ def _execute(
     about["units"] = {"proxy_reward": asdict(pool.proxy), GOLD: asdict(Scale.of("the gold", gold))}
     about["agreement"] = _agreement(rows["pool"])
     settings = config.settings
+    about["trained"] = [m for m in config.methods if METHODS[m].trains_weights]
     about["kl_bounds"] = {m: METHODS[m].kl_bound(settings[m], settings["sampler"]) for m in config.methods}
     for name in config.methods:
         _run_method(bench, name, pool, fit_slices, test, rows)

@@ -6,6 +6,7 @@ from methods.base import Base
 from methods.best_of_n import BestOfN
 from methods.cards import Cards
 from methods.controlled_decoding import ControlledDecoding
+from methods.dpo import Dpo
 from methods.iro import Iro
 
 METHODS: dict[str, type[Generator]] = {
@@ -15,4 +16,5 @@ METHODS: dict[str, type[Generator]] = {
     "controlled_decoding": ControlledDecoding,
     "cards": Cards,
     "iro": Iro,
+    "dpo": Dpo,
 }

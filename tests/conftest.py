@@ -6,6 +6,8 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
@@ -64,7 +66,8 @@ def tiny() -> TransformersPolicy:
     )  # fmt: skip
     model = LlamaForCausalLM(config)
     model.generation_config.eos_token_id = [0, 5]
-    return TransformersPolicy(model, tokenizer, "tiny", "tiny")
+    untouched = deepcopy(model)
+    return TransformersPolicy(model, tokenizer, "tiny", "tiny", lambda: deepcopy(untouched))
 
 
 TINY_SAMPLER = Sampler(temperature=1.0, top_k=20, top_p=0.95, max_new_tokens=12)

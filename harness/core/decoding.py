@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from harness.core.device import widest
+from harness.core.errors import UserError
 from harness.core.ledger import Ledger
 from harness.core.sampling import Sampler, sample, support
 from harness.core.streams import Streams
@@ -111,6 +112,14 @@ class Policy(ABC):
     def logprobs(self, completions: Sequence[Completion]) -> list[np.ndarray]:
         """Log-probability in nats of every token under the model at temperature 1: one (t,) array each."""
 
+    def untouched_model(self) -> Any:
+        """A second copy of the model, and its tokenizer, to train. Raises UserError where there are no weights."""
+        raise UserError(f"policy {self.name!r} has no weights that could be trained")
+
+    def with_model(self, model: Any, name: str) -> "Policy":
+        """This policy over other weights."""
+        raise UserError(f"policy {self.name!r} has no weights that could be trained")
+
     @abstractmethod
     def row_bytes(self, prompt_tokens: int, new_tokens: int, rows_per_prompt: int) -> int:
         """Memory of one row of a decoding batch in bytes, with its share of what rows of a prompt have in common."""
@@ -143,6 +152,22 @@ class PolicyHandle:
         return Decoding(
             self._policy, self.sampler, self._ledger, prompts, rows_per_prompt, streams, layers, record, revocable
         )
+
+    def encode(self, prompt: Prompt) -> tuple[int, ...]:
+        """See Policy.encode."""
+        return self._policy.encode(prompt)
+
+    def untouched_model(self) -> Any:
+        """A second copy of the model and the tokenizer, to train. Raises UserError where there is none."""
+        return self._policy.untouched_model()
+
+    def over(self, model: Any, name: str) -> "PolicyHandle":
+        """A handle on the same policy over other weights: same sampling rule, same ledger."""
+        return PolicyHandle(self._policy.with_model(model, name), self.sampler, self._ledger)
+
+    def book_training(self, tokens: int, calls: int) -> None:
+        """Book tokens read in training; a backward pass counts as two forward ones."""
+        self._ledger.spend("policy", calls=calls, prefill_tokens=tokens)
 
     def logprobs(self, completions: Sequence[Completion]) -> list[np.ndarray]:
         """See Policy.logprobs; booked as prefill."""

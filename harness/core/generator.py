@@ -22,6 +22,7 @@ class Generator(ABC):
 
     Config: ClassVar[type]
     source: ClassVar[str]  # paper or "reference"
+    trains_weights: ClassVar[bool] = False  # the table says so
     tries: ClassVar[Sequence[Mapping[str, Any]]] = ({},)  # settings that `tune` tries, in this order; {} the defaults
 
     def __init__(self, config: Any, policy: PolicyHandle, reward: RewardHandle, streams: Streams) -> None:
@@ -29,6 +30,11 @@ class Generator(ABC):
         self.policy = policy
         self.reward = reward
         self.streams = streams
+
+    @classmethod
+    def unavailable(cls, model: str) -> str | None:
+        """Why it cannot run with this model or installation, and what to do; None where it can."""
+        return None
 
     @classmethod
     def rows_per_prompt(cls, config: Any) -> int:

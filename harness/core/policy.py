@@ -7,7 +7,7 @@
 
 import hashlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,7 @@ _LOGIT_BYTES = 256 * 2**20  # logits held at once while scoring log-probabilitie
 def load_policy(model: str, device: str, dtype: str, cache: Path) -> "TransformersPolicy":
     """Load a causal model by embedded name, folder or hub id. Raises UserError where it cannot be found or read."""
     loaded, tokenizer, fingerprint = load_model(model, device, dtype, cache)
-    return TransformersPolicy(loaded, tokenizer, model, fingerprint)
+    return TransformersPolicy(loaded, tokenizer, model, fingerprint, lambda: load_model(model, device, dtype, cache)[0])
 
 
 def load_model(model: str, device: str, dtype: str, cache: Path) -> tuple[PreTrainedModel, Any, str]:
@@ -105,7 +105,15 @@ class _Cache:
 
 
 class TransformersPolicy(Policy):
-    def __init__(self, model: PreTrainedModel, tokenizer, name: str, fingerprint: str) -> None:
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer,
+        name: str,
+        fingerprint: str,
+        reload: Callable[[], PreTrainedModel] | None = None,
+    ) -> None:
+        self._reload = reload
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.name, self.fingerprint = name, fingerprint
@@ -118,6 +126,18 @@ class TransformersPolicy(Policy):
             lay_out_for_cpu(model)
         # how keys and values are kept: each prompt's once for all its rows, or transformers' own cache, a copy a row
         self.path: Literal["shared prefix", "plain"] = "shared prefix" if fits(self.model) else "plain"
+
+    def untouched_model(self) -> tuple[PreTrainedModel, Any]:
+        """A second copy of the model as transformers loads it, and the tokenizer, for methods that train one."""
+        if self._reload is None:
+            raise UserError(f"model {self.name!r} was not loaded from a folder or the hub: there is no copy to train")
+        return self._reload(), self.tokenizer
+
+    def with_model(self, model: PreTrainedModel, name: str) -> "TransformersPolicy":
+        """This policy over other weights, with the same tokenizer and ends of text."""
+        other = TransformersPolicy(model, self.tokenizer, name, f"{self.fingerprint}+{name}")
+        other.eos_ids = self.eos_ids
+        return other
 
     def encode(self, prompt: Prompt) -> tuple[int, ...]:
         if prompt.messages is None:

@@ -20,6 +20,7 @@ SMALL = {
     "args": {"choice": "stochastic", "candidates": 4},
     "controlled_decoding": {"candidates": 4},
     "cards": {"entropy": 0.5, "shortest": 1, "longest": 3, "attempts": 4},
+    "dpo": {"learning_rate": 1e-2, "batch": 2},
     "iro": {"width": 2, "successors": 2, "chunk": 2, "iterations": 2},
 }
 
@@ -38,6 +39,8 @@ class World:
         self.ledger = Ledger()
 
     def method(self, name, seed=0, reward=letters, scale=None):
+        if reason := METHODS[name].unavailable(self.policy.name):
+            pytest.skip(reason)
         handle = PolicyHandle(self.policy, self.sampler, self.ledger)
         rewards = RewardHandle(reward, self.ledger, scale or Scale(0.0, 1.0))
         return METHODS[name](METHODS[name].Config(**SMALL.get(name, {})), handle, rewards, Streams(seed))
