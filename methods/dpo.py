@@ -1,41 +1,21 @@
-"""DPO, direct preference optimisation (arXiv 2305.18290): the reference that trains weights, by TRL's trainer and LoRA.
+"""DPO, direct preference optimisation (arXiv 2305.18290): the reference that trains weights.
 
-A copy of the base is trained on pairs of base samples, the best against the worst of a prompt by the proxy, and sampled
-plainly. Completions are trained on as the policy wrote them, token by token: none gets an end it did not have.
+A copy of the base is trained on the best against the worst base sample of a prompt by the proxy, and sampled plainly.
 """
 
-import importlib.util
-import tempfile
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
 
 import numpy as np
-import torch
-from pydantic import ConfigDict, Field
-from pydantic.dataclasses import dataclass
-from transformers import PreTrainedModel
 
-from harness.core.errors import UserError
 from harness.core.finalists import sample_rows
 from harness.core.generator import Generator
+from harness.core.preference import DpoSettings, merged, pairs_of, train, unavailable
 from harness.core.types import Answer, Candidate, FitReport, Prompt
-
-_INSTALL = "pip install 'iro-harness[dpo]' (in this checkout: pip install -e '.[dpo]')"
-
-
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class Config:
-    beta: Annotated[float, Field(gt=0, description="strength of the tie to the base (paper: 0.1)")] = 0.1
-    learning_rate: Annotated[float, Field(gt=0, description="of LoRA's weights (harness)")] = 2e-4
-    epochs: Annotated[int, Field(ge=1, description="passes over the pairs (TRL: 3; harness)")] = 1
-    batch: Annotated[int, Field(ge=1, description="pairs a step (harness)")] = 8
-    rank: Annotated[int, Field(ge=1, description="LoRA's r; alpha is twice that (harness)")] = 16
 
 
 class Dpo(Generator):
-    Config = Config
+    Config = DpoSettings
     source = "arXiv 2305.18290"
     iterations = 1
     trains_weights = True
@@ -43,32 +23,21 @@ class Dpo(Generator):
 
     @classmethod
     def unavailable(cls, model: str) -> str | None:
-        if model == "toy":
-            return "the toy has no weights to train"
-        missing = [name for name in ("trl", "peft") if importlib.util.find_spec(name) is None]
-        return f"{' and '.join(missing)} not installed: {_INSTALL}" if missing else None
+        return unavailable(model)
 
     def fit(self, iteration: int, rollouts: Sequence[Candidate]) -> FitReport:
-        pairs = _pairs(rollouts)
-        rows = [
-            {"prompt_ids": list(self.policy.encode(best.completion.prompt)), "chosen_ids": list(best.completion.tokens),
-             "rejected_ids": list(worst.completion.tokens)}
-            for best, worst in pairs
-        ]  # fmt: skip
-        seed = int(self.streams.generator("dpo").integers(2**31))
-        files, history = _train(*self.policy.untouched_model(), rows, self.config, seed)
+        pairs, seed = pairs_of(rollouts), int(self.streams.generator("dpo").integers(2**31))
+        files, history = train(self.policy, pairs, self.config, seed)
         self._take(files)
-        tokens = sum(2 * len(r["prompt_ids"]) + len(r["chosen_ids"]) + len(r["rejected_ids"]) for r in rows)
-        self.policy.book_training(tokens * (1 + 3 * self.config.epochs), len(history))  # the reference reads them once
         gap = float(np.mean([best.reward - worst.reward for best, worst in pairs]))
         return FitReport({"rollouts": len(rollouts), "train_prompts": len(pairs), "reward_gap": gap}, history)
 
     def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
-        return sample_rows(self._tuned, prompts, 1, self.streams, pick="first")
+        return sample_rows(self.tuned, prompts, 1, self.streams, pick="first")
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in self._files.items():
+        for name, content in self.files.items():
             (folder / name).write_bytes(content)
 
     def load(self, folder: Path) -> "Dpo":
@@ -76,76 +45,4 @@ class Dpo(Generator):
         return self
 
     def _take(self, files: dict[str, bytes]) -> None:
-        """Hold LoRA's weights, and a policy that has them merged into a copy of the base."""
-        from peft import PeftModel
-
-        self._files = files
-        with tempfile.TemporaryDirectory() as folder:
-            for name, content in files.items():
-                Path(folder, name).write_bytes(content)
-            model = PeftModel.from_pretrained(self.policy.untouched_model()[0], folder).merge_and_unload()
-        self._tuned = self.policy.over(model, "dpo")
-
-
-def _pairs(rollouts: Sequence[Candidate]) -> list[tuple[Candidate, Candidate]]:
-    """The best and the worst rollout of every prompt where they differ in reward, by prompt id."""
-    by_prompt: dict[str, list[Candidate]] = {}
-    for candidate in rollouts:
-        if not np.isnan(candidate.reward):
-            by_prompt.setdefault(candidate.completion.prompt.id, []).append(candidate)
-    pairs = []
-    for _, group in sorted(by_prompt.items()):
-        worst, *_, best = sorted(group, key=lambda c: c.reward) if len(group) > 1 else group * 2
-        if best.reward > worst.reward:
-            pairs.append((best, worst))
-    if not pairs:
-        raise UserError("dpo: no prompt has two base samples of different reward; raise fit.samples or fit.prompts")
-    return pairs
-
-
-def _train(
-    model: PreTrainedModel, tokenizer: Any, rows: list[dict[str, list[int]]], config: Config, seed: int
-) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
-    """LoRA's files by name, and loss and accuracy of every step."""
-    from datasets import Dataset
-    from peft import LoraConfig
-    from transformers import PrinterCallback
-    from trl import DPOConfig, DPOTrainer
-
-    class Trainer(DPOTrainer):
-        def _prepare_dataset(self, dataset, *_):
-            return dataset  # token ids already; the trainer would tokenize texts again and end each of them
-
-    on_cpu = model.device.type == "cpu"
-    known = {field.name for field in fields(DPOConfig)}
-    checkpointing = f"{'activation' if 'activation_checkpointing' in known else 'gradient'}_checkpointing"
-    with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng():
-        arguments = DPOConfig(
-            output_dir=folder,
-            beta=config.beta,
-            learning_rate=config.learning_rate,
-            num_train_epochs=config.epochs,
-            per_device_train_batch_size=config.batch,
-            precompute_ref_log_probs=True,
-            max_length=None,
-            use_cpu=on_cpu,
-            bf16=model.dtype == torch.bfloat16,
-            **{checkpointing: False},
-            report_to="none",
-            save_strategy="no",
-            logging_steps=1,
-            disable_tqdm=True,
-            seed=seed,
-        )
-        lora = LoraConfig(r=config.rank, lora_alpha=2 * config.rank, target_modules="all-linear", task_type="CAUSAL_LM")
-        trainer = Trainer(
-            model, args=arguments, train_dataset=Dataset.from_list(rows), processing_class=tokenizer, peft_config=lora
-        )
-        trainer.remove_callback(PrinterCallback)
-        trainer.train()
-        trainer.model.save_pretrained(Path(folder, "adapter"))
-        files = {path.name: path.read_bytes() for path in sorted(Path(folder, "adapter").iterdir())}
-    columns = {"loss": "loss", "accuracy": "rewards/accuracies", "margin": "rewards/margins"}
-    steps = [log for log in trainer.state.log_history if "loss" in log]
-    history = [{"step": log["step"], **{name: log[key] for name, key in columns.items()}} for log in steps]
-    return files, history
+        self.files, self.tuned = files, merged(self.policy, files, "dpo")

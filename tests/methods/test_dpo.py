@@ -8,10 +8,11 @@ from harness import cli
 from harness.config import resolve
 from harness.core.errors import UserError
 from harness.core.finalists import sample_rows
+from harness.core.preference import pairs_of
 from harness.core.reward import RewardHandle, Scale
 from harness.core.streams import Streams
 from harness.core.types import Prompt
-from methods.dpo import Dpo, _pairs
+from methods.dpo import Dpo
 from tests.test_run import place  # noqa: F401
 
 
@@ -26,21 +27,21 @@ def rollouts(tiny_handle, ledger):
 def test_pairs_are_the_best_and_the_worst_of_each_prompt(rollouts):
     unknown = [replace(c, reward=float("nan")) if i % 6 == 0 else c for i, c in enumerate(rollouts)]
     for data in (rollouts, unknown):
-        for best, worst in _pairs(data):
+        for best, worst in pairs_of(data):
             same = [c.reward for c in data if c.completion.prompt == best.completion.prompt and not np.isnan(c.reward)]
             assert best.completion.prompt == worst.completion.prompt
             assert (best.reward, worst.reward) == (max(same), min(same))
     with pytest.raises(UserError, match="no prompt has two base samples of different reward"):
-        _pairs([replace(c, reward=1.0) for c in rollouts])
+        pairs_of([replace(c, reward=1.0) for c in rollouts])
 
 
 def test_training_prefers_the_chosen_and_leaves_the_base_alone(tiny, tiny_handle, rollouts):
     before = {name: p.clone() for name, p in tiny.model.state_dict().items()}
     method = Dpo(Dpo.Config(learning_rate=1e-2, batch=4, epochs=3), tiny_handle, None, Streams(0))
     report = method.fit(1, rollouts)
-    pairs = _pairs(rollouts)
+    pairs = pairs_of(rollouts)
     margins = []
-    for handle in (tiny_handle, method._tuned):
+    for handle in (tiny_handle, method.tuned):
         best, worst = (handle.logprobs([pair[i].completion for pair in pairs]) for i in (0, 1))
         margins.append(np.mean([b.sum() - w.sum() for b, w in zip(best, worst, strict=True)]))
     assert margins[1] > margins[0] + 1
@@ -51,11 +52,12 @@ def test_training_prefers_the_chosen_and_leaves_the_base_alone(tiny, tiny_handle
 def test_completions_are_trained_on_as_they_were_written(tiny_handle, rollouts, monkeypatch):
     seen = []
     monkeypatch.setattr(
-        "methods.dpo._train", lambda model, tokenizer, rows, config, seed: seen.extend(rows) or ({}, [])
+        "harness.core.preference._run_trainer",
+        lambda model, tokenizer, rows, config, seed: seen.extend(rows) or ({}, []),
     )
     monkeypatch.setattr(Dpo, "_take", lambda self, files: None)
     Dpo(Dpo.Config(), tiny_handle, None, Streams(0)).fit(1, rollouts)
-    for row, (best, worst) in zip(seen, _pairs(rollouts), strict=True):
+    for row, (best, worst) in zip(seen, pairs_of(rollouts), strict=True):
         assert tuple(row["chosen_ids"]) == best.completion.tokens
         assert tuple(row["rejected_ids"]) == worst.completion.tokens
         assert tuple(row["prompt_ids"]) == tiny_handle.encode(best.completion.prompt)

@@ -1,0 +1,135 @@
+"""Preference training: a LoRA copy of the base by TRL's DPO trainer (arXiv 2305.18290), on pairs of base samples.
+
+    files, history = train(handle, pairs_of(rollouts), settings, seed)
+    tuned = merged(handle, files)          # a policy handle over a second copy of the base
+
+Completions are trained on as the policy wrote them, token by token: none gets an end it did not have. The base in
+memory is never touched. Needs trl and peft, which are imported only here, when they are used.
+"""
+
+import importlib.util
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from harness.core.decoding import PolicyHandle
+from harness.core.errors import UserError
+from harness.core.types import Candidate
+
+_INSTALL = "pip install 'iro-harness[dpo]' (in this checkout: pip install -e '.[dpo]')"
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class DpoSettings:
+    beta: Annotated[float, Field(gt=0, description="strength of the tie to the base (paper: 0.1)")] = 0.1
+    learning_rate: Annotated[float, Field(gt=0, description="of LoRA's weights (harness)")] = 2e-4
+    epochs: Annotated[int, Field(ge=1, description="passes over the pairs (TRL: 3; harness)")] = 1
+    batch: Annotated[int, Field(ge=1, description="pairs a step (harness)")] = 8
+    rank: Annotated[int, Field(ge=1, description="LoRA's r; alpha is twice that (harness)")] = 16
+
+
+def unavailable(model: str) -> str | None:
+    """Why preference training cannot run here, and what to do; None where it can."""
+    if model == "toy":
+        return "the toy has no weights to train"
+    missing = [name for name in ("trl", "peft") if importlib.util.find_spec(name) is None]
+    return f"{' and '.join(missing)} not installed: {_INSTALL}" if missing else None
+
+
+def pairs_of(rollouts: Sequence[Candidate]) -> list[tuple[Candidate, Candidate]]:
+    """The best and the worst rollout of every prompt where they differ in reward, by prompt id."""
+    by_prompt: dict[str, list[Candidate]] = {}
+    for candidate in rollouts:
+        if not np.isnan(candidate.reward):
+            by_prompt.setdefault(candidate.completion.prompt.id, []).append(candidate)
+    pairs = []
+    for _, group in sorted(by_prompt.items()):
+        worst, *_, best = sorted(group, key=lambda c: c.reward) if len(group) > 1 else group * 2
+        if best.reward > worst.reward:
+            pairs.append((best, worst))
+    if not pairs:
+        raise UserError("no prompt has two base samples of different reward; raise fit.samples or fit.prompts")
+    return pairs
+
+
+def train(
+    policy: PolicyHandle, pairs: Sequence[tuple[Candidate, Candidate]], config: DpoSettings, seed: int
+) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
+    """LoRA's files by name, and loss, accuracy and margin of every step. Booked as tokens read, three a trained one."""
+    rows = [
+        {
+            "prompt_ids": list(policy.encode(best.completion.prompt)),
+            "chosen_ids": list(best.completion.tokens),
+            "rejected_ids": list(worst.completion.tokens),
+        }
+        for best, worst in pairs
+    ]
+    files, history = _run_trainer(*policy.untouched_model(), rows, config, seed)
+    tokens = sum(2 * len(r["prompt_ids"]) + len(r["chosen_ids"]) + len(r["rejected_ids"]) for r in rows)
+    policy.book_training(tokens * (1 + 3 * config.epochs), len(history))  # the reference reads them once
+    return files, history
+
+
+def merged(policy: PolicyHandle, files: Mapping[str, bytes], name: str) -> PolicyHandle:
+    """A handle over a second copy of the base with LoRA's weights merged in."""
+    from peft import PeftModel
+
+    with tempfile.TemporaryDirectory() as folder:
+        for file, content in files.items():
+            Path(folder, file).write_bytes(content)
+        model = PeftModel.from_pretrained(policy.untouched_model()[0], folder).merge_and_unload()
+    return policy.over(model, name)
+
+
+def _run_trainer(
+    model: Any, tokenizer: Any, rows: list[dict[str, list[int]]], config: DpoSettings, seed: int
+) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
+    from datasets import Dataset
+    from peft import LoraConfig
+    from transformers import PrinterCallback
+    from trl import DPOConfig, DPOTrainer
+
+    class Trainer(DPOTrainer):
+        def _prepare_dataset(self, dataset, *_):
+            return dataset  # token ids already; the trainer would tokenize texts again and end each of them
+
+    on_cpu = model.device.type == "cpu"
+    known = {field.name for field in fields(DPOConfig)}
+    checkpointing = f"{'activation' if 'activation_checkpointing' in known else 'gradient'}_checkpointing"
+    with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng():
+        arguments = DPOConfig(
+            output_dir=folder,
+            beta=config.beta,
+            learning_rate=config.learning_rate,
+            num_train_epochs=config.epochs,
+            per_device_train_batch_size=config.batch,
+            precompute_ref_log_probs=True,
+            max_length=None,
+            use_cpu=on_cpu,
+            bf16=model.dtype == torch.bfloat16,
+            **{checkpointing: False},
+            report_to="none",
+            save_strategy="no",
+            logging_steps=1,
+            disable_tqdm=True,
+            seed=seed,
+        )
+        lora = LoraConfig(r=config.rank, lora_alpha=2 * config.rank, target_modules="all-linear", task_type="CAUSAL_LM")
+        trainer = Trainer(
+            model, args=arguments, train_dataset=Dataset.from_list(rows), processing_class=tokenizer, peft_config=lora
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
+        trainer.model.save_pretrained(Path(folder, "adapter"))
+        files = {path.name: path.read_bytes() for path in sorted(Path(folder, "adapter").iterdir())}
+    columns = {"loss": "loss", "accuracy": "rewards/accuracies", "margin": "rewards/margins"}
+    steps = [log for log in trainer.state.log_history if "loss" in log]
+    history = [{"step": log["step"], **{name: log[key] for name, key in columns.items()}} for log in steps]
+    return files, history
