@@ -8,6 +8,7 @@ from methods.cards import Cards
 from methods.controlled_decoding import ControlledDecoding
 from methods.dpo import Dpo
 from methods.iro import Iro
+from methods.weak_to_strong import WeakToStrong
 
 METHODS: dict[str, type[Generator]] = {
     "base": Base,
@@ -16,5 +17,6 @@ METHODS: dict[str, type[Generator]] = {
     "controlled_decoding": ControlledDecoding,
     "cards": Cards,
     "iro": Iro,
+    "weak_to_strong": WeakToStrong,
     "dpo": Dpo,
 }

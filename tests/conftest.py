@@ -67,7 +67,7 @@ def tiny() -> TransformersPolicy:
     model = LlamaForCausalLM(config)
     model.generation_config.eos_token_id = [0, 5]
     untouched = deepcopy(model)
-    return TransformersPolicy(model, tokenizer, "tiny", "tiny", lambda: deepcopy(untouched))
+    return TransformersPolicy(model, tokenizer, "tiny", "tiny", lambda name: (deepcopy(untouched), tokenizer, name))
 
 
 TINY_SAMPLER = Sampler(temperature=1.0, top_k=20, top_p=0.95, max_new_tokens=12)

@@ -15,7 +15,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -89,6 +89,10 @@ class Policy(ABC):
         """The text of the first `tokens` tokens of a text: how tasks cut prompts to the policy's measure."""
 
     @abstractmethod
+    def tokens_of(self, text: str) -> tuple[int, ...]:
+        """A text as this policy's tokens, without special ones."""
+
+    @abstractmethod
     def prefill(self, prompts: Sequence[tuple[int, ...]], layers: tuple[int, ...]) -> tuple[Any, Fed, torch.Tensor]:
         """Read prompts of any lengths: (cache, what was fed with states (P, longest, H), mask (P, longest))."""
 
@@ -112,9 +116,21 @@ class Policy(ABC):
     def logprobs(self, completions: Sequence[Completion]) -> list[np.ndarray]:
         """Log-probability in nats of every token under the model at temperature 1: one (t,) array each."""
 
+    @abstractmethod
+    def scorer(self, prompts: Sequence[tuple[int, ...]]) -> "TokenScorer":
+        """Start following texts behind these prompts, one row each, for their log-probabilities."""
+
+    @abstractmethod
+    def speaks_like(self, other: "Policy") -> bool:
+        """Whether the other policy's tokens mean the same here."""
+
     def untouched_model(self) -> Any:
         """A second copy of the model, and its tokenizer, to train. Raises UserError where there are no weights."""
         raise UserError(f"policy {self.name!r} has no weights that could be trained")
+
+    def other(self, model: str) -> "Policy":
+        """Another model by folder, hub id or embedded name, placed like this one."""
+        raise UserError(f"policy {self.name!r} cannot stand beside model {model!r}: it is not loaded by transformers")
 
     def with_model(self, model: Any, name: str) -> "Policy":
         """This policy over other weights."""
@@ -123,6 +139,16 @@ class Policy(ABC):
     @abstractmethod
     def row_bytes(self, prompt_tokens: int, new_tokens: int, rows_per_prompt: int) -> int:
         """Memory of one row of a decoding batch in bytes, with its share of what rows of a prompt have in common."""
+
+
+class TokenScorer(Protocol):
+    """Log-probabilities of texts under a model at temperature 1, read chunk by chunk over a carried cache."""
+
+    def advance(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """(rows, n) log-probabilities in nats of the next tokens (rows, n), 0 where the mask is False."""
+
+    def reorder(self, index: torch.Tensor) -> None:
+        """Make row j what row index[j] was."""
 
 
 class PolicyHandle:
@@ -164,6 +190,10 @@ class PolicyHandle:
     def over(self, model: Any, name: str) -> "PolicyHandle":
         """A handle on the same policy over other weights: same sampling rule, same ledger."""
         return PolicyHandle(self._policy.with_model(model, name), self.sampler, self._ledger)
+
+    def other(self, model: str) -> "PolicyHandle":
+        """A handle on another model by folder, hub id or embedded name: same sampling rule, same ledger."""
+        return PolicyHandle(self._policy.other(model), self.sampler, self._ledger)
 
     def book_training(self, tokens: int, calls: int) -> None:
         """Book tokens read in training; a backward pass counts as two forward ones."""

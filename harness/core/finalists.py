@@ -37,14 +37,17 @@ def finalists_of(
     reward: RewardHandle | None,
     scores: np.ndarray | None = None,
     value_calls: np.ndarray | None = None,
+    value_tokens: np.ndarray | None = None,
 ) -> list[Answer]:
-    """One answer per prompt from finished rows; scores (rows,) is S, value_calls (prompts,) what reading it took.
+    """One answer per prompt from finished rows; scores (rows,) is S, value_* (prompts,) what reading it took.
 
     Given a reward, every distinct text is scored once, whoever picks.
     """
     completions, owner = rows.completions(), rows.owner.cpu().numpy()
     scores = np.zeros(len(completions)) if scores is None else scores
-    value_calls = np.zeros(len(rows.prompts), dtype=int) if value_calls is None else value_calls
+    nothing = np.zeros(len(rows.prompts), dtype=int)
+    value_calls = nothing if value_calls is None else value_calls
+    value_tokens = nothing if value_tokens is None else value_tokens
     distinct = {(int(o), c.tokens): c for o, c in zip(owner, completions, strict=True)}
     rewards = np.full(len(completions), np.nan, dtype=np.float32)
     if reward is not None:
@@ -54,7 +57,7 @@ def finalists_of(
     for p, prompt in enumerate(rows.prompts):
         mine = np.flatnonzero(owner == p)
         chosen = {"value": argmax(scores[mine]), "reward": argmax(rewards[mine]), "first": 0}
-        free = Work(int(rows.prompt_tokens[p] + rows.sampled[p]), 0, int(value_calls[p]))
+        free = Work(int(rows.prompt_tokens[p] + rows.sampled[p]), int(value_tokens[p]), int(value_calls[p]))
         rewarded = free.with_rewards(sum(o == p for o, _ in distinct))
         answers.append(
             Answer(

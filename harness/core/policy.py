@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,7 +39,9 @@ _LOGIT_BYTES = 256 * 2**20  # logits held at once while scoring log-probabilitie
 def load_policy(model: str, device: str, dtype: str, cache: Path) -> "TransformersPolicy":
     """Load a causal model by embedded name, folder or hub id. Raises UserError where it cannot be found or read."""
     loaded, tokenizer, fingerprint = load_model(model, device, dtype, cache)
-    return TransformersPolicy(loaded, tokenizer, model, fingerprint, lambda: load_model(model, device, dtype, cache)[0])
+    return TransformersPolicy(
+        loaded, tokenizer, model, fingerprint, partial(load_model, device=device, dtype=dtype, cache=cache)
+    )
 
 
 def load_model(model: str, device: str, dtype: str, cache: Path) -> tuple[PreTrainedModel, Any, str]:
@@ -111,9 +114,10 @@ class TransformersPolicy(Policy):
         tokenizer,
         name: str,
         fingerprint: str,
-        reload: Callable[[], PreTrainedModel] | None = None,
+        load: Callable[[str], tuple[PreTrainedModel, Any, str]] | None = None,
     ) -> None:
-        self._reload = reload
+        """`load` gives another model by name, its tokenizer and fingerprint, and this one again by its own name."""
+        self._load = load
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.name, self.fingerprint = name, fingerprint
@@ -127,11 +131,24 @@ class TransformersPolicy(Policy):
         # how keys and values are kept: each prompt's once for all its rows, or transformers' own cache, a copy a row
         self.path: Literal["shared prefix", "plain"] = "shared prefix" if fits(self.model) else "plain"
 
+    def scorer(self, prompts: Sequence[tuple[int, ...]]) -> "_Scorer":
+        return _Scorer(self, prompts)
+
+    def speaks_like(self, other: Policy) -> bool:
+        same_class = isinstance(other, TransformersPolicy)
+        return same_class and other.tokenizer.get_vocab() == self.tokenizer.get_vocab()
+
     def untouched_model(self) -> tuple[PreTrainedModel, Any]:
         """A second copy of the model as transformers loads it, and the tokenizer, for methods that train one."""
-        if self._reload is None:
+        if self._load is None:
             raise UserError(f"model {self.name!r} was not loaded from a folder or the hub: there is no copy to train")
-        return self._reload(), self.tokenizer
+        return self._load(self.name)[:2]
+
+    def other(self, model: str) -> "TransformersPolicy":
+        if self._load is None:
+            return super().other(model)
+        loaded, tokenizer, fingerprint = self._load(model)
+        return TransformersPolicy(loaded, tokenizer, model, fingerprint, self._load)
 
     def with_model(self, model: PreTrainedModel, name: str) -> "TransformersPolicy":
         """This policy over other weights, with the same tokenizer and ends of text."""
@@ -155,7 +172,10 @@ class TransformersPolicy(Policy):
         return self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
     def head_of(self, text: str, tokens: int) -> str:
-        return self.text(self.tokenizer(text, add_special_tokens=False).input_ids[:tokens])
+        return self.text(self.tokens_of(text)[:tokens])
+
+    def tokens_of(self, text: str) -> tuple[int, ...]:
+        return tuple(self.tokenizer(text, add_special_tokens=False).input_ids)
 
     @torch.inference_mode()
     def prefill(self, prompts: Sequence[tuple[int, ...]], layers: tuple[int, ...]):
@@ -283,6 +303,42 @@ class TransformersPolicy(Policy):
         ids = torch.tensor([[0] * (longest - len(row)) + list(row) for row in rows], device=self.device)
         lengths = torch.tensor([len(row) for row in rows], device=self.device)
         return ids, torch.arange(longest, device=self.device) >= longest - lengths[:, None]
+
+
+class _Scorer:
+    """A `TokenScorer` over transformers' own cache; a chunk is read in one pass, ragged rows by their mask."""
+
+    @torch.inference_mode()
+    def __init__(self, policy: TransformersPolicy, prompts: Sequence[tuple[int, ...]]) -> None:
+        self._model = policy.model
+        ids, mask = policy._left_padded(prompts)
+        self._cache, self._mask = DynamicCache(config=policy.model.config), mask.new_zeros(len(prompts), 0)
+        self._next = self._read(ids, mask)[:, -1]  # (rows, V) logits behind each row's last token
+
+    @torch.inference_mode()
+    def advance(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        logits = self._read(tokens, mask)
+        before = torch.cat([self._next[:, None], logits[:, :-1]], 1)  # what each token was predicted by
+        chosen = before.gather(2, tokens[..., None])[..., 0] - before.logsumexp(-1)
+        last = (mask * torch.arange(1, mask.shape[1] + 1, device=mask.device)).argmax(1)
+        rows = torch.arange(len(tokens), device=mask.device)
+        self._next = torch.where(mask.any(1)[:, None], logits[rows, last], self._next)
+        return chosen.masked_fill(~mask, 0.0)
+
+    @torch.inference_mode()
+    def reorder(self, index: torch.Tensor) -> None:
+        self._cache.batch_select_indices(index)
+        self._mask, self._next = self._mask[index], self._next[index]
+
+    def _read(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """(rows, n, V) float32 logits behind each token; those of padding mean nothing."""
+        self._mask = torch.cat([self._mask, mask], 1)
+        positions = _positions(self._mask.long())[:, -tokens.shape[1] :]
+        out = self._model(
+            input_ids=tokens, attention_mask=self._mask.long(), position_ids=positions, past_key_values=self._cache,
+            use_cache=True,
+        )  # fmt: skip
+        return out.logits.float()
 
 
 def _positions(mask: torch.Tensor) -> torch.Tensor:

@@ -127,7 +127,7 @@ def guided_search(
         guide.reorder(moved)
         scores, places = scores[index], np.array(next_places)
     picks = ("value", "first") if reward is None else ("value", "first", "reward")
-    return finalists_of(rows, picks, reward, scores, guide.calls)
+    return finalists_of(rows, picks, reward, scores, guide.calls, guide.tokens)
 
 
 class _Guide:
@@ -138,7 +138,10 @@ class _Guide:
         self.betas = betas
         self.ledger = rows.ledger
         self.calls = np.zeros(len(rows.prompts), dtype=np.int64)  # (P,) prefixes valued
+        self.tokens = np.zeros(len(rows.prompts), dtype=np.int64)  # (P,) read by models of the values' own
         self.owner = torch.arange(len(rows.prompts), device=rows.owner.device)
+        for reader in self.readers:
+            self._count(reader.read)
         self.reorder(rows.owner)
 
     def advance(self, chunk: Chunk) -> np.ndarray:
@@ -149,7 +152,13 @@ class _Guide:
             with self.ledger.timed("value", calls=1, sequences=int(moved.sum())):
                 total += reader.advance(chunk).to(total.dtype) / beta
             self.calls += torch.bincount(self.owner[moved], minlength=len(self.calls)).cpu().numpy()
+            self._count(reader.read)
         return total.cpu().numpy()
+
+    def _count(self, read: torch.Tensor | None) -> None:
+        if read is not None:
+            np.add.at(self.tokens, self.owner.cpu().numpy(), read.cpu().numpy())
+            self.ledger.spend("value", prefill_tokens=int(read.sum()))
 
     def reorder(self, index: torch.Tensor) -> None:
         self.owner = self.owner[index]

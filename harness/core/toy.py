@@ -100,6 +100,9 @@ class ToyPolicy(Policy):
     def head_of(self, text: str, tokens: int) -> str:
         return text
 
+    def tokens_of(self, text: str) -> tuple[int, ...]:
+        return tuple(ord(letter) - ord("a") + 1 for letter in text)
+
     def prefill(self, prompts: Sequence[tuple[int, ...]], layers: tuple[int, ...]):
         cache = {"node": torch.tensor([self.index[topic, ()] for (topic,) in prompts])}
         return cache, self._fed(cache, layers), torch.ones(len(prompts), 1, dtype=torch.bool)
@@ -137,8 +140,30 @@ class ToyPolicy(Policy):
             out.append(np.array(steps, dtype=np.float32))
         return out
 
+    def scorer(self, prompts: Sequence[tuple[int, ...]]) -> "_ToyScorer":
+        return _ToyScorer(self, torch.tensor([self.index[topic, ()] for (topic,) in prompts]))
+
+    def speaks_like(self, other: Policy) -> bool:
+        return isinstance(other, ToyPolicy) and other.letters == self.letters
+
     def row_bytes(self, prompt_tokens: int, new_tokens: int, rows_per_prompt: int) -> int:
         return 4 * self.width * (prompt_tokens + new_tokens)
+
+
+class _ToyScorer:
+    def __init__(self, toy: ToyPolicy, nodes: torch.Tensor) -> None:
+        self._toy, self._nodes = toy, nodes
+
+    def advance(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        out = torch.zeros(tokens.shape)
+        for j in range(tokens.shape[1]):
+            table = self._toy._logits[self._nodes].log_softmax(-1)
+            out[:, j] = torch.where(mask[:, j], table.gather(1, tokens[:, j : j + 1])[:, 0], 0.0)
+            self._nodes = torch.where(mask[:, j], self._toy._child[self._nodes, tokens[:, j]], self._nodes)
+        return out
+
+    def reorder(self, index: torch.Tensor) -> None:
+        self._nodes = self._nodes[index]
 
 
 class TableValue:
@@ -154,6 +179,8 @@ class TableValue:
 
 
 class _TableReader:
+    read = None
+
     def __init__(self, table: torch.Tensor, values: torch.Tensor) -> None:
         self._table, self._values = table, values
 

@@ -25,6 +25,8 @@ Pooling = Literal["last", "mean_all", "mean_response"]
 class Reader(Protocol):
     """A value function following a batch of rows."""
 
+    read: torch.Tensor | None  # (rows,) tokens that models of its own have just read; None: it has none
+
     def advance(self, chunk: Chunk) -> torch.Tensor:
         """(rows,) float32 values of the prefixes that end with this chunk."""
 
@@ -114,6 +116,8 @@ class HiddenValue:
 
 class HiddenReader:
     """Running sums of one layer's states along every row."""
+
+    read = None
 
     def __init__(self, value: HiddenValue, prompts: Chunk) -> None:
         states, mask = prompts.states[value.layer], prompts.mask

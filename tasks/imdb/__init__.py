@@ -43,6 +43,7 @@ class Imdb(Task):
             "evaluate": {"prompts": 64},
             "iro": {"width": 3, "successors": 3, "chunk": 8},
             "controlled_decoding": {"successors": 9, "chunk": 8},
+            "weak_to_strong": {"width": 3, "successors": 3, "chunk": 8},
         },
         "standard": {
             "sampler": {"max_new_tokens": 32},
@@ -50,6 +51,7 @@ class Imdb(Task):
             "evaluate": {"prompts": 200},
             "iro": {"width": 4, "successors": 4, "chunk": 8},
             "controlled_decoding": {"successors": 16, "chunk": 8},
+            "weak_to_strong": {"width": 4, "successors": 4, "chunk": 8},
         },
         "paper": {
             "sampler": {"max_new_tokens": 32},
@@ -57,6 +59,7 @@ class Imdb(Task):
             "evaluate": {"prompts": 1200},
             "iro": {"width": 4, "successors": 4, "chunk": 8},
             "controlled_decoding": {"successors": 16, "chunk": 8},
+            "weak_to_strong": {"width": 4, "successors": 4, "chunk": 8},
         },
     }
 

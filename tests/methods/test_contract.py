@@ -20,6 +20,7 @@ SMALL = {
     "args": {"choice": "stochastic", "candidates": 4},
     "controlled_decoding": {"candidates": 4},
     "cards": {"entropy": 0.5, "shortest": 1, "longest": 3, "attempts": 4},
+    "weak_to_strong": {"width": 2, "successors": 2, "chunk": 2, "dpo": {"learning_rate": 1e-2, "batch": 2}},
     "dpo": {"learning_rate": 1e-2, "batch": 2},
     "iro": {"width": 2, "successors": 2, "chunk": 2, "iterations": 2},
 }

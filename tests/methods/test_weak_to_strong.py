@@ -1,0 +1,84 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from transformers import LlamaForCausalLM
+
+from harness.core.errors import UserError
+from harness.core.log_ratio import LogRatio, _TextReader
+from harness.core.policy import TransformersPolicy
+from harness.core.search import Search, guided_search
+from harness.core.streams import Streams
+from methods.weak_to_strong import WeakToStrong
+from tests.conftest import tiny_prompts
+
+
+@pytest.fixture(scope="module")
+def other(tiny):
+    torch.manual_seed(5)
+    return TransformersPolicy(LlamaForCausalLM(tiny.model.config), tiny.tokenizer, "other", "other")
+
+
+def check(reader, rows, pair, tolerance, as_read=lambda completion: completion):
+    """After each of several ragged chunks and reorderings, S is the difference of summed log-probabilities."""
+    generator = torch.Generator().manual_seed(3)
+    reader.reorder(rows.owner)
+    for n in (3, 1, 4, 4):
+        got = reader.advance(rows.extend(n))
+        tuned, untuned = (guide.logprobs([as_read(c) for c in rows.completions()]) for guide in pair)
+        expected = [t.sum() - u.sum() for t, u in zip(tuned, untuned, strict=True)]
+        assert np.abs(got.numpy() - np.array(expected)).max() < tolerance
+        index = torch.cat([4 * p + torch.randint(4, (4,), generator=generator) for p in range(4)])
+        rows.select(index, torch.arange(4).repeat(4))
+        reader.reorder(index)
+
+
+def test_the_guide_is_the_difference_of_log_probabilities_through_any_history(tiny, other, tiny_handle):
+    prompts = tiny_prompts()
+    rows = tiny_handle.decode(prompts, 4, Streams(2))
+    value = LogRatio(other, tiny, tiny, prompts)
+    check(value.start(rows.prompt_chunk), rows, (other, tiny), 1e-3)
+
+
+def test_another_tokenizer_reads_the_text_as_its_own_tokens_through_any_history(tiny, other, tiny_handle):
+    def reread(completion):
+        return replace(completion, tokens=other.tokens_of(completion.text))
+
+    rows = tiny_handle.decode(tiny_prompts(), 4, Streams(2))
+    check(_TextReader(LogRatio(other, tiny, tiny, tiny_prompts())), rows, (other, tiny), 1e-3, reread)
+
+
+def test_on_the_toy_search_finds_what_the_tuned_table_likes_more(toy, toy_handle):
+    from harness.core.toy import ToyPolicy
+    from tests.conftest import toy_prompts
+
+    tuned, prompts = ToyPolicy(letters=3, length=4, topics=2, seed=1), toy_prompts(60)
+    guide = LogRatio(tuned, toy, toy, prompts)
+    guided = guided_search(toy_handle, [guide], [1.0], prompts, Search(4, 4, 1), Streams(0), None)
+    plain = guided_search(toy_handle, [], [], prompts, Search(4, 4, 1), Streams(0), None)
+
+    def liked(answers, pick):
+        texts = [a.pick(pick) for a in answers]
+        return np.array([t.sum() - u.sum() for t, u in zip(tuned.logprobs(texts), toy.logprobs(texts), strict=True)])
+
+    gain = liked(guided, "value") - liked(plain, "first")
+    assert gain.mean() > 5 * gain.std() / np.sqrt(60)
+    for answer, exact in zip(guided, liked(guided, "value"), strict=True):
+        assert answer.finalists[answer.picks["value"]].score == pytest.approx(exact, abs=1e-4)
+        tokens = answer.work["value"].value_tokens
+        assert tokens > 0 and tokens % 2 == 0  # both models read each token
+
+
+def test_half_a_pair_is_refused(tiny_handle):
+    method = WeakToStrong(WeakToStrong.Config(tuned="somewhere"), tiny_handle, None, Streams(0))
+    with pytest.raises(UserError, match="give both models of the pair, or neither"):
+        method.fit(1, [])
+
+
+def test_a_given_pair_is_loaded_beside_the_policy(tiny, tiny_handle):
+    """The same model twice: every prefix is worth 0, and the first row is taken."""
+    method = WeakToStrong(WeakToStrong.Config(2, 2, 4, tuned="one", untuned="other"), tiny_handle, None, Streams(0))
+    method.fit(1, [])
+    for answer in method.generate(tiny_prompts()):
+        assert answer.finalists[answer.picks["value"]].score == pytest.approx(0.0, abs=1e-4)
