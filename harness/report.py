@@ -64,6 +64,15 @@ def comparison(run: Run) -> list[dict[str, Any]]:
                 "against_best_of_n": None
                 if best is None or method == "best_of_n"
                 else stats.difference(gold, best[GOLD].to_numpy()),
+                "against_previous": None
+                if (method, iteration - 1, pick) not in parts
+                else stats.difference(gold, parts[method, iteration - 1, pick][GOLD].to_numpy()),
+                "against_first": None
+                if iteration < 3 or (method, 1, pick) not in parts
+                else stats.difference(gold, parts[method, 1, pick][GOLD].to_numpy()),
+                "share_of_best_of_n": None
+                if base is None or best is None or method in ("base", "best_of_n")
+                else stats.gain_ratio(gold, best[GOLD].to_numpy(), base[GOLD].to_numpy()),
                 "win_rate_over_base": None
                 if base is None or method == "base"
                 else stats.win_rate(gold, base[GOLD].to_numpy()),
@@ -219,6 +228,7 @@ def _markdown(run: Run, table: Sequence[dict[str, Any]], curve: Sequence[dict[st
         "texts the proxy scored. Fitting counts everything up to that iteration, shared samples as if made alone.",
         "![gold by method](gold_by_method.png)",
         "![gold against test-time compute](gold_against_compute.png)",
+        _gains(table),
         "## Rewards",
         _rewards(facts, agreement),
         "## Value functions on held-out fit prompts",
@@ -229,6 +239,26 @@ def _markdown(run: Run, table: Sequence[dict[str, Any]], curve: Sequence[dict[st
         _cost(run),
     ]
     return "\n\n".join(s for s in sections if s) + "\n"
+
+
+def _gains(table: Sequence[dict[str, Any]]) -> str:
+    """What each row gains over base, best-of-n's gain being 1, and what each iteration adds to the one before."""
+    lines = [
+        "## Gains over base, and what iterations add",
+        "",
+        "| method | final pick | gain / best-of-n's gain | gold - previous iteration | p | gold - iteration 1 | p |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in table:
+        share = row["share_of_best_of_n"]
+        if share is None:
+            continue
+        name = f"{row['method']} (iteration {row['iteration']})" if row["iteration"] else row["method"]
+        cells = [name, row["final_pick"], str(share)]
+        for added in (row["against_previous"], row["against_first"]):
+            cells += [added.shown("+.2f"), _p(added.p)] if added else ["", ""]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) if len(lines) > 4 else ""
 
 
 def _rewards(facts: dict[str, Any], agreement: dict[str, float]) -> str:

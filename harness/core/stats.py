@@ -61,6 +61,23 @@ def difference(a: Sequence[float], b: Sequence[float]) -> Estimate:
     return Estimate(estimate.value, estimate.low, estimate.high, len(x), float(p))
 
 
+def gain_ratio(x: Sequence[float], rival: Sequence[float], base: Sequence[float]) -> Estimate:
+    """(mean x - mean base) / (mean rival - mean base) over the same prompts, with a bootstrap interval.
+
+    1 is the rival's gain over base. Prompts with NaN in any are left out; the interval means little where the rival's
+    own gain is not clear of zero.
+    """
+    rows = np.stack([np.asarray(values, dtype=float) for values in (x, rival, base)])
+    rows = rows[:, ~np.isnan(rows).any(0)]
+    means = rows.mean(1) if rows.shape[1] else np.full(3, np.nan)
+    value = float((means[0] - means[2]) / (means[1] - means[2])) if means[1] != means[2] else float("nan")
+    if rows.shape[1] < 2:
+        return Estimate(value, float("nan"), float("nan"), rows.shape[1])
+    a, b, c = (_bootstrap(row) for row in rows)  # the same resamples of prompts for all three
+    low, high = np.quantile((a - c) / np.where(b == c, np.nan, b - c), [0.025, 0.975])
+    return Estimate(value, float(low), float(high), rows.shape[1])
+
+
 def win_rate(a: Sequence[float], b: Sequence[float]) -> Estimate:
     """Share of prompts where a beats b, ties counting half, with interval; pairs with NaN are left out."""
     x = _finite(np.asarray(a, dtype=float) - np.asarray(b, dtype=float))
