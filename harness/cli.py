@@ -191,7 +191,7 @@ def _report(arguments: argparse.Namespace) -> None:
 
 def _bench(arguments: argparse.Namespace) -> None:
     from harness.bench import run_bench, table, write_bench
-    from harness.core.policy import load_model, load_policy
+    from harness.core.loading import load_model, load_policy
 
     if arguments.repeats < 1:
         raise UserError(f"--repeats {arguments.repeats}: give at least 1")

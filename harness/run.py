@@ -15,7 +15,7 @@ from harness.artifacts import Artifacts
 from harness.config import RunConfig, digest
 from harness.core.decoding import Policy
 from harness.core.errors import UserError
-from harness.core.policy import load_policy
+from harness.core.loading import load_policy
 from harness.core.reward import Scale
 from harness.core.stats import correlation, detectable_difference
 from harness.core.task import GOLD

@@ -2,19 +2,23 @@
 
 cache = SharedPrefix(prefilled, mask)      # keys and values of P prompts, read by the model's own forward
 cache.select(owner)                        # R rows, each continuing prompt owner[j]
-with decoding(model):
-    model(input_ids=(R, 1), past_key_values=cache, position_ids=cache.positions(), shared=cache)
+cache.extend()
+with cache.attention(model):
+    model(input_ids=(R, 1), **cache.inputs())
 
 A row's query meets the prompt's keys in one matrix product for all rows of the prompt, then the row's own keys; one
 softmax runs over both. A prompt is so read once a step instead of once a row, and never copied when rows are reordered.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import torch
 from transformers import AttentionInterface, Cache, DynamicCache, PreTrainedConfig, PreTrainedModel
 from transformers.cache_utils import CacheLayerMixin
+
+from harness.core.row_cache import Read, hidden
 
 _NAME = "shared_prefix"  # among transformers' attention functions
 _GROWTH = 32  # positions a row's own cache grows by
@@ -34,32 +38,40 @@ class SharedPrefix(Cache):
         self.seen: torch.Tensor | None = None  # (R, n) bool: own positions not taken back; None: all
         self._group()
 
-    def positions(self) -> torch.Tensor:
-        """(R, 1) position of the next token."""
-        own = self.layers[0].length if self.seen is None else self.seen.sum(1)
-        return (self.lengths[self.owner] + own)[:, None]
-
     def forget(self, counts: torch.Tensor) -> None:
         """Hide the last counts[j] positions that row j still sees."""
         if self.seen is None:
             self.seen = torch.ones(len(self.owner), self.layers[0].length, dtype=torch.bool, device=counts.device)
         self.seen = hidden(self.seen, counts)
 
-    def grow(self) -> None:
-        """Make room in `seen` for the position that is about to be fed."""
+    def extend(self) -> None:
+        """Make room for a token of every row, which is about to be fed."""
         if self.seen is not None:
             self.seen = torch.cat([self.seen, self.seen.new_ones(len(self.owner), 1)], 1)
 
-    @contextmanager
-    def reading(self) -> Iterator[None]:
-        """Within, several tokens a row are read as candidates for its next one: they see the row, not each other."""
+    def inputs(self) -> dict[str, Any]:
+        """What the model takes beside the token that is about to be fed."""
+        own = self.layers[0].length if self.seen is None else self.seen.sum(1) - 1
+        return {"past_key_values": self, "shared": self, "position_ids": (self.lengths[self.owner] + own)[:, None]}
+
+    def attention(self, model: PreTrainedModel) -> AbstractContextManager[None]:
+        return decoding(model)
+
+    def peek(self, read: Read, tokens: torch.Tensor) -> Mapping[int, torch.Tensor]:
+        """States (R, K, H) of candidates (R, K) for the next token: they see the row, not each other."""
+        own = self.layers[0].length if self.seen is None else self.seen.sum(1)
+        where = (self.lengths[self.owner] + own)[:, None].expand(tokens.shape)
         for layer in self.layers:
             layer.reading = True
         try:
-            yield
+            return read(tokens, {"past_key_values": self, "shared": self, "position_ids": where})
         finally:
             for layer in self.layers:
                 layer.reading = False
+
+    def bytes_per_token(self) -> int:
+        """Of one position, while the cache holds a prompt of one token."""
+        return sum(layer.prompt_keys.nbytes + layer.prompt_values.nbytes for layer in self.layers)
 
     def select(self, index: torch.Tensor) -> None:
         """Make row j what row index[j] was; rows may repeat or vanish."""
@@ -92,12 +104,6 @@ class SharedPrefix(Cache):
         """(P, kv, most, g, n) -> (R, kv, g, n): undoes `by_prompt`."""
         rows = grid.transpose(1, 2).flatten(0, 1)
         return rows if self.place is None else rows[self.place]
-
-
-def hidden(seen: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-    """The mask (R, n) with the last counts[j] True places of row j made False."""
-    from_the_right = seen.flip(1).cumsum(1).flip(1)
-    return seen & (from_the_right > counts[:, None])
 
 
 class _Layer(CacheLayerMixin):
@@ -240,11 +246,10 @@ def fits(model: PreTrainedModel) -> bool:
         mask = torch.cat([mask, mask.new_ones(3, 1)], 1)
         where = mask.sum(1, keepdim=True) - 1
         own = model(input_ids=tokens, attention_mask=mask, position_ids=where, past_key_values=cache, use_cache=True)
+        shared.extend()
         try:
             with decoding(model):
-                other = model(
-                    input_ids=tokens, position_ids=where, past_key_values=shared, use_cache=True, shared=shared
-                )
+                other = model(input_ids=tokens, use_cache=True, **shared.inputs())
         except (TypeError, ValueError, AttributeError, NotImplementedError, RuntimeError):
             return False  # its attention is called another way
         tolerance = 1e-4 if model.dtype == torch.float32 else 0.05

@@ -16,7 +16,8 @@ from transformers import (
 
 from harness.core.decoding import PolicyHandle
 from harness.core.errors import UserError
-from harness.core.policy import TransformersPolicy, load_policy
+from harness.core.loading import load_policy
+from harness.core.policy import TransformersPolicy
 from harness.core.streams import Streams
 from harness.core.types import Message, Prompt
 from tests.conftest import TINY_SAMPLER, tiny_prompts
