@@ -16,13 +16,13 @@ import polars as pl
 import torch
 from transformers import PreTrainedModel
 
-from harness.core.decoding import PolicyHandle
 from harness.core.files import whole
+from harness.core.handle import PolicyHandle
 from harness.core.ledger import Ledger
-from harness.core.policy import TransformersPolicy
 from harness.core.sampling import Sampler
 from harness.core.search import Search, guided_search
 from harness.core.streams import Streams
+from harness.core.transformers_policy import TransformersPolicy
 from harness.core.types import Prompt
 from harness.core.value import Head, HiddenValue
 from harness.provenance import commit_of_code

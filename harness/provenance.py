@@ -12,7 +12,7 @@ import psutil
 import torch
 
 from harness.config import RunConfig, digest
-from harness.core.decoding import Policy
+from harness.core.policy import Policy
 from harness.core.task import Task
 from harness.store import read_about, write_about
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from harness.artifacts import Artifacts
 from harness.config import RunConfig, digest
-from harness.core.decoding import Policy
 from harness.core.errors import UserError
 from harness.core.loading import load_policy
+from harness.core.policy import Policy
 from harness.core.reward import Scale
 from harness.core.stats import correlation, detectable_difference
 from harness.core.task import GOLD

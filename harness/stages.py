@@ -23,11 +23,12 @@ from harness.artifacts import (
     states_to_arrays,
 )
 from harness.config import RunConfig, digest
-from harness.core.decoding import Policy, PolicyHandle
 from harness.core.errors import UserError
 from harness.core.finalists import sample_rows
 from harness.core.generator import Generator
+from harness.core.handle import PolicyHandle
 from harness.core.ledger import Ledger, Phase
+from harness.core.policy import Policy
 from harness.core.reward import RewardHandle, Scale, checked
 from harness.core.streams import Streams
 from harness.core.task import GOLD, Task

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.core.finalists import sample_rows
 from harness.core.generator import Generator
-from harness.core.preference import DpoSettings, merged, pairs_of, train, unavailable
+from harness.core.preference import DpoSettings, merged, pairs_of, read_files, train, unavailable, write_files
 from harness.core.types import Answer, Candidate, FitReport, Prompt
 
 
@@ -36,12 +36,10 @@ class Dpo(Generator):
         return sample_rows(self.tuned, prompts, 1, self.streams, pick="first")
 
     def save(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in self.files.items():
-            (folder / name).write_bytes(content)
+        write_files(self.files, folder)
 
     def load(self, folder: Path) -> "Dpo":
-        self._take({path.name: path.read_bytes() for path in folder.iterdir()})
+        self._take(read_files(folder))
         return self
 
     def _take(self, files: dict[str, bytes]) -> None:

@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 from harness.core.errors import UserError
 from harness.core.generator import Generator
 from harness.core.log_ratio import log_ratio
-from harness.core.preference import DpoSettings, merged, pairs_of, train, unavailable
+from harness.core.preference import DpoSettings, merged, pairs_of, read_files, train, unavailable, write_files
 from harness.core.sampling import Sampler
 from harness.core.search import Search, guided_search, kl_bound
 from harness.core.types import Answer, Candidate, FitReport, Prompt
@@ -67,12 +67,10 @@ class WeakToStrong(Generator):
         return [replace(a, picks={"value": a.picks["value"]}, work={"value": a.work["value"]}) for a in answers]
 
     def save(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in self.files.items():
-            (folder / name).write_bytes(content)
+        write_files(self.files, folder)
 
     def load(self, folder: Path) -> "WeakToStrong":
-        self._take({path.name: path.read_bytes() for path in folder.iterdir()})
+        self._take(read_files(folder))
         return self
 
     def _take(self, files: dict[str, bytes]) -> None:

@@ -15,11 +15,11 @@ from scipy.stats import chisquare
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from harness.core.decoding import PolicyHandle
+from harness.core.handle import PolicyHandle
 from harness.core.ledger import Ledger
-from harness.core.policy import TransformersPolicy
 from harness.core.sampling import Sampler
 from harness.core.toy import ToyPolicy
+from harness.core.transformers_policy import TransformersPolicy
 from harness.core.types import Prompt
 
 torch.set_num_threads(1)

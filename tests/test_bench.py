@@ -2,7 +2,7 @@ import polars as pl
 from transformers import LlamaForCausalLM
 
 from harness.bench import flops_of, run_bench, table, write_bench
-from harness.core.policy import TransformersPolicy
+from harness.core.transformers_policy import TransformersPolicy
 
 
 def test_the_benchmark_runs_on_a_tiny_model_and_stores_every_figure(tiny, tmp_path):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.decoding import PolicyHandle
+from harness.core.handle import PolicyHandle
 from harness.core.streams import Streams
 from harness.report import comparison, table_markdown
 from harness.store import load_run

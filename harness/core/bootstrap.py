@@ -16,8 +16,9 @@ import torch
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as settings_dataclass
 
-from harness.core.decoding import Decoding, PolicyHandle
+from harness.core.decoding import Decoding
 from harness.core.fitting import PENALTIES, Fitted, Prefixes, ValueSettings, held_out_error, quality, split, untrained
+from harness.core.handle import PolicyHandle
 from harness.core.reward import RewardHandle
 from harness.core.sampling import draw
 from harness.core.streams import Streams

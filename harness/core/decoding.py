@@ -1,28 +1,26 @@
 """Rows in flight: prompts being continued in one batch, several rows a prompt, steered from outside by `select`.
 
-    rows = policy.decode(prompts, rows_per_prompt=16, sampler=sampler, streams=streams, layers=(8,))
+    rows = handle.decode(prompts, 16, streams, layers=(8,))   # 16 rows a prompt
     chunk = rows.extend(8)              # tokens, and the states of the chosen layers, of this chunk
     rows.select(index, slots)           # keep and copy rows; streams stay with the slots
     rows.completions()
 
-Everything here is independent of the model: a `Policy` (transformers, or the toy) only has to prefill, feed and
+Everything here is independent of the model: a `Policy` (transformers, or the toy) only has to prefill, feed, peek and
 reorder. A row is fed its end-of-sequence token once, and the last token of a length-stopped row too, when somebody
 reads states; then it leaves the model's batch.
 """
 
 import math
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 import torch
 
 from harness.core.device import widest
-from harness.core.errors import UserError
 from harness.core.ledger import Ledger
+from harness.core.policy import Policy
 from harness.core.sampling import Sampler, sample, support
 from harness.core.streams import Streams
 from harness.core.types import Completion, PrefixStates, Prompt, Stop
@@ -55,155 +53,6 @@ class Choices:
             return self.tokens, self.probabilities
         index = self.probabilities.topk(k).indices.sort(1).values
         return self.tokens.gather(1, index), self.probabilities.gather(1, index)
-
-
-@dataclass
-class Fed:
-    """What a forward pass hands out."""
-
-    logits: torch.Tensor  # (rows, V) of the next token
-    states: Mapping[int, torch.Tensor]  # layer -> (rows, n, H) of the tokens just fed
-
-
-class Policy(ABC):
-    """A frozen model that extends completions. `decode` is the verb; the rest is what a model must provide."""
-
-    name: str
-    fingerprint: str  # of the weights: part of every cache key
-    eos_ids: frozenset[int]
-    depth: int  # number of blocks; layers 0..depth have states
-    width: int  # H
-    parameters: int
-    device: torch.device
-
-    @abstractmethod
-    def encode(self, prompt: Prompt) -> tuple[int, ...]:
-        """The prompt's tokens, as the model reads them."""
-
-    @abstractmethod
-    def text(self, tokens: Sequence[int]) -> str:
-        """Text of a completion's tokens, special tokens left out."""
-
-    @abstractmethod
-    def head_of(self, text: str, tokens: int) -> str:
-        """The text of the first `tokens` tokens of a text: how tasks cut prompts to the policy's measure."""
-
-    @abstractmethod
-    def tokens_of(self, text: str) -> tuple[int, ...]:
-        """A text as this policy's tokens, without special ones."""
-
-    @abstractmethod
-    def prefill(self, prompts: Sequence[tuple[int, ...]], layers: tuple[int, ...]) -> tuple[Any, Fed, torch.Tensor]:
-        """Read prompts of any lengths: (cache, what was fed with states (P, longest, H), mask (P, longest))."""
-
-    @abstractmethod
-    def feed(self, cache: Any, tokens: torch.Tensor, layers: tuple[int, ...]) -> Fed:
-        """Append one token to every row of the cache: tokens (rows,), states (rows, 1, H)."""
-
-    @abstractmethod
-    def peek(self, cache: Any, tokens: torch.Tensor, layers: tuple[int, ...]) -> Mapping[int, torch.Tensor]:
-        """States (rows, K, H) of K candidates for each row's next token (rows, K); the cache stays as it is."""
-
-    @abstractmethod
-    def forget(self, cache: Any, counts: torch.Tensor) -> None:
-        """Take back the last counts[j] tokens fed to row j: what follows neither sees them nor counts their places."""
-
-    @abstractmethod
-    def reorder(self, cache: Any, index: torch.Tensor) -> None:
-        """Make row j of the cache what row index[j] was; rows may repeat or vanish."""
-
-    @abstractmethod
-    def logprobs(self, completions: Sequence[Completion]) -> list[np.ndarray]:
-        """Log-probability in nats of every token under the model at temperature 1: one (t,) array each."""
-
-    @abstractmethod
-    def scorer(self, prompts: Sequence[tuple[int, ...]]) -> "TokenScorer":
-        """Start following texts behind these prompts, one row each, for their log-probabilities."""
-
-    @abstractmethod
-    def speaks_like(self, other: "Policy") -> bool:
-        """Whether the other policy's tokens mean the same here."""
-
-    def untouched_model(self) -> Any:
-        """A second copy of the model, and its tokenizer, to train. Raises UserError where there are no weights."""
-        raise UserError(f"policy {self.name!r} has no weights that could be trained")
-
-    def other(self, model: str) -> "Policy":
-        """Another model by folder, hub id or embedded name, placed like this one."""
-        raise UserError(f"policy {self.name!r} cannot stand beside model {model!r}: it is not loaded by transformers")
-
-    def with_model(self, model: Any, name: str) -> "Policy":
-        """This policy over other weights."""
-        raise UserError(f"policy {self.name!r} has no weights that could be trained")
-
-    @abstractmethod
-    def row_bytes(self, prompt_tokens: int, new_tokens: int, rows_per_prompt: int) -> int:
-        """Memory of one row of a decoding batch in bytes, with its share of what rows of a prompt have in common."""
-
-
-class TokenScorer(Protocol):
-    """Log-probabilities of texts under a model at temperature 1, read chunk by chunk over a carried cache."""
-
-    def advance(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """(rows, n) log-probabilities in nats of the next tokens (rows, n), 0 where the mask is False."""
-
-    def reorder(self, index: torch.Tensor) -> None:
-        """Make row j what row index[j] was."""
-
-
-class PolicyHandle:
-    """A policy as methods see it: metered, with the run's sampling rule. Spends on the ledger's open phase."""
-
-    def __init__(self, policy: Policy, sampler: Sampler, ledger: Ledger) -> None:
-        self._policy = policy
-        self._ledger = ledger
-        self.sampler = sampler
-        self.depth = policy.depth
-        self.width = policy.width
-
-    def decode(
-        self,
-        prompts: Sequence[Prompt],
-        rows_per_prompt: int,
-        streams: Streams,
-        layers: tuple[int, ...] = (),
-        record: bool = False,
-        revocable: bool = False,
-    ) -> "Decoding":
-        """Start `rows_per_prompt` rows for every prompt.
-
-        `record` keeps the states of every token for `states_of`; `revocable` keeps finished rows in the model's batch
-        until `release`, so that `take_back` can undo what ended them.
-        """
-        return Decoding(
-            self._policy, self.sampler, self._ledger, prompts, rows_per_prompt, streams, layers, record, revocable
-        )
-
-    def encode(self, prompt: Prompt) -> tuple[int, ...]:
-        """See Policy.encode."""
-        return self._policy.encode(prompt)
-
-    def untouched_model(self) -> Any:
-        """A second copy of the model and the tokenizer, to train. Raises UserError where there is none."""
-        return self._policy.untouched_model()
-
-    def over(self, model: Any, name: str) -> "PolicyHandle":
-        """A handle on the same policy over other weights: same sampling rule, same ledger."""
-        return PolicyHandle(self._policy.with_model(model, name), self.sampler, self._ledger)
-
-    def other(self, model: str) -> "PolicyHandle":
-        """A handle on another model by folder, hub id or embedded name: same sampling rule, same ledger."""
-        return PolicyHandle(self._policy.other(model), self.sampler, self._ledger)
-
-    def book_training(self, tokens: int, calls: int) -> None:
-        """Book tokens read in training; a backward pass counts as two forward ones."""
-        self._ledger.spend("policy", calls=calls, prefill_tokens=tokens)
-
-    def logprobs(self, completions: Sequence[Completion]) -> list[np.ndarray]:
-        """See Policy.logprobs; booked as prefill."""
-        tokens = sum(len(self._policy.encode(c.prompt)) + len(c.tokens) for c in completions)
-        with self._ledger.timed("policy", calls=1, sequences=len(completions), prefill_tokens=tokens):
-            return self._policy.logprobs(completions)
 
 
 class Decoding:

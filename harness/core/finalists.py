@@ -8,7 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from harness.core.decoding import Decoding, PolicyHandle
+from harness.core.decoding import Decoding
+from harness.core.handle import PolicyHandle
 from harness.core.reward import RewardHandle, argmax
 from harness.core.streams import Streams
 from harness.core.types import Answer, Candidate, Prompt, Work

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from harness.core.decoding import PolicyHandle
+from harness.core.handle import PolicyHandle
 from harness.core.reward import RewardHandle
 from harness.core.sampling import Sampler
 from harness.core.streams import Streams

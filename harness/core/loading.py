@@ -19,7 +19,7 @@ from harness.core.assets import fetch
 from harness.core.device import place
 from harness.core.errors import UserError
 from harness.core.files import whole
-from harness.core.policy import TransformersPolicy
+from harness.core.transformers_policy import TransformersPolicy
 
 EMBEDDED = "smollm2-135m-instruct"
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 
 import torch
 
-from harness.core.decoding import Chunk, Policy, PolicyHandle
+from harness.core.decoding import Chunk
+from harness.core.handle import PolicyHandle
+from harness.core.policy import Policy
 from harness.core.types import Completion, Prompt
 
 

@@ -1,175 +1,106 @@
-"""A frozen causal language model of transformers as a `Policy`; `loading.py` makes one by name."""
+"""What a frozen model must provide to be decoded from: `TransformersPolicy` does, and the enumerable toy."""
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any, Literal
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-from transformers import DynamicCache, PreTrainedModel
 
-from harness.core.cpu_layout import lay_out_for_cpu
-from harness.core.decoding import Fed, Policy
 from harness.core.errors import UserError
-from harness.core.partial_forward import StatesUpTo
-from harness.core.row_cache import RowCache, RowScorer, positions
-from harness.core.shared_prefix import SharedPrefix, fits, sees_everything
 from harness.core.types import Completion, Prompt
 
-_LOGIT_BYTES = 256 * 2**20  # logits held at once while scoring log-probabilities
+
+@dataclass
+class Fed:
+    """What a forward pass hands out."""
+
+    logits: torch.Tensor  # (rows, V) of the next token
+    states: Mapping[int, torch.Tensor]  # layer -> (rows, n, H) of the tokens just fed
 
 
-class TransformersPolicy(Policy):
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        tokenizer,
-        name: str,
-        fingerprint: str,
-        load: Callable[[str], tuple[PreTrainedModel, Any, str]] | None = None,
-    ) -> None:
-        """`load` gives another model by name, its tokenizer and fingerprint, and this one again by its own name."""
-        self._load = load
-        self.model = model.eval().requires_grad_(False)
-        self.tokenizer = tokenizer
-        self.name, self.fingerprint = name, fingerprint
-        self.device = model.device
-        config = model.config.get_text_config()
-        self.depth, self.width, self.vocabulary = config.num_hidden_layers, config.hidden_size, config.vocab_size
-        self.parameters = model.num_parameters()
-        self.eos_ids = _eos_ids(model, tokenizer)
-        if self.device.type == "cpu":
-            lay_out_for_cpu(model)
-        # how keys and values are kept: each prompt's once for all its rows, or transformers' own cache, a copy a row
-        self.path: Literal["shared prefix", "plain"] = "shared prefix" if fits(self.model) else "plain"
+class TokenScorer(Protocol):
+    """Log-probabilities of texts under a model at temperature 1, read chunk by chunk over a carried cache."""
 
-    def scorer(self, prompts: Sequence[tuple[int, ...]]) -> RowScorer:
-        return RowScorer(self.model, *self.left_padded(prompts))
+    def advance(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """(rows, n) log-probabilities in nats of the next tokens (rows, n), 0 where the mask is False."""
 
-    def speaks_like(self, other: Policy) -> bool:
-        same_class = isinstance(other, TransformersPolicy)
-        return same_class and other.tokenizer.get_vocab() == self.tokenizer.get_vocab()
+    def reorder(self, index: torch.Tensor) -> None:
+        """Make row j what row index[j] was."""
 
-    def untouched_model(self) -> tuple[PreTrainedModel, Any]:
-        """A second copy of the model as transformers loads it, and the tokenizer, for methods that train one."""
-        if self._load is None:
-            raise UserError(f"model {self.name!r} was not loaded from a folder or the hub: there is no copy to train")
-        return self._load(self.name)[:2]
 
-    def other(self, model: str) -> "TransformersPolicy":
-        if self._load is None:
-            return super().other(model)
-        loaded, tokenizer, fingerprint = self._load(model)
-        return TransformersPolicy(loaded, tokenizer, model, fingerprint, self._load)
+class Policy(ABC):
+    """A frozen model that extends completions. `decode` is the verb; the rest is what a model must provide."""
 
-    def with_model(self, model: PreTrainedModel, name: str) -> "TransformersPolicy":
-        """This policy over other weights, with the same tokenizer and ends of text."""
-        other = TransformersPolicy(model, self.tokenizer, name, f"{self.fingerprint}+{name}")
-        other.eos_ids = self.eos_ids
-        return other
+    name: str
+    fingerprint: str  # of the weights: part of every cache key
+    eos_ids: frozenset[int]
+    depth: int  # number of blocks; layers 0..depth have states
+    width: int  # H
+    parameters: int
+    device: torch.device
 
+    @abstractmethod
     def encode(self, prompt: Prompt) -> tuple[int, ...]:
-        if prompt.messages is None:
-            ids = self.tokenizer(prompt.text).input_ids
-        else:
-            if self.tokenizer.chat_template is None:
-                raise UserError(f"model {self.name!r} has no chat template; use a task with plain-text prompts")
-            messages = [{"role": m.role, "content": m.content} for m in prompt.messages]
-            ids = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
-        if not ids:
-            raise UserError(f"prompt {prompt.id!r} has no tokens; every prompt needs at least one")
-        return tuple(ids)
+        """The prompt's tokens, as the model reads them."""
 
+    @abstractmethod
     def text(self, tokens: Sequence[int]) -> str:
-        return self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        """Text of a completion's tokens, special tokens left out."""
 
+    @abstractmethod
     def head_of(self, text: str, tokens: int) -> str:
-        return self.text(self.tokens_of(text)[:tokens])
+        """The text of the first `tokens` tokens of a text: how tasks cut prompts to the policy's measure."""
 
+    @abstractmethod
     def tokens_of(self, text: str) -> tuple[int, ...]:
-        return tuple(self.tokenizer(text, add_special_tokens=False).input_ids)
+        """A text as this policy's tokens, without special ones."""
 
-    @torch.inference_mode()
-    def prefill(self, prompts: Sequence[tuple[int, ...]], layers: tuple[int, ...]):
-        ids, mask = self.left_padded(prompts)
-        cache = RowCache(DynamicCache(config=self.model.config), mask)
-        fed = self._read(ids, layers, cache.inputs())
-        return SharedPrefix(cache.layers, mask) if self.path == "shared prefix" else cache, fed, mask
+    @abstractmethod
+    def prefill(self, prompts: Sequence[tuple[int, ...]], layers: tuple[int, ...]) -> tuple[Any, Fed, torch.Tensor]:
+        """Read prompts of any lengths: (cache, what was fed with states (P, longest, H), mask (P, longest))."""
 
-    @torch.inference_mode()
-    def feed(self, cache: RowCache | SharedPrefix, tokens: torch.Tensor, layers: tuple[int, ...]) -> Fed:
-        cache.extend()
-        with cache.attention(self.model):
-            return self._read(tokens[:, None], layers, cache.inputs())
+    @abstractmethod
+    def feed(self, cache: Any, tokens: torch.Tensor, layers: tuple[int, ...]) -> Fed:
+        """Append one token to every row of the cache: tokens (rows,), states (rows, 1, H)."""
 
-    @torch.inference_mode()
-    def peek(self, cache: RowCache | SharedPrefix, tokens: torch.Tensor, layers: tuple[int, ...]):
-        with cache.attention(self.model):
-            return cache.peek(partial(self._states, layers), tokens)
+    @abstractmethod
+    def peek(self, cache: Any, tokens: torch.Tensor, layers: tuple[int, ...]) -> Mapping[int, torch.Tensor]:
+        """States (rows, K, H) of K candidates for each row's next token (rows, K); the cache stays as it is."""
 
-    def _states(
-        self, layers: tuple[int, ...], ids: torch.Tensor, inputs: Mapping[str, Any]
-    ) -> Mapping[int, torch.Tensor]:
-        """States alone: the forward pass ends at the last block that is wanted."""
-        if self.depth in layers:  # behind the model's last norm
-            return self._read(ids, layers, inputs).states
-        with StatesUpTo(self.model, self.depth, layers) as reached:
-            self.model(input_ids=ids, use_cache=True, logits_to_keep=1, **inputs)
-        return reached.states
+    @abstractmethod
+    def forget(self, cache: Any, counts: torch.Tensor) -> None:
+        """Take back the last counts[j] tokens fed to row j: what follows neither sees them nor counts their places."""
 
-    def _read(self, ids: torch.Tensor, layers: tuple[int, ...], inputs: Mapping[str, Any]) -> Fed:
-        out = self.model(input_ids=ids, use_cache=True, logits_to_keep=1, output_hidden_states=bool(layers), **inputs)
-        return Fed(out.logits[:, -1], {layer: out.hidden_states[layer] for layer in layers})
+    @abstractmethod
+    def reorder(self, cache: Any, index: torch.Tensor) -> None:
+        """Make row j of the cache what row index[j] was; rows may repeat or vanish."""
 
-    def forget(self, cache: RowCache | SharedPrefix, counts: torch.Tensor) -> None:
-        if not sees_everything(self.model.config.get_text_config()):
-            raise UserError(
-                f"model {self.name!r} attends through sliding windows; methods that take tokens back (cards) need a "
-                "model with full attention. Leave the method out, or choose another model"
-            )
-        cache.forget(counts)
-
-    def reorder(self, cache: RowCache | SharedPrefix, index: torch.Tensor) -> None:
-        cache.select(index)
-
-    @torch.inference_mode()
+    @abstractmethod
     def logprobs(self, completions: Sequence[Completion]) -> list[np.ndarray]:
-        longest = max((len(c.tokens) for c in completions), default=0)
-        rows = max(1, _LOGIT_BYTES // (4 * self.vocabulary * (longest + 1)))
-        out: list[np.ndarray] = []
-        for start in range(0, len(completions), rows):
-            part = completions[start : start + rows]
-            ids, mask = self.left_padded([self.encode(c.prompt) + c.tokens for c in part])
-            keep = max(len(c.tokens) for c in part) + 1
-            logits = self.model(
-                input_ids=ids,
-                attention_mask=None if mask.all() else mask.long(),
-                position_ids=None if mask.all() else positions(mask.long()),
-                logits_to_keep=keep,
-            ).logits.float()
-            targets = ids[:, -(keep - 1) :] if keep > 1 else ids[:, :0]
-            chosen = logits[:, :-1].gather(2, targets[..., None])[..., 0] - logits[:, :-1].logsumexp(-1)
-            out += [row[len(row) - len(c.tokens) :].cpu().numpy() for row, c in zip(chosen, part, strict=True)]
-        return out
+        """Log-probability in nats of every token under the model at temperature 1: one (t,) array each."""
 
-    @torch.inference_mode()
+    @abstractmethod
+    def scorer(self, prompts: Sequence[tuple[int, ...]]) -> "TokenScorer":
+        """Start following texts behind these prompts, one row each, for their log-probabilities."""
+
+    @abstractmethod
+    def speaks_like(self, other: "Policy") -> bool:
+        """Whether the other policy's tokens mean the same here."""
+
+    def untouched_model(self) -> Any:
+        """A second copy of the model, and its tokenizer, to train. Raises UserError where there are no weights."""
+        raise UserError(f"policy {self.name!r} has no weights that could be trained")
+
+    def other(self, model: str) -> "Policy":
+        """Another model by folder, hub id or embedded name, placed like this one."""
+        raise UserError(f"policy {self.name!r} cannot stand beside model {model!r}: it is not loaded by transformers")
+
+    def with_model(self, model: Any, name: str) -> "Policy":
+        """This policy over other weights."""
+        raise UserError(f"policy {self.name!r} has no weights that could be trained")
+
+    @abstractmethod
     def row_bytes(self, prompt_tokens: int, new_tokens: int, rows_per_prompt: int) -> int:
-        cache, _, _ = self.prefill([(0,)], ())
-        token_bytes = cache.bytes_per_token()
-        shared = self.path == "shared prefix"
-        prompt = token_bytes * prompt_tokens // rows_per_prompt if shared else 2 * token_bytes * prompt_tokens
-        # what is a row's own exists twice while a batch is reordered; logits in float32 with two copies in sampling
-        return prompt + 2 * token_bytes * new_tokens + 3 * 4 * self.vocabulary
-
-    def left_padded(self, rows: Sequence[tuple[int, ...]]) -> tuple[torch.Tensor, torch.Tensor]:
-        longest = max(len(row) for row in rows)
-        ids = torch.tensor([[0] * (longest - len(row)) + list(row) for row in rows], device=self.device)
-        lengths = torch.tensor([len(row) for row in rows], device=self.device)
-        return ids, torch.arange(longest, device=self.device) >= longest - lengths[:, None]
-
-
-def _eos_ids(model: PreTrainedModel, tokenizer) -> frozenset[int]:
-    """Every id that ends a text: the generation config may name several, the tokenizer another."""
-    named = model.generation_config.eos_token_id if model.generation_config else None
-    ids = named if isinstance(named, list) else [named]
-    return frozenset(i for i in [*ids, tokenizer.eos_token_id] if i is not None)
+        """Memory of one row of a decoding batch in bytes, with its share of what rows of a prompt have in common."""

@@ -19,8 +19,8 @@ import torch
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from harness.core.decoding import PolicyHandle
 from harness.core.errors import UserError
+from harness.core.handle import PolicyHandle
 from harness.core.types import Candidate
 
 _INSTALL = "pip install 'iro-harness[dpo]' (in this checkout: pip install -e '.[dpo]')"
@@ -82,10 +82,19 @@ def merged(policy: PolicyHandle, files: Mapping[str, bytes], name: str) -> Polic
     from peft import PeftModel
 
     with tempfile.TemporaryDirectory() as folder:
-        for file, content in files.items():
-            Path(folder, file).write_bytes(content)
+        write_files(files, Path(folder))
         model = PeftModel.from_pretrained(policy.untouched_model()[0], folder).merge_and_unload()
     return policy.over(model, name)
+
+
+def write_files(files: Mapping[str, bytes], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+
+def read_files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
 def _run_trainer(
@@ -128,7 +137,7 @@ def _run_trainer(
         trainer.remove_callback(PrinterCallback)
         trainer.train()
         trainer.model.save_pretrained(Path(folder, "adapter"))
-        files = {path.name: path.read_bytes() for path in sorted(Path(folder, "adapter").iterdir())}
+        files = read_files(Path(folder, "adapter"))
     columns = {"loss": "loss", "accuracy": "rewards/accuracies", "margin": "rewards/margins"}
     steps = [log for log in trainer.state.log_history if "loss" in log]
     history = [{"step": log["step"], **{name: log[key] for name, key in columns.items()}} for log in steps]

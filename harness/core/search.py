@@ -16,9 +16,10 @@ import torch
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from harness.core.decoding import Chunk, Decoding, PolicyHandle
+from harness.core.decoding import Chunk, Decoding
 from harness.core.device import widest
 from harness.core.finalists import finalists_of
+from harness.core.handle import PolicyHandle
 from harness.core.reward import RewardHandle
 from harness.core.streams import Streams
 from harness.core.types import Answer, Prompt

@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import torch
 
-from harness.core.decoding import Chunk, Fed, Policy
+from harness.core.decoding import Chunk
+from harness.core.policy import Fed, Policy
 from harness.core.sampling import Sampler, support
 from harness.core.types import Completion, Prompt
 

@@ -15,8 +15,8 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from harness.core.assets import ASSETS
-from harness.core.decoding import Policy
 from harness.core.files import whole
+from harness.core.policy import Policy
 from harness.core.task import GOLD, Slice, Task
 from harness.core.types import Completion, Prompt, Scorer
 from tasks.imdb import gold, proxy

@@ -24,7 +24,7 @@ def rollouts(handle, ledger, prompts, samples, layers):
 
 @pytest.fixture(scope="module")
 def fitted(toy):
-    from harness.core.decoding import PolicyHandle
+    from harness.core.handle import PolicyHandle
     from harness.core.ledger import Ledger
 
     ledger = Ledger()

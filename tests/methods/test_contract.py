@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from harness.core.decoding import PolicyHandle
 from harness.core.finalists import sample_rows
+from harness.core.handle import PolicyHandle
 from harness.core.ledger import Ledger
 from harness.core.reward import RewardHandle, Scale
 from harness.core.streams import Streams

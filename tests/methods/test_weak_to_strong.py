@@ -7,9 +7,9 @@ from transformers import LlamaForCausalLM
 
 from harness.core.errors import UserError
 from harness.core.log_ratio import LogRatio, _TextReader
-from harness.core.policy import TransformersPolicy
 from harness.core.search import Search, guided_search
 from harness.core.streams import Streams
+from harness.core.transformers_policy import TransformersPolicy
 from methods.weak_to_strong import WeakToStrong
 from tests.conftest import tiny_prompts
 

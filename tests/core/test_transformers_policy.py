@@ -14,11 +14,11 @@ from transformers import (
     GPTNeoXForCausalLM,
 )
 
-from harness.core.decoding import PolicyHandle
 from harness.core.errors import UserError
+from harness.core.handle import PolicyHandle
 from harness.core.loading import load_policy
-from harness.core.policy import TransformersPolicy
 from harness.core.streams import Streams
+from harness.core.transformers_policy import TransformersPolicy
 from harness.core.types import Message, Prompt
 from tests.conftest import TINY_SAMPLER, tiny_prompts
 

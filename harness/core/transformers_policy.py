@@ -1,0 +1,175 @@
+"""A frozen causal language model of transformers as a `Policy`; `loading.py` makes one by name."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from transformers import DynamicCache, PreTrainedModel
+
+from harness.core.cpu_layout import lay_out_for_cpu
+from harness.core.errors import UserError
+from harness.core.partial_forward import StatesUpTo
+from harness.core.policy import Fed, Policy
+from harness.core.row_cache import RowCache, RowScorer, positions
+from harness.core.shared_prefix import SharedPrefix, fits, sees_everything
+from harness.core.types import Completion, Prompt
+
+_LOGIT_BYTES = 256 * 2**20  # logits held at once while scoring log-probabilities
+
+
+class TransformersPolicy(Policy):
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer,
+        name: str,
+        fingerprint: str,
+        load: Callable[[str], tuple[PreTrainedModel, Any, str]] | None = None,
+    ) -> None:
+        """`load` gives another model by name, its tokenizer and fingerprint, and this one again by its own name."""
+        self._load = load
+        self.model = model.eval().requires_grad_(False)
+        self.tokenizer = tokenizer
+        self.name, self.fingerprint = name, fingerprint
+        self.device = model.device
+        config = model.config.get_text_config()
+        self.depth, self.width, self.vocabulary = config.num_hidden_layers, config.hidden_size, config.vocab_size
+        self.parameters = model.num_parameters()
+        self.eos_ids = _eos_ids(model, tokenizer)
+        if self.device.type == "cpu":
+            lay_out_for_cpu(model)
+        # how keys and values are kept: each prompt's once for all its rows, or transformers' own cache, a copy a row
+        self.path: Literal["shared prefix", "plain"] = "shared prefix" if fits(self.model) else "plain"
+
+    def scorer(self, prompts: Sequence[tuple[int, ...]]) -> RowScorer:
+        return RowScorer(self.model, *self.left_padded(prompts))
+
+    def speaks_like(self, other: Policy) -> bool:
+        same_class = isinstance(other, TransformersPolicy)
+        return same_class and other.tokenizer.get_vocab() == self.tokenizer.get_vocab()
+
+    def untouched_model(self) -> tuple[PreTrainedModel, Any]:
+        """A second copy of the model as transformers loads it, and the tokenizer, for methods that train one."""
+        if self._load is None:
+            raise UserError(f"model {self.name!r} was not loaded from a folder or the hub: there is no copy to train")
+        return self._load(self.name)[:2]
+
+    def other(self, model: str) -> "TransformersPolicy":
+        if self._load is None:
+            return super().other(model)
+        loaded, tokenizer, fingerprint = self._load(model)
+        return TransformersPolicy(loaded, tokenizer, model, fingerprint, self._load)
+
+    def with_model(self, model: PreTrainedModel, name: str) -> "TransformersPolicy":
+        """This policy over other weights, with the same tokenizer and ends of text."""
+        other = TransformersPolicy(model, self.tokenizer, name, f"{self.fingerprint}+{name}")
+        other.eos_ids = self.eos_ids
+        return other
+
+    def encode(self, prompt: Prompt) -> tuple[int, ...]:
+        if prompt.messages is None:
+            ids = self.tokenizer(prompt.text).input_ids
+        else:
+            if self.tokenizer.chat_template is None:
+                raise UserError(f"model {self.name!r} has no chat template; use a task with plain-text prompts")
+            messages = [{"role": m.role, "content": m.content} for m in prompt.messages]
+            ids = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+        if not ids:
+            raise UserError(f"prompt {prompt.id!r} has no tokens; every prompt needs at least one")
+        return tuple(ids)
+
+    def text(self, tokens: Sequence[int]) -> str:
+        return self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+    def head_of(self, text: str, tokens: int) -> str:
+        return self.text(self.tokens_of(text)[:tokens])
+
+    def tokens_of(self, text: str) -> tuple[int, ...]:
+        return tuple(self.tokenizer(text, add_special_tokens=False).input_ids)
+
+    @torch.inference_mode()
+    def prefill(self, prompts: Sequence[tuple[int, ...]], layers: tuple[int, ...]):
+        ids, mask = self.left_padded(prompts)
+        cache = RowCache(DynamicCache(config=self.model.config), mask)
+        fed = self._read(ids, layers, cache.inputs())
+        return SharedPrefix(cache.layers, mask) if self.path == "shared prefix" else cache, fed, mask
+
+    @torch.inference_mode()
+    def feed(self, cache: RowCache | SharedPrefix, tokens: torch.Tensor, layers: tuple[int, ...]) -> Fed:
+        cache.extend()
+        with cache.attention(self.model):
+            return self._read(tokens[:, None], layers, cache.inputs())
+
+    @torch.inference_mode()
+    def peek(self, cache: RowCache | SharedPrefix, tokens: torch.Tensor, layers: tuple[int, ...]):
+        with cache.attention(self.model):
+            return cache.peek(partial(self._states, layers), tokens)
+
+    def _states(
+        self, layers: tuple[int, ...], ids: torch.Tensor, inputs: Mapping[str, Any]
+    ) -> Mapping[int, torch.Tensor]:
+        """States alone: the forward pass ends at the last block that is wanted."""
+        if self.depth in layers:  # behind the model's last norm
+            return self._read(ids, layers, inputs).states
+        with StatesUpTo(self.model, self.depth, layers) as reached:
+            self.model(input_ids=ids, use_cache=True, logits_to_keep=1, **inputs)
+        return reached.states
+
+    def _read(self, ids: torch.Tensor, layers: tuple[int, ...], inputs: Mapping[str, Any]) -> Fed:
+        out = self.model(input_ids=ids, use_cache=True, logits_to_keep=1, output_hidden_states=bool(layers), **inputs)
+        return Fed(out.logits[:, -1], {layer: out.hidden_states[layer] for layer in layers})
+
+    def forget(self, cache: RowCache | SharedPrefix, counts: torch.Tensor) -> None:
+        if not sees_everything(self.model.config.get_text_config()):
+            raise UserError(
+                f"model {self.name!r} attends through sliding windows; methods that take tokens back (cards) need a "
+                "model with full attention. Leave the method out, or choose another model"
+            )
+        cache.forget(counts)
+
+    def reorder(self, cache: RowCache | SharedPrefix, index: torch.Tensor) -> None:
+        cache.select(index)
+
+    @torch.inference_mode()
+    def logprobs(self, completions: Sequence[Completion]) -> list[np.ndarray]:
+        longest = max((len(c.tokens) for c in completions), default=0)
+        rows = max(1, _LOGIT_BYTES // (4 * self.vocabulary * (longest + 1)))
+        out: list[np.ndarray] = []
+        for start in range(0, len(completions), rows):
+            part = completions[start : start + rows]
+            ids, mask = self.left_padded([self.encode(c.prompt) + c.tokens for c in part])
+            keep = max(len(c.tokens) for c in part) + 1
+            logits = self.model(
+                input_ids=ids,
+                attention_mask=None if mask.all() else mask.long(),
+                position_ids=None if mask.all() else positions(mask.long()),
+                logits_to_keep=keep,
+            ).logits.float()
+            targets = ids[:, -(keep - 1) :] if keep > 1 else ids[:, :0]
+            chosen = logits[:, :-1].gather(2, targets[..., None])[..., 0] - logits[:, :-1].logsumexp(-1)
+            out += [row[len(row) - len(c.tokens) :].cpu().numpy() for row, c in zip(chosen, part, strict=True)]
+        return out
+
+    @torch.inference_mode()
+    def row_bytes(self, prompt_tokens: int, new_tokens: int, rows_per_prompt: int) -> int:
+        cache, _, _ = self.prefill([(0,)], ())
+        token_bytes = cache.bytes_per_token()
+        shared = self.path == "shared prefix"
+        prompt = token_bytes * prompt_tokens // rows_per_prompt if shared else 2 * token_bytes * prompt_tokens
+        # what is a row's own exists twice while a batch is reordered; logits in float32 with two copies in sampling
+        return prompt + 2 * token_bytes * new_tokens + 3 * 4 * self.vocabulary
+
+    def left_padded(self, rows: Sequence[tuple[int, ...]]) -> tuple[torch.Tensor, torch.Tensor]:
+        longest = max(len(row) for row in rows)
+        ids = torch.tensor([[0] * (longest - len(row)) + list(row) for row in rows], device=self.device)
+        lengths = torch.tensor([len(row) for row in rows], device=self.device)
+        return ids, torch.arange(longest, device=self.device) >= longest - lengths[:, None]
+
+
+def _eos_ids(model: PreTrainedModel, tokenizer) -> frozenset[int]:
+    """Every id that ends a text: the generation config may name several, the tokenizer another."""
+    named = model.generation_config.eos_token_id if model.generation_config else None
+    ids = named if isinstance(named, list) else [named]
+    return frozenset(i for i in [*ids, tokenizer.eos_token_id] if i is not None)
