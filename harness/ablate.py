@@ -57,7 +57,8 @@ def ablate(axis: str, values: str | None, asked: Mapping[str, Any], out: Path, c
     if axis not in AXES:
         raise unknown("axis", axis, AXES)
     plain = resolve(**asked)
-    tried = AXES[axis].values if values is None else tuple(parse_setting(f"v={v}")[1] for v in values.split(","))
+    given = [] if values is None else [parse_setting(f"v={v}")[1] for v in values.split(",")]
+    tried = tuple(dict.fromkeys(given)) or AXES[axis].values
     settings = {value: AXES[axis].settings(value, plain) for value in tried}
     budget, most = AXES[axis].is_budget, max(tried) if AXES[axis].is_budget else None
     configs = [
@@ -85,7 +86,7 @@ def ablate(axis: str, values: str | None, asked: Mapping[str, Any], out: Path, c
 
 def _write(folder: Path, axis: str, runs: Mapping[Any, Run]) -> str:
     rows = [{"value": value, "run_id": run.id, **row} for value, run in runs.items() for row in comparison(run)]
-    widest = max(runs.values(), key=lambda run: run.completions["policy_tokens"].max())
+    widest = runs[max(runs)] if AXES[axis].is_budget else next(iter(runs.values()))
     by_prompt = np.stack(best_of_n_by_prompt(widest))  # (P, N)
     for row in rows:
         gold = _gold(runs[row["value"]], row)

@@ -7,7 +7,7 @@ is here, so the hash of a `RunConfig` names the run.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -66,10 +66,7 @@ class RunConfig:
     def asked(self) -> dict[str, Any]:
         """Everything that shapes the numbers, as plain data."""
         settings = {name: asdict(value) for name, value in self.settings.items()}
-        plain = {f.name: getattr(self, f.name) for f in fields(self)} | {"settings": settings}
-        if not self.left_out:
-            del plain["left_out"]
-        return plain
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "left_out"} | {"settings": settings}
 
     @property
     def run_id(self) -> str:
@@ -101,12 +98,14 @@ def resolve(
     if task not in TASKS:
         raise unknown("task", task, TASKS)
     model = model or TASKS[task].default_model
-    names = list(METHODS) if "all" in methods else [name.strip() for name in methods]
+    names = [name.strip() for name in methods]
     for name in names:
-        if name not in METHODS:
+        if name not in METHODS and name != "all":
             raise unknown("method", name, [*METHODS, "all"])
+    every = "all" in names
+    names = list(METHODS) if every else names
     left_out = {name: reason for name in names if (reason := METHODS[name].unavailable(model))}
-    if left_out and "all" not in methods:
+    if left_out and not every:
         raise UserError("; ".join(f"{name}: {reason}" for name, reason in left_out.items()))
     names = [name for name in names if name not in left_out]
     if not only:
@@ -129,7 +128,7 @@ def resolve(
     settings = {name: _validated(name, kind, values[name]) for name, kind in types.items()}
     if "best_of_n" in names and "n" not in values["best_of_n"]:  # at equal U
         rows = [s.width * s.successors for s in settings.values() if isinstance(s, Search)]
-        settings["best_of_n"] = types["best_of_n"](n=max(rows, default=settings["best_of_n"].n))
+        settings["best_of_n"] = replace(settings["best_of_n"], n=max(rows, default=settings["best_of_n"].n))
     return RunConfig(
         task,
         model,

@@ -187,7 +187,7 @@ def table_markdown(table: Sequence[dict[str, Any]], left_out: Mapping[str, str] 
             *(["n/a" if row["kl_bound"] is None else f"{row['kl_bound']:.1f}"] if bounded else []),
             "" if isnan(row["distinct_2"]) else f"{row['distinct_2']:.2f}",
             f"{row['policy_tokens']:.0f}",
-            f"{row['value_calls']:.0f}",
+            f"{row['value_calls']:.0f}" + (f" ({row['value_tokens']:.0f} tokens)" if row["value_tokens"] else ""),
             f"{row['reward_calls']:.1f}",
             f"{row['fit_policy_tokens']:,} / {row['fit_proxy_calls']:,}" if row["fit_proxy_calls"] else "",
         ]
@@ -220,11 +220,12 @@ def _markdown(run: Run, table: Sequence[dict[str, Any]], curve: Sequence[dict[st
         f"{where}, {n} {evaluate['slice']} prompts, seed {config['seed']}. "
         f"Commit {about['commit'][:10]}{' (with uncommitted changes)' if about['dirty'] else ''}; "
         f"`{command}`, other settings in run.json.",
-        table_markdown(table, config.get("left_out")),
+        table_markdown(table, about.get("left_out")),
         "Gold and proxy are in standard deviations of base samples, above the base's mean; intervals are 95% bootstrap "
         "intervals over prompts. Differences are paired by prompt. `final pick` says who chose the answer among the "
         "finalists. Costs are per test prompt: policy tokens are the prompt once and every sampled token, discarded "
-        "ones included; values are prefixes valued (on the policy's own states, no forward pass); reward calls are "
+        "ones included; values are prefixes valued, on the policy's own states, or by models of their own with the "
+        "tokens those read; reward calls are "
         "texts the proxy scored. Fitting counts everything up to that iteration, shared samples as if made alone.",
         "![gold by method](gold_by_method.png)",
         "![gold against test-time compute](gold_against_compute.png)",
@@ -295,11 +296,11 @@ def _fits(run: Run) -> str:
 def _samples(run: Run) -> str:
     """Three prompts, the first, the middle and the last by id, with the answers side by side."""
     ids = sorted(run.completions["prompt_id"].unique())
-    last = run.completions["iteration"].max()
-    shown = run.completions.filter(
-        ((pl.col("iteration") == last) | (pl.col("iteration") == 0)) & (pl.col("final_pick") != "first")
-        | (pl.col("method") == "base")
+    last = run.completions.group_by("method").agg(
+        pl.col("iteration").max(), pl.col("final_pick").n_unique().alias("picks")
     )
+    shown = run.completions.join(last, on=["method", "iteration"], how="inner", maintain_order="left")
+    shown = shown.filter((pl.col("final_pick") != "first") | (pl.col("picks") == 1))
     unit = run.about["units"][GOLD]
     gold = run.scores.filter(pl.col("metric") == GOLD)
     lines = []

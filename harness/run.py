@@ -85,6 +85,11 @@ def _execute(
     with ranks.first_before_others():
         policy = _policy(config, cache)
         task = TASKS[config.task](config.settings[config.task], policy, cache)
+    alone = [m for m in config.methods if METHODS[m].needs_one_process]
+    if alone and ranks.count > 1:
+        raise UserError(
+            f"{', '.join(alone)}: their training cannot be shared by {ranks.count} launched processes; run them in one"
+        )
     workers = choose_workers(workers, policy.device.type, config.settings["batch"].memory_gb) if ranks.count == 1 else 1
     bench = Bench(config, policy, task, artifacts, workers, ranks)
     fit_slices, test = _slices(bench)
@@ -103,6 +108,7 @@ def _execute(
     about["units"] = {"proxy_reward": asdict(pool.proxy), GOLD: asdict(Scale.of("the gold", gold))}
     about["agreement"] = _agreement(rows["pool"])
     settings = config.settings
+    about["left_out"] = dict(config.left_out)
     about["trained"] = [m for m in config.methods if METHODS[m].trains_weights]
     about["kl_bounds"] = {m: METHODS[m].kl_bound(settings[m], settings["sampler"]) for m in config.methods}
     for name in config.methods:

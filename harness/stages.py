@@ -29,7 +29,7 @@ from harness.core.generator import Generator
 from harness.core.handle import PolicyHandle
 from harness.core.ledger import Ledger, Phase
 from harness.core.policy import Policy
-from harness.core.reward import RewardHandle, Scale, checked
+from harness.core.reward import RewardHandle, Scale, checked, require_some
 from harness.core.streams import Streams
 from harness.core.task import GOLD, Task
 from harness.core.types import Answer, Candidate, Completion, FitReport, Prompt
@@ -137,6 +137,7 @@ def sample_pool(bench: Bench, prompts: Sequence[Prompt]) -> Pool:
     bench.charge("harness", 0, result)
     candidates = _candidates_from_data(folder, result, prompts)
     rewards = np.array([c.reward for c in candidates])
+    require_some("the proxy", rewards, [c.completion for c in candidates])
     scale = Scale.of("the proxy", rewards)
     candidates = [replace(c, reward=float(r)) for c, r in zip(candidates, scale.apply(rewards), strict=True)]
     return Pool(candidates, scale, folder.name, result)
@@ -222,6 +223,8 @@ def score(
     _, result = bench.run("score", label, inputs, cuts, job, "score")
     bench.charge(name, iteration, result)
     out: dict[Key, dict[str, float]] = {}
+    for metric in result.payloads[0] if result.payloads else ():
+        require_some(metric, np.concatenate([payload[metric] for payload in result.payloads]), ordered)
     for batch, metrics in zip(cuts, result.payloads, strict=True):
         for i, completion in enumerate(batch):
             out[key_of(completion)] = {metric: values[i] for metric, values in metrics.items()}

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import yaml
 
-from harness.config import RunConfig, digest, resolve
+from harness.config import RunConfig, digest, flatten, names_of, resolve
 from harness.core.files import whole
 from harness.ranks import join_ranks
 from harness.report import comparison, flat_row
@@ -26,28 +26,32 @@ _PICKS = ("value", "first", "reward")  # cheapest first: which row of a method i
 
 def tune(tries: int, asked: Mapping[str, Any], out: Path, cache: Path, workers: int | None) -> str:
     """Try, choose, write tries.parquet and chosen.yaml, and return the table of tries."""
-    asked = {**asked, "limit": asked["limit"] or PROMPTS, "only": True}
+    asked = {**asked, "limit": PROMPTS if asked["limit"] is None else asked["limit"], "only": True}
     given = [*asked["given"], ("evaluate.slice", "development")]
     plain = resolve(**{**asked, "given": given})
     attempts = [(name, dict(settings)) for name in plain.methods for settings in METHODS[name].tries[:tries]]
     folder = out / "tuning" / f"{plain.task}-{plain.profile}-{digest([plain.asked(), attempts])[:10]}"
+    configs = [
+        resolve(**{**asked, "methods": [name], "given": [*_for(name, plain, given), *flatten(settings, f"{name}.")]})
+        for name, settings in attempts
+    ]
     ranks = join_ranks()
     rows = []
-    for name, settings in attempts:
-        more = [(f"{name}.{key}", value) for key, value in settings.items()]
-        config = resolve(**{**asked, "methods": [name], "given": [*_for(name, plain, given), *more]})
+    for (name, settings), config in zip(attempts, configs, strict=True):
         run = complete(config, folder, cache, workers, ranks)
         if ranks.first:
             rows.append({"method": name, "settings": settings, "run_id": run.name, **_judged(run)})
     ranks.leave()
-    return _write(folder, plain, rows) if ranks.first else ""
+    kept = [(key, value) for key, value in asked["given"] if not key.startswith("evaluate.")]
+    return _write(folder, plain, kept, rows) if ranks.first else ""
 
 
 def _for(name: str, plain: RunConfig, given: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
     """The settings given that a run of this method alone knows; best-of-n keeps the n it has beside the others."""
     others = set(plain.methods) - {name}
     n = [("best_of_n.n", plain.settings[name].n)] if name == "best_of_n" else []
-    return [(key, value) for key, value in given if key.split(".")[0] not in others] + n
+    bare = {key for key, _ in given if "." not in key and key not in names_of(METHODS[name].Config)}
+    return [(key, value) for key, value in given if key.split(".")[0] not in others | bare] + n
 
 
 def _judged(folder: Path) -> dict[str, Any]:
@@ -57,8 +61,9 @@ def _judged(folder: Path) -> dict[str, Any]:
     return min((row for row in table if row["iteration"] == last), key=lambda row: _PICKS.index(row["final_pick"]))
 
 
-def _write(folder: Path, plain: RunConfig, rows: list[dict[str, Any]]) -> str:
-    chosen: dict[str, Any] = {"task": plain.task, "profile": plain.profile}
+def _write(folder: Path, plain: RunConfig, given: list[tuple[str, Any]], rows: list[dict[str, Any]]) -> str:
+    chosen: dict[str, Any] = {name: getattr(plain, name) for name in ("task", "model", "profile", "seed")}
+    chosen |= {"method": ",".join(plain.methods), "set": dict(given)}
     lines = ["| method | settings tried | pick | gold (sd) | policy tokens | reward calls | chosen |", "|" + "---|" * 7]
     for name in plain.methods:
         own = [row for row in rows if row["method"] == name]

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
+import torch
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from harness.core.bootstrap import BootstrapSettings, fit_bootstrapped
+from harness.core.errors import UserError
 from harness.core.finalists import finalists_of
 from harness.core.fitting import ValueSettings, fit_value
 from harness.core.generator import Generator
@@ -40,6 +42,9 @@ def _blocks(config: Config) -> Search:
     return Search(width=1, successors=config.successors, chunk=config.chunk)
 
 
+_MOST_CANDIDATES = 1024
+
+
 class ControlledDecoding(Generator):
     Config = Config
     source = "arXiv 2310.17022"
@@ -57,6 +62,14 @@ class ControlledDecoding(Generator):
     @classmethod
     def kl_bound(cls, config: Config, sampler: Sampler) -> float | None:
         return kl_bound(_blocks(config), sampler.max_new_tokens) if config.mode == "block" else None
+
+    @classmethod
+    def fit_config(cls, config: Config) -> Config:
+        same = cls.Config()
+        return replace(
+            config, mode=same.mode, strength=same.strength, candidates=same.candidates, successors=same.successors,
+            chunk=same.chunk,
+        )  # fmt: skip
 
     def fit(self, iteration: int, rollouts: Sequence[Candidate]) -> FitReport:
         rng = self.streams.generator(f"fit value {iteration}")
@@ -82,8 +95,15 @@ class ControlledDecoding(Generator):
         while not rows.finished.all():
             choices = rows.choices()
             tokens, probabilities = choices.top(self.config.candidates)
+            if tokens.shape[1] > _MOST_CANDIDATES:
+                raise UserError(
+                    f"controlled_decoding would value {tokens.shape[1]} candidates a token, all that the sampling rule "
+                    f"allows; set controlled_decoding.candidates, or sampler.top_k, to {_MOST_CANDIDATES} or less"
+                )
+            states = rows.peek(tokens)
             with rows.ledger.timed("value", calls=1, sequences=tokens.numel()):
-                values = reader.peek(choices.rows, rows.peek(tokens))
+                values = reader.peek(choices.rows, states)
+            values = values.masked_fill(probabilities == 0, -torch.inf)  # beyond the nucleus
             tilt = self.config.strength * (values - values.amax(1, keepdim=True))
             chunk = rows.write(draw(tokens, probabilities * tilt.exp(), choices.uniforms))
             reader.advance(chunk)

@@ -19,6 +19,7 @@ class Dpo(Generator):
     source = "arXiv 2305.18290"
     iterations = 1
     trains_weights = True
+    needs_one_process = True
     tries = ({}, {"learning_rate": 5e-4}, {"learning_rate": 5e-4, "beta": 0.05}, {"learning_rate": 1e-3})
 
     @classmethod

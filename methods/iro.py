@@ -85,7 +85,7 @@ class Iro(Generator):
             value.save(folder / f"value-{i}")
 
     def load(self, folder: Path) -> "Iro":
-        self.values = [HiddenValue.load(path) for path in sorted(folder.glob("value-*"))]
+        self.values = [HiddenValue.load(path) for path in sorted(folder.glob("value-*"), key=_number)]
         return self
 
     def _search(self, prompts: Sequence[Prompt], search: Search, record: tuple[int, ...] = ()) -> list[Answer]:
@@ -106,3 +106,7 @@ class Iro(Generator):
                 return [distinct[int(place)]]
             case "all" | "rows":
                 return distinct
+
+
+def _number(path: Path) -> int:
+    return int(path.name.removeprefix("value-"))

@@ -25,7 +25,7 @@ from harness.core.types import Answer, Candidate, FitReport, Prompt
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Config(Search):
     tuned: Annotated[str, Field(description="folder or hub id of the tuned model; empty: train one (harness)")] = ""
-    untuned: Annotated[str, Field(description="the model that it was tuned from; empty: the policy's own")] = ""
+    untuned: Annotated[str, Field(description="the model that it was tuned from; given with `tuned`")] = ""
     dpo: Annotated[DpoSettings, Field(description="how a tuned model is trained")] = DpoSettings()
 
 
@@ -33,6 +33,7 @@ class WeakToStrong(Generator):
     Config = Config
     source = "arXiv 2405.19262"
     iterations = 1
+    needs_one_process = True
     tries = ({}, {"chunk": 4}, {"dpo": {"learning_rate": 5e-4}}, {"dpo": {"learning_rate": 1e-3}})
 
     @classmethod
@@ -42,6 +43,11 @@ class WeakToStrong(Generator):
     @classmethod
     def rows_per_prompt(cls, config: Config) -> int:
         return config.width * config.successors
+
+    @classmethod
+    def fit_config(cls, config: Config) -> Config:
+        same = cls.Config()
+        return replace(config, width=same.width, successors=same.successors, chunk=same.chunk, select=same.select)
 
     @classmethod
     def kl_bound(cls, config: Config, sampler: Sampler) -> float | None:

@@ -73,3 +73,9 @@ def test_the_run_id_names_what_was_asked_and_nothing_else():
     assert asked().run_id == asked(given=[("iro.width", 2)]).run_id  # the profile's value, said again
     different = {asked().run_id, asked(seed=1).run_id, asked(limit=5).run_id, asked(given=[("iro.chunk", 2)]).run_id}
     assert len(different) == 4
+
+
+def test_softness_of_best_of_n_survives_the_choice_of_n():
+    config = asked(given=[("best_of_n.tau", 0.3), ("iro.width", 2)])
+    assert config.settings["best_of_n"].tau == 0.3
+    assert config.settings["best_of_n"].n == 2 * config.settings["iro"].successors

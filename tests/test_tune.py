@@ -24,7 +24,7 @@ def test_every_method_gets_the_same_number_of_tries_and_the_best_is_written(plac
         about = load_run(folder / "runs" / run_id).about
         assert about["config"]["settings"]["evaluate"]["slice"] == "development"
     assert report.count("yes") == 3
-    options = ["--config", str(folder / "chosen.yaml"), "--method", "args,iro", *TOY]
+    options = ["--config", str(folder / "chosen.yaml"), "--limit", "12"]
     assert cli.main(["run", *options]) == 0
     before = sorted(p.name for p in (folder / "runs").iterdir())
     assert cli.main(["tune", "--method", "best_of_n,args,iro", "--tries", "2", *TOY]) == 0

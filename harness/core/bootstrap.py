@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as settings_dataclass
 
 from harness.core.decoding import Decoding
+from harness.core.device import widest
 from harness.core.fitting import PENALTIES, Fitted, Prefixes, ValueSettings, held_out_error, quality, split, untrained
 from harness.core.handle import PolicyHandle
 from harness.core.reward import RewardHandle
@@ -64,19 +65,24 @@ def fit_bootstrapped(
     """
     usable = [c for c in rollouts if not np.isnan(c.reward)]
     train, held = split(usable, settings.held_out)
-    ids = sorted({c.completion.prompt.id for c in train})[: how.prompts]
-    by_prompt = [[c for c in train if c.completion.prompt.id == i] for i in ids]
-    each = min(map(len, by_prompt))
+    grouped: dict[str, list[Candidate]] = {}
+    for candidate in train:
+        grouped.setdefault(candidate.completion.prompt.id, []).append(candidate)
+    each = max(map(len, grouped.values()))  # prompts with a reward missing are left out
+    by_prompt = [group for _, group in sorted(grouped.items()) if len(group) == each][: how.prompts]
     size = max(1, _ROWS // each)
     batches = [by_prompt[i : i + size] for i in range(0, len(by_prompt), size)]
     value = regressed.value
-    steps = _Steps.joined(
-        [_read([group[:each] for group in batch], value, how.draws, policy, reward, streams) for batch in batches]
-    )
+    steps = _Steps.joined([_read(batch, value, how.draws, policy, reward, streams) for batch in batches])
     check = Prefixes.of(held, value.layer, value.pooling, settings.stride)
     heads = _regress(steps, settings, how)
     fitted = HiddenValue(min(heads, key=lambda head: held_out_error(head, check)), value.layer, value.pooling)
-    choices = {**regressed.report.choices, "epoch": 0, "train_prompts": len(ids), "rollouts": len(ids) * each}
+    choices = {
+        **regressed.report.choices,
+        "epoch": 0,
+        "train_prompts": len(by_prompt),
+        "rollouts": len(by_prompt) * each,
+    }
     return Fitted(fitted, FitReport(choices, quality(fitted, held)))
 
 
@@ -97,7 +103,7 @@ def _read(
     reader.reorder(rows.owner)
     wide = [streams.uniforms(f"bootstrap {j}", p.id, each, limit) for p in prompts for j in range(draws)]
     uniforms = torch.from_numpy(np.stack(wide)).view(len(prompts), draws, each, limit).transpose(1, 2).flatten(0, 1)
-    uniforms = uniforms.to(rows.owner.device)  # (R, draws, limit)
+    uniforms = uniforms.to(rows.owner.device, widest(rows.owner.device))  # (R, draws, limit)
     parts = []
     for t in range(limit):
         choices = rows.choices()
@@ -111,7 +117,8 @@ def _read(
         written = [flat[row].tokens[t] for row in choices.rows.tolist()]
         reader.advance(rows.write(torch.tensor(written, device=tokens.device)))
     parts.append(_finished(reader, groups, draws))
-    return _Steps.joined(parts)
+    steps = _Steps.joined(parts)
+    return _Steps(steps.here.cpu(), steps.there.cpu(), steps.ends.cpu())  # heads are fitted on the CPU
 
 
 def _ends(rows: Decoding, which: torch.Tensor, tokens: torch.Tensor, reward: RewardHandle) -> torch.Tensor:

@@ -41,7 +41,7 @@ class ValueSettings:
     dropout: Annotated[float, Field(ge=0, lt=1, description="on the head's inputs and hidden layer (harness)")] = 0.2
     batch: Annotated[int, Field(ge=1, description="prefixes per step (harness)")] = 512
     stride: Annotated[int, Field(ge=1, description="fit on every stride-th prefix and the last (harness)")] = 2
-    held_out: Annotated[float, Field(gt=0, lt=1, description="share of fit prompts held out (harness)")] = 0.2
+    held_out: Annotated[float, Field(gt=0, le=0.5, description="share of fit prompts held out (harness)")] = 0.2
 
 
 @dataclass(frozen=True)
@@ -186,6 +186,11 @@ def _ridge(head: Head, fit: Prefixes, check: Prefixes) -> "_Tried":
     gram, target = x.T @ x / len(x), x.T @ (y - centre) / len(x)
     held = (check.x - head.mean) / head.scale - offset.float()
     before = head(check.x)
+    if not check.y.std() > 0:
+        raise UserError(
+            f"rollouts of all {len(set(check.prompt))} held-out fit prompts have the reward {float(check.y[0]):g}: no "
+            "value function can be chosen. Raise fit.prompts or fit.samples"
+        )
     best = (-np.inf, None)
     for penalty in PENALTIES:
         weight = torch.linalg.solve(gram + penalty * torch.eye(len(gram)), target).float()

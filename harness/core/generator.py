@@ -23,6 +23,7 @@ class Generator(ABC):
     Config: ClassVar[type]
     source: ClassVar[str]  # paper or "reference"
     trains_weights: ClassVar[bool] = False  # the table says so
+    needs_one_process: ClassVar[bool] = False  # its fit starts a trainer, which would wait for the other ranks
     tries: ClassVar[Sequence[Mapping[str, Any]]] = ({},)  # settings that `tune` tries, in this order; {} the defaults
 
     def __init__(self, config: Any, policy: PolicyHandle, reward: RewardHandle, streams: Streams) -> None:

@@ -15,7 +15,7 @@ from harness.core.types import Completion, Scorer
 
 
 def checked(name: str, scorer: Scorer, completions: Sequence[Completion]) -> np.ndarray:
-    """Score and verify: (n,) float32 with infinities turned to NaN. Raises UserError for a wrong length or only NaN."""
+    """Score and verify: (n,) float32 with infinities turned to NaN. Raises UserError for a wrong length."""
     if not completions:
         return np.zeros(0, dtype=np.float32)
     scores = np.asarray(scorer(completions), dtype=np.float32)
@@ -23,13 +23,16 @@ def checked(name: str, scorer: Scorer, completions: Sequence[Completion]) -> np.
         raise UserError(
             f"{name} returned shape {scores.shape} for {len(completions)} completions; it must return one number each"
         )
-    scores = np.where(np.isfinite(scores), scores, np.nan).astype(np.float32)
+    return np.where(np.isfinite(scores), scores, np.nan).astype(np.float32)
+
+
+def require_some(name: str, scores: np.ndarray, completions: Sequence[Completion]) -> None:
+    """Raise UserError where none of all completions of a stage has a score; a single batch may have none."""
     if np.isnan(scores).all():
         raise UserError(
             f"{name} returned no finite score for any of {len(completions)} completions, e.g. "
             f"{completions[0].text[:80]!r}; mend it and run the same command again"
         )
-    return scores
 
 
 @dataclass(frozen=True)

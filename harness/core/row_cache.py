@@ -4,7 +4,7 @@ does not fit, and for following given texts.
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from copy import deepcopy
+from copy import copy
 from typing import Any
 
 import torch
@@ -42,10 +42,12 @@ class RowCache:
     def peek(self, read: Read, tokens: torch.Tensor) -> dict[int, torch.Tensor]:
         """States (rows, K, H) of candidates (rows, K) for the next token, read behind copies of the rows."""
         rows, count = tokens.shape
-        copy = deepcopy(self)
-        copy.select(torch.arange(rows, device=tokens.device).repeat_interleave(count))
-        copy.extend()
-        states = read(tokens.reshape(-1, 1), copy.inputs())
+        twin = copy(self)
+        twin.layers = copy(self.layers)
+        twin.layers.layers = [copy(layer) for layer in self.layers.layers]  # selecting replaces their tensors
+        twin.select(torch.arange(rows, device=tokens.device).repeat_interleave(count))
+        twin.extend()
+        states = read(tokens.reshape(-1, 1), twin.inputs())
         return {layer: state.view(rows, count, -1) for layer, state in states.items()}
 
     def forget(self, counts: torch.Tensor) -> None:
@@ -84,7 +86,7 @@ class RowScorer:
         """Starts behind left-padded prompts (rows, longest); mask bool, True where there is a token."""
         self._model = model
         self._cache, self._mask = DynamicCache(config=model.config), mask.new_zeros(len(ids), 0)
-        self._next = self._read(ids, mask)[:, -1]  # (rows, V) logits behind each row's last token
+        self._next = self._read(ids, mask, last_only=True)[:, -1]  # (rows, V) logits behind each row's last token
 
     @torch.inference_mode()
     def advance(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -101,7 +103,7 @@ class RowScorer:
         self._cache.batch_select_indices(index)
         self._mask, self._next = self._mask[index], self._next[index]
 
-    def _read(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def _read(self, tokens: torch.Tensor, mask: torch.Tensor, last_only: bool = False) -> torch.Tensor:
         """(rows, n, V) float32 logits behind each token; those of padding mean nothing."""
         self._mask = torch.cat([self._mask, mask], 1)
         out = self._model(
@@ -110,5 +112,6 @@ class RowScorer:
             position_ids=positions(self._mask)[:, -tokens.shape[1] :],
             past_key_values=self._cache,
             use_cache=True,
+            logits_to_keep=1 if last_only else 0,
         )
         return out.logits.float()

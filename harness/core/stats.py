@@ -119,7 +119,7 @@ def best_of_n_curve(proxy: np.ndarray, gold: np.ndarray) -> np.ndarray:
         weights[total - 1] = n / total
         for i in range(total - 1, n - 1, -1):  # weight of rank i from that of rank i + 1 (1-based)
             weights[i - 1] = weights[i] * (i - n + 1) / i
-        curve[n - 1] = weights @ ranked
+        curve[n - 1] = weights[weights > 0] @ ranked[weights > 0]  # a gold that is never picked may be NaN
     return curve
 
 

@@ -40,6 +40,12 @@ class TransformersPolicy(Policy):
         self.eos_ids = _eos_ids(model, tokenizer)
         if self.device.type == "cpu":
             lay_out_for_cpu(model)
+        kinds = {type(layer).__name__ for layer in DynamicCache(config=model.config).layers}
+        if strange := sorted(kind for kind in kinds if not kind.startswith("Dynamic")):
+            raise UserError(
+                f"model {name!r} keeps {', '.join(strange)} beside or instead of keys and values; rows of such models "
+                "cannot be copied here. Choose a model with attention only"
+            )
         # how keys and values are kept: each prompt's once for all its rows, or transformers' own cache, a copy a row
         self.path: Literal["shared prefix", "plain"] = "shared prefix" if fits(self.model) else "plain"
 

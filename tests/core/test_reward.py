@@ -3,7 +3,7 @@ import pytest
 
 from harness.core.errors import UserError
 from harness.core.ledger import Ledger
-from harness.core.reward import RewardHandle, Scale, argmax, checked
+from harness.core.reward import RewardHandle, Scale, argmax, checked, require_some
 from harness.core.types import Completion
 from tests.conftest import toy_prompts
 
@@ -18,7 +18,9 @@ def test_a_reward_of_the_wrong_shape_is_named(scores):
 
 def test_a_reward_of_only_nan_stops_with_an_example():
     with pytest.raises(UserError, match=r"no finite score for any of 3 completions, e\.g\. 'a'"):
-        checked("proxy", lambda _: [float("nan"), float("inf"), float("nan")], COMPLETIONS)
+        require_some(
+            "proxy", checked("proxy", lambda _: [float("nan"), float("inf"), float("nan")], COMPLETIONS), COMPLETIONS
+        )
 
 
 def test_infinite_scores_count_as_unscored():

@@ -95,3 +95,8 @@ def test_the_ratio_of_gains_covers_the_true_one():
     assert 0.89 <= covered / 150 < 1
     exact = stats.gain_ratio([3, 3, np.nan], [2, 2, 9], [1, 1, 9])
     assert (exact.value, exact.n) == (2.0, 2)
+
+
+def test_a_gold_that_is_never_picked_may_be_missing():
+    curve = stats.best_of_n_curve(np.array([0.0, 1.0, 2.0]), np.array([np.nan, 5.0, 7.0]))
+    assert np.isnan(curve[0]) and curve[2] == 7.0 and curve[1] == pytest.approx((5 + 2 * 7) / 3)

@@ -127,3 +127,9 @@ def test_a_correction_keeps_what_the_earlier_value_knew(toy, toy_handle, ledger,
     assert errors[0] < 0.5 * errors[1]
     after = fitted.value.head.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_constant_reward_of_the_held_out_prompts_is_named(toy_handle, ledger):
+    data = [replace(c, reward=1.0) for c in rollouts(toy_handle, ledger, toy_prompts(20), 2, (1,))]
+    with pytest.raises(UserError, match="held-out fit prompts have the reward 1"):
+        fit_value(data, ValueSettings(), np.random.default_rng(0))

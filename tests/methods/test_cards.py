@@ -73,3 +73,8 @@ def test_a_segment_without_a_reward_is_not_taken_while_another_is_there(toy_hand
 
     got = answers(toy_handle, ledger, toy_prompts(100), of, target=0.0, shortest=1, entropy=0.5, attempts=200)
     assert all("a" not in a.pick("first").text for a in got)
+
+
+def test_a_reward_that_is_missing_for_the_prompt_alone_stops_nothing(toy_handle, ledger):
+    got = answers(toy_handle, ledger, toy_prompts(1), lambda c: proxy_of(c.text) if c.text else np.nan, target=0.0)
+    assert len(got) == 1 and got[0].pick("first").stop is not None
