@@ -8,11 +8,14 @@ memory is never touched. Needs trl and peft, which are imported only here, when 
 """
 
 import importlib.util
+import io
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import torch
@@ -112,7 +115,9 @@ def _run_trainer(
     on_cpu = model.device.type == "cpu"
     known = {field.name for field in fields(DPOConfig)}
     checkpointing = f"{'activation' if 'activation_checkpointing' in known else 'gradient'}_checkpointing"
-    with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng():
+    said = io.StringIO()  # progress bars and notices of the libraries
+    with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng(), redirect_stderr(said), catch_warnings():
+        simplefilter("ignore", FutureWarning)
         arguments = DPOConfig(
             output_dir=folder,
             beta=config.beta,
