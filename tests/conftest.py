@@ -89,3 +89,11 @@ def chi_square(observed: np.ndarray, expected: np.ndarray) -> float:
     expected = expected * observed.sum() / expected.sum()  # rounding aside they agree already
     pooled = [np.append(x[~rare], x[rare].sum()) if rare.any() else x for x in (observed, expected)]
     return float(chisquare(*pooled).pvalue)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A cache and an OUT of its own."""
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -5,7 +5,6 @@ import pytest
 
 from harness import cli
 from harness.store import load_run
-from tests.test_run import place  # noqa: F401
 
 TOY = ["--task", "toy", "--limit", "16", "--set", "fit.prompts=20", "--set", "iro.iterations=2"]
 
@@ -14,7 +13,7 @@ def ablate(*extra: str) -> int:
     return cli.main(["ablate", "--axis", "width", *TOY, *extra])
 
 
-def test_each_width_is_a_run_and_all_share_one_fit(place, capsys):  # noqa: F811
+def test_each_width_is_a_run_and_all_share_one_fit(place, capsys):
     assert ablate("--values", "1,4,9") == 0
     report = capsys.readouterr().out
     assert "Reaching best-of-9" in report and "iteration 2, picked by value" in report
@@ -43,6 +42,6 @@ def test_each_width_is_a_run_and_all_share_one_fit(place, capsys):  # noqa: F811
         (["--axis", "depth"], "axis 'depth'"),
     ],
 )
-def test_mistakes_are_named(place, capsys, arguments, says):  # noqa: F811
+def test_mistakes_are_named(place, capsys, arguments, says):
     assert ablate(*arguments) == 2
     assert says in capsys.readouterr().err

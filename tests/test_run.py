@@ -25,14 +25,6 @@ ROOT = Path(__file__).parents[1]
 RUN = ["run", "--task", "toy", "--method", "iro", "--limit", "12", "--set", "fit.prompts=20", "--set", "batch.rows=16"]
 
 
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    """A cache and an OUT of its own."""
-    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def run(*extra: str) -> int:
     return cli.main([*RUN, *extra])
 

@@ -5,12 +5,11 @@ import yaml
 
 from harness import cli
 from harness.store import load_run
-from tests.test_run import place  # noqa: F401
 
 TOY = ["--task", "toy", "--limit", "12", "--set", "fit.prompts=20"]
 
 
-def test_every_method_gets_the_same_number_of_tries_and_the_best_is_written(place, capsys):  # noqa: F811
+def test_every_method_gets_the_same_number_of_tries_and_the_best_is_written(place, capsys):
     assert cli.main(["tune", "--method", "best_of_n,args,iro", "--tries", "2", *TOY]) == 0
     report = capsys.readouterr().out
     (folder,) = (place / "results" / "tuning").iterdir()
@@ -31,6 +30,6 @@ def test_every_method_gets_the_same_number_of_tries_and_the_best_is_written(plac
     assert sorted(p.name for p in (folder / "runs").iterdir()) == before
 
 
-def test_tries_below_one_are_refused(place, capsys):  # noqa: F811
+def test_tries_below_one_are_refused(place, capsys):
     assert cli.main(["tune", "--tries", "0", *TOY]) == 2
     assert "--tries 0" in capsys.readouterr().err
