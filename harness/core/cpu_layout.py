@@ -1,7 +1,7 @@
 """How a model's weights lie in memory on a CPU: the same numbers, where products of a few dozen rows run at full speed.
 
 A linear layer stores its weights output-major, (N, K). Products of 64 rows ran a third faster with the weights
-input-major, (K, N), and again a quarter faster in blocks of at most 768 columns (one thread, MKL 2024, AVX-512).
+input-major, (K, N), and those with many columns faster again in blocks of at most 768 (one thread, AVX-512).
 """
 
 import torch

@@ -250,6 +250,8 @@ def fits(model: PreTrainedModel) -> bool:
         try:
             with decoding(model):
                 other = model(input_ids=tokens, use_cache=True, **shared.inputs())
+        except torch.OutOfMemoryError:
+            raise
         except (TypeError, ValueError, AttributeError, NotImplementedError, RuntimeError):
             return False  # its attention is called another way
         tolerance = 1e-4 if model.dtype == torch.float32 else 0.05
