@@ -41,6 +41,7 @@ class Artifacts:
 class StageResult:
     """Payloads in the order of the batches; usage rows with `computed` False where a stored batch was used."""
 
+    key: str  # of the artifact
     payloads: list[Any]
     usage: list[dict[str, Any]]
 
@@ -83,7 +84,7 @@ def run_stage(
         stored = json.loads(_path(folder, i).read_text())
         payloads.append(stored["payload"])
         usage += [{**row, "computed": i in missing} for row in stored["usage"]]
-    return StageResult(payloads, usage)
+    return StageResult(folder.name, payloads, usage)
 
 
 def _path(folder: Path, i: int) -> Path:

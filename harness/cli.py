@@ -85,6 +85,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", help="task (default: imdb)")
     parser.add_argument("--model", help="folder, hub id or embedded name (default: the task's)")
     parser.add_argument("--profile", help="quick, standard or paper (default: quick)")
+    parser.add_argument("--preset", help="published: the settings of IRO's paper, over the profile's")
     parser.add_argument("--seed", type=int, help="seed of every stream (default: 0)")
     parser.add_argument("--limit", type=int, help="number of prompts evaluated")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting, e.g. iro.width=4")
@@ -100,6 +101,7 @@ _DEFAULTS: dict[str, Any] = {
     "task": "imdb",
     "model": None,
     "profile": "quick",
+    "preset": None,
     "seed": 0,
     "limit": None,
     "device": "auto",
@@ -162,7 +164,7 @@ def _options(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, A
     if options["workers"] is not None and options["workers"] < 1:
         raise UserError(f"--workers {options['workers']}: give at least 1")
     method = options["method"]
-    asked = {k: options[k] for k in ("task", "model", "profile", "seed", "device", "dtype", "limit", "only")}
+    asked = {k: options[k] for k in ("task", "model", "profile", "preset", "seed", "device", "dtype", "limit", "only")}
     return options, {**asked, "methods": method.split(",") if isinstance(method, str) else method, "given": given}
 
 

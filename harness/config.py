@@ -1,4 +1,4 @@
-"""What a run is asked to do: settings by section, from defaults, profile, --config and --set, in this order.
+"""What a run is asked to do: settings by section, from defaults, profile, preset, --config and --set, in this order.
 
 Sections: sampler, fit, evaluate, batch, the task's name, and the name of each method. Everything that shapes a number
 is here, so the hash of a `RunConfig` names the run.
@@ -17,6 +17,7 @@ from pydantic.dataclasses import dataclass as settings_dataclass
 from harness.core.errors import UserError, unknown
 from harness.core.sampling import Sampler
 from harness.core.search import Search
+from harness.presets import PRESETS, settings_of
 from methods import METHODS
 from tasks import TASKS
 
@@ -90,6 +91,7 @@ def resolve(
     limit: int | None,
     only: bool,
     given: Sequence[tuple[str, Any]],
+    preset: str | None = None,
 ) -> RunConfig:
     """Check every name and value and fill in the rest. `given` are (key, value) pairs, later ones win.
 
@@ -104,10 +106,6 @@ def resolve(
             raise unknown("method", name, [*METHODS, "all"])
     every = "all" in names
     names = list(METHODS) if every else names
-    left_out = {name: reason for name in names if (reason := METHODS[name].unavailable(model))}
-    if left_out and not every:
-        raise UserError("; ".join(f"{name}: {reason}" for name, reason in left_out.items()))
-    names = [name for name in names if name not in left_out]
     if not only:
         names = ["base", "best_of_n", *names]
     names = list(dict.fromkeys(names))
@@ -116,7 +114,10 @@ def resolve(
         raise unknown(f"profile of task {task}", profile, profiles)
     types = SECTIONS | {task: TASKS[task].Config} | {name: METHODS[name].Config for name in names}
     values: dict[str, dict[str, Any]] = {name: {} for name in types}
-    for section, settings in profiles[profile].items():
+    if preset is not None and preset not in PRESETS:
+        raise unknown("preset", preset, PRESETS)
+    named = settings_of(preset, TASKS[task].kind) if preset else {}
+    for section, settings in [*profiles[profile].items(), *named.items()]:
         if section in values:
             values[section].update(settings)
     for key, value in given:
@@ -126,6 +127,11 @@ def resolve(
             raise UserError(f"--limit {limit}: give the number of prompts, at least 1")
         values["evaluate"]["prompts"] = limit
     settings = {name: _validated(name, kind, values[name]) for name, kind in types.items()}
+    left_out = {name: why for name in names if (why := METHODS[name].unavailable(model, settings[name]))}
+    if left_out and not every:
+        raise UserError("; ".join(f"{name}: {reason}" for name, reason in left_out.items()))
+    names = [name for name in names if name not in left_out]
+    settings = {name: value for name, value in settings.items() if name not in left_out}
     if "best_of_n" in names and "n" not in values["best_of_n"]:  # at equal U
         rows = [s.width * s.successors for s in settings.values() if isinstance(s, Search)]
         settings["best_of_n"] = replace(settings["best_of_n"], n=max(rows, default=settings["best_of_n"].n))

@@ -343,10 +343,31 @@ def _cost(run: Run) -> str:
             f"| {row['own']:.0f} |"
         )
     about = run.about
+    lines += ["", *_sharing(run)]
     lines += [
-        "",
         f"Wall clock {about['seconds'] / 60:.1f} minutes, peak memory {about['memory_gb']:.1f} GB. Seconds "
         "are summed over workers; `here` are those of this run, the rest was shared or stored. Rows of `harness` are "
         "the base samples that standardise rewards, and the scores of all samples.",
     ]
     return "\n".join(lines)
+
+
+def _sharing(run: Run) -> list[str]:
+    """What the methods would have cost alone against what was made once for several of them."""
+    if "artifact" not in run.ledger.columns:  # stored by an earlier version
+        return []
+    work = run.ledger.filter(pl.col("phase") != "score", pl.col("method") != "harness")
+    first = work.unique("artifact", keep="first", maintain_order=True).select("artifact", "method", "iteration")
+    alone, once = (
+        {
+            "tokens": part.filter(pl.col("role") == "policy").select(pl.col("tokens", "prefill_tokens").sum()),
+            "calls": part.filter(pl.col("role") == "proxy").select(pl.col("sequences").sum()),
+        }
+        for part in (work, work.join(first, on=["artifact", "method", "iteration"], how="semi"))
+    )
+    tokens, calls = ([int(sum(part[name].row(0))) for part in (alone, once)] for name in ("tokens", "calls"))
+    return [
+        f"Fitting and answering take {tokens[0]:,} policy tokens and {calls[0]:,} reward calls if each method works "
+        f"alone, as charged here; {tokens[1]:,} and {calls[1]:,} where what several of them use is made once.",
+        "",
+    ]

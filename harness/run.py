@@ -85,7 +85,7 @@ def _execute(
     with ranks.first_before_others():
         policy = _policy(config, cache)
         task = TASKS[config.task](config.settings[config.task], policy, cache)
-    alone = [m for m in config.methods if METHODS[m].needs_one_process]
+    alone = [m for m in config.methods if METHODS[m].needs_one_process(config.settings[m])]
     if alone and ranks.count > 1:
         raise UserError(
             f"{', '.join(alone)}: their training cannot be shared by {ranks.count} launched processes; run them in one"
@@ -111,8 +111,13 @@ def _execute(
     about["left_out"] = dict(config.left_out)
     about["trained"] = [m for m in config.methods if METHODS[m].trains_weights]
     about["kl_bounds"] = {m: METHODS[m].kl_bound(settings[m], settings["sampler"]) for m in config.methods}
-    for name in config.methods:
-        _run_method(bench, name, pool, fit_slices, test, rows)
+    flops = {name: _run_method(bench, name, pool, fit_slices, test, rows) for name in config.methods}
+    about["flops"] = {
+        "policy_token": 2.0 * policy.active_parameters,
+        "reward_call": task.reward_flops,
+        "value_call": {name: of["call"] for name, of in flops.items() if "call" in of},
+        "value_token": {name: of["token"] for name, of in flops.items() if "token" in of},
+    }
     if not ranks.first:
         return
     keys = {"run_id": folder.name, "task": config.task, "seed": config.seed}
@@ -160,23 +165,24 @@ def _slices(bench: Bench) -> tuple[list[list[Prompt]], list[Prompt]]:
 
 def _run_method(
     bench: Bench, name: str, pool: Pool, fit_slices: Sequence[list[Prompt]], test: Sequence[Prompt], rows: Rows
-) -> None:
-    """Fit and evaluate one method, iteration by iteration."""
+) -> dict[str, float]:
+    """Fit and evaluate one method, iteration by iteration; what its values cost (`Generator.value_flops`)."""
     method = bench.method(name, pool.proxy)
-    settings = asdict(method.fit_config(method.config))
-    key = digest({"method": name, "settings": settings, "scale": asdict(pool.proxy)})
+    key = digest({"method": method.fitted_as or name, "scale": asdict(pool.proxy), "inputs": method.fit_inputs()})
     if method.iterations == 0:
         _evaluate(bench, name, 0, answer(bench, name, 0, method, key, test), rows)
     for iteration in range(1, method.iterations + 1):
+        key = digest([key, asdict(method.fit_config(method.config, iteration))])
         if iteration == 1:
-            rollouts, key = pool.candidates, digest([key, pool.key])
-            bench.charge(name, iteration, pool.result, shared=True)
+            rollouts, key = pool.candidates, digest([key, pool.result.key])
+            bench.charge(name, iteration, pool.result)
         else:
             rollouts, key = roll_out(bench, name, iteration, method, key, fit_slices[iteration - 1])
         report, key = fit(bench, name, iteration, method, key, rollouts)
         choices = {k: v for k, v in report.choices.items() if k != "tried"}
         rows["fits"] += [{"method": name, "iteration": iteration, **choices, **row} for row in report.rows]
         _evaluate(bench, name, iteration, answer(bench, name, iteration, method, key, test), rows)
+    return method.value_flops()
 
 
 def _evaluate(bench: Bench, name: str, iteration: int, answers: Sequence[Answer], rows: Rows) -> None:

@@ -36,7 +36,7 @@ from harness.core.types import Answer, Candidate, Completion, FitReport, Prompt
 from harness.ranks import Ranks
 from methods import METHODS
 
-VERSIONS = {"pool": 2, "rollouts": 2, "fit": 2, "generate": 2, "score": 1}  # raised when a change alters numbers
+VERSIONS = {"pool": 2, "rollouts": 2, "fit": 3, "generate": 2, "score": 1}  # raised when a change alters numbers
 _SCORED_TOGETHER = 64  # completions of a score batch
 RAW = Scale(0.0, 1.0)
 
@@ -82,13 +82,13 @@ class Bench:
             raise UserError(f"fit.layers={list(asked)}: layers of {self.policy.name} are 0..{depth}")
         return tuple(sorted(set(asked))) or tuple(sorted({round(depth * share) for share in (0.2, 0.3, 0.4, 0.6)}))
 
-    def batches(self, prompts: Sequence[Prompt], rows_per_prompt: int) -> list[list[Prompt]]:
+    def batches(self, prompts: Sequence[Prompt], rows_per_prompt: int, memory_factor: int = 1) -> list[list[Prompt]]:
         """Prompts sorted by id, cut so that the rows of a batch fit the memory setting."""
         ordered = sorted(prompts, key=lambda p: p.id)
         batch = self.config.settings["batch"]
         longest = max(len(self.policy.encode(p)) for p in ordered)
         row = self.policy.row_bytes(longest, self.config.settings["sampler"].max_new_tokens, rows_per_prompt)
-        rows = min(batch.rows, int(batch.memory_gb * 2**30 / row))
+        rows = min(batch.rows, int(batch.memory_gb * 2**30 / (memory_factor * row)))
         size = max(1, rows // rows_per_prompt)
         return [ordered[i : i + size] for i in range(0, len(ordered), size)]
 
@@ -105,11 +105,12 @@ class Bench:
         folder = self.artifacts.folder(stage, {**self._inputs, "version": VERSIONS[stage], **inputs})
         return folder, run_stage(label, folder, batches, job, self.ledger, phase, self.workers, self.ranks)
 
-    def charge(self, method: str, iteration: int, result: StageResult, shared: bool = False) -> None:
-        """Book a stage on a method; `shared` work was computed, and counted as computed, for somebody else."""
+    def charge(self, method: str, iteration: int, result: StageResult) -> None:
+        """Book a stage on a method as if it had made it alone; `computed` is true for the first who is charged."""
+        first = all(row["artifact"] != result.key for row in self.usage)
         for row in result.usage:
-            computed = row["computed"] and not shared
-            self.usage.append({"method": method, "iteration": iteration, **row, "computed": computed})
+            mine = {"method": method, "iteration": iteration, "artifact": result.key}
+            self.usage.append({**mine, **row, "computed": row["computed"] and first})
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,6 @@ class Pool:
 
     candidates: list[Candidate]  # rewards standardised by `proxy`
     proxy: Scale
-    key: str
     result: StageResult
 
 
@@ -140,7 +140,7 @@ def sample_pool(bench: Bench, prompts: Sequence[Prompt]) -> Pool:
     require_some("the proxy", rewards, [c.completion for c in candidates])
     scale = Scale.of("the proxy", rewards)
     candidates = [replace(c, reward=float(r)) for c, r in zip(candidates, scale.apply(rewards), strict=True)]
-    return Pool(candidates, scale, folder.name, result)
+    return Pool(candidates, scale, result)
 
 
 def roll_out(
@@ -153,7 +153,8 @@ def roll_out(
         return _candidates_to_data(method.rollout(iteration, batch, layers))
 
     inputs = {"method": key, "iteration": iteration, "layers": layers, "prompts": [p.id for p in prompts]}
-    batches = bench.batches(prompts, method.rows_per_prompt(method.fit_config(method.config)))
+    config = method.fit_config(method.config, iteration)
+    batches = bench.batches(prompts, method.rows_per_prompt(config), method.memory_factor(config))
     folder, result = bench.run("rollouts", f"{name} iteration {iteration}: rollouts", inputs, batches, job, "fit")
     bench.charge(name, iteration, result)
     return _candidates_from_data(folder, result, prompts), folder.name
@@ -163,7 +164,7 @@ def fit(
     bench: Bench, name: str, iteration: int, method: Generator, key: str, rollouts: Sequence[Candidate]
 ) -> tuple[FitReport, str]:
     """Have the method fit, or take up what was fitted from the same rollouts."""
-    inputs = {"method": name, "iteration": iteration, "from": key}
+    inputs = {"method": method.fitted_as or name, "iteration": iteration, "from": key}
     folder = bench.artifacts.folder("fit", {**inputs, "version": VERSIONS["fit"], "seed": bench.config.seed})
 
     def job(_: None):
@@ -189,7 +190,7 @@ def answer(
 
     settings = asdict(method.config)  # `key` knows only those that shaped the fit
     inputs = {"method": key, "settings": settings, "iteration": iteration, "prompts": [p.id for p in prompts]}
-    batches = bench.batches(prompts, method.rows_per_prompt(method.config))
+    batches = bench.batches(prompts, method.rows_per_prompt(method.config), method.memory_factor(method.config))
     _, result = bench.run("generate", f"{label_of(name, iteration)}: answers", inputs, batches, job, "generate")
     bench.charge(name, iteration, result)
     by_id = {p.id: p for p in prompts}

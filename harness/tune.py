@@ -43,7 +43,7 @@ def tune(tries: int, asked: Mapping[str, Any], out: Path, cache: Path, workers: 
             rows.append({"method": name, "settings": settings, "run_id": run.name, **_judged(run)})
     ranks.leave()
     kept = [(key, value) for key, value in asked["given"] if not key.startswith("evaluate.")]
-    return _write(folder, plain, kept, rows) if ranks.first else ""
+    return _write(folder, plain, asked["preset"], kept, rows) if ranks.first else ""
 
 
 def _for(name: str, plain: RunConfig, given: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
@@ -61,8 +61,11 @@ def _judged(folder: Path) -> dict[str, Any]:
     return min((row for row in table if row["iteration"] == last), key=lambda row: _PICKS.index(row["final_pick"]))
 
 
-def _write(folder: Path, plain: RunConfig, given: list[tuple[str, Any]], rows: list[dict[str, Any]]) -> str:
+def _write(
+    folder: Path, plain: RunConfig, preset: str | None, given: list[tuple[str, Any]], rows: list[dict[str, Any]]
+) -> str:
     chosen: dict[str, Any] = {name: getattr(plain, name) for name in ("task", "model", "profile", "seed")}
+    chosen |= {"preset": preset} if preset else {}
     chosen |= {"method": ",".join(plain.methods), "set": dict(given)}
     lines = ["| method | settings tried | pick | gold (sd) | policy tokens | reward calls | chosen |", "|" + "---|" * 7]
     for name in plain.methods:

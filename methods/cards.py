@@ -3,8 +3,8 @@
 A segment ends before a token whose entropy under the policy passes a threshold. It is accepted with probability
 min(1, exp((r - r_t) / beta)), r the reward of the text so far and r_t a threshold that rises linearly from
 r_0 = (1 - alpha) r(prompt) + alpha r* to r* at the token limit; of `attempts` segments in a row the best is taken. We
-depart from the published code in that prompts are batched, rejected tokens stay out of the cache instead of
-being read again, a text ends at its end-of-sequence token, and r*, beta count standardised reward.
+depart from the published code in that prompts are batched, rejected tokens are hidden in the cache
+instead of the rest being read again, a text ends at its end-of-sequence token, and r*, beta count standardised reward.
 """
 
 from collections.abc import Sequence
@@ -52,6 +52,10 @@ class Cards(Generator):
     Config = Config
     source = "arXiv 2406.16306"
     tries = ({}, {"target": 2.0}, {"target": 2.0, "entropy": 2.0}, {"target": 1.5, "beta": 0.1}, {"entropy": 2.0})
+
+    @classmethod
+    def memory_factor(cls, config: Config) -> int:
+        return config.attempts  # rejected tokens stay in the cache until the text is finished
 
     def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
         rows = self.policy.decode(prompts, 1, self.streams, revocable=True)

@@ -23,7 +23,7 @@ from harness.core.generator import Generator
 from harness.core.sampling import Sampler, draw
 from harness.core.search import Search, guided_search, kl_bound
 from harness.core.types import Answer, Candidate, FitReport, Prompt
-from harness.core.value import HiddenValue
+from harness.core.value import HiddenValue, mean_flops
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -64,7 +64,7 @@ class ControlledDecoding(Generator):
         return kl_bound(_blocks(config), sampler.max_new_tokens) if config.mode == "block" else None
 
     @classmethod
-    def fit_config(cls, config: Config) -> Config:
+    def fit_config(cls, config: Config, iteration: int) -> Config:
         same = cls.Config()
         return replace(
             config, mode=same.mode, strength=same.strength, candidates=same.candidates, successors=same.successors,
@@ -72,6 +72,11 @@ class ControlledDecoding(Generator):
         )  # fmt: skip
 
     def fit(self, iteration: int, rollouts: Sequence[Candidate]) -> FitReport:
+        if self.config.objective == "q" and self.config.value.weight != "token":
+            raise UserError(
+                f"controlled_decoding.value.weight={self.config.value.weight!r}: CD-Q bootstraps prefix by prefix, all "
+                "of the same weight; use `token`, or objective `fudge`"
+            )
         rng = self.streams.generator(f"fit value {iteration}")
         fitted = fit_value(rollouts, self.config.value, rng)
         if self.config.objective == "q":
@@ -113,6 +118,9 @@ class ControlledDecoding(Generator):
             for a, n in zip(finalists_of(rows, ("first",), None), valued.tolist(), strict=True)
             for w in a.work.values()
         ]
+
+    def value_flops(self) -> dict[str, float]:
+        return {"call": mean_flops([self.value] if self.value else [])}
 
     def save(self, folder: Path) -> None:
         self.value.save(folder)

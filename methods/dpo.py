@@ -6,11 +6,9 @@ A copy of the base is trained on the best against the worst base sample of a pro
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from harness.core.finalists import sample_rows
 from harness.core.generator import Generator
-from harness.core.preference import DpoSettings, merged, pairs_of, read_files, train, unavailable, write_files
+from harness.core.preference import DpoSettings, TunedCopy, load_copy, train_copy, unavailable
 from harness.core.types import Answer, Candidate, FitReport, Prompt
 
 
@@ -19,29 +17,32 @@ class Dpo(Generator):
     source = "arXiv 2305.18290"
     iterations = 1
     trains_weights = True
-    needs_one_process = True
+    fitted_as = "dpo"
     tries = ({}, {"learning_rate": 5e-4}, {"learning_rate": 5e-4, "beta": 0.05}, {"learning_rate": 1e-3})
 
+    def __init__(self, config, policy, reward, streams) -> None:
+        super().__init__(config, policy, reward, streams)
+        self.copy: TunedCopy | None = None
+
     @classmethod
-    def unavailable(cls, model: str) -> str | None:
+    def unavailable(cls, model: str, config: DpoSettings) -> str | None:
         return unavailable(model)
 
+    @classmethod
+    def needs_one_process(cls, config: DpoSettings) -> bool:
+        return True
+
     def fit(self, iteration: int, rollouts: Sequence[Candidate]) -> FitReport:
-        pairs, seed = pairs_of(rollouts), int(self.streams.generator("dpo").integers(2**31))
-        files, history = train(self.policy, pairs, self.config, seed)
-        self._take(files)
-        gap = float(np.mean([best.reward - worst.reward for best, worst in pairs]))
-        return FitReport({"rollouts": len(rollouts), "train_prompts": len(pairs), "reward_gap": gap}, history)
+        trained = train_copy(self.policy, rollouts, self.config, self.streams)
+        self.copy = trained.copy
+        return trained.report
 
     def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
-        return sample_rows(self.tuned, prompts, 1, self.streams, pick="first")
+        return sample_rows(self.copy.policy, prompts, 1, self.streams, pick="first")
 
     def save(self, folder: Path) -> None:
-        write_files(self.files, folder)
+        self.copy.save(folder)
 
     def load(self, folder: Path) -> "Dpo":
-        self._take(read_files(folder))
+        self.copy = load_copy(self.policy, folder)
         return self
-
-    def _take(self, files: dict[str, bytes]) -> None:
-        self.files, self.tuned = files, merged(self.policy, files, "dpo")

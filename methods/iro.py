@@ -6,6 +6,7 @@ the published code, and why, is said in `core/search.py` and `core/value.py`.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass as plain_dataclass
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -18,9 +19,10 @@ from harness.core.fitting import ValueSettings, fit_value
 from harness.core.generator import Generator
 from harness.core.reward import argmax
 from harness.core.sampling import Sampler
-from harness.core.search import Search, guided_search, kl_bound
+from harness.core.search import Search, guided_search, kl_bound, resample
+from harness.core.streams import Streams
 from harness.core.types import Answer, Candidate, FitReport, Prompt
-from harness.core.value import HiddenValue
+from harness.core.value import HiddenValue, mean_flops
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -32,9 +34,13 @@ class Config(Search):
         Field(min_length=1, description="beta_i; the last one holds for later iterations; `top`: only ratios matter"),
     ] = (1.0,)
     keep: Annotated[
-        Literal["argmax", "random", "all", "rows"],
-        Field(description="training data of a search: best finalist by proxy (published), one, all, or all last rows"),
+        Literal["argmax", "random", "all", "rows", "reweight"],
+        Field(
+            description="training data: of a search the best finalist by proxy (published), one, all, or all last "
+            "rows; or, without a search, base samples drawn with weights exp(S)"
+        ),
     ] = "rows"
+    draws: Annotated[int, Field(ge=1, description="keep=reweight: texts drawn of a prompt's U (harness)")] = 8
     rollout_width: Annotated[int, Field(ge=0, description="width of training searches; 0: as at test (harness)")] = 0
     rollout_successors: Annotated[int, Field(ge=0, description="successors of training searches, likewise")] = 0
     warm_start: Annotated[bool, Field(description="fit V_i as a correction of V_{i-1}, on its layer (harness)")] = False
@@ -55,9 +61,17 @@ class Iro(Generator):
         return config.width * config.successors
 
     @classmethod
-    def fit_config(cls, config: Config) -> Config:
+    def fit_config(cls, config: Config, iteration: int) -> Config:
+        """Iteration 1 has base samples; later ones the searches of the values so far, whose betas count."""
+        if iteration == 1:
+            return Config(value=config.value)
+        betas = _betas(config, iteration - 1)
+        if config.select == "top" and config.keep != "reweight":  # only ratios matter
+            betas = tuple(beta / betas[0] for beta in betas)
         width, successors = config.rollout_width or config.width, config.rollout_successors or config.successors
-        return replace(config, iterations=0, width=width, successors=successors, rollout_width=0, rollout_successors=0)
+        return replace(
+            config, iterations=0, beta=betas, width=width, successors=successors, rollout_width=0, rollout_successors=0
+        )  # fmt: skip
 
     @classmethod
     def kl_bound(cls, config: Config, sampler: Sampler) -> float | None:
@@ -68,10 +82,21 @@ class Iro(Generator):
         return self.config.iterations
 
     def rollout(self, iteration: int, prompts: Sequence[Prompt], record: tuple[int, ...]) -> list[Candidate]:
-        answers = self._search(prompts, self.fit_config(self.config), record)
+        search = self.fit_config(self.config, iteration)
+        if self.config.keep == "reweight":  # one round of plain samples, each with its S
+            rows, length = search.width * search.successors, self.policy.sampler.max_new_tokens
+            search = replace(search, width=rows, successors=1, chunk=length, select="top")
+        answers = self._search(prompts, search, record)
         return [candidate for answer in answers for candidate in self._kept(answer)]
 
     def fit(self, iteration: int, rollouts: Sequence[Candidate]) -> FitReport:
+        if self.config.keep == "reweight" and iteration > 1:
+            drawn = reweighted(rollouts, self.config.draws, self.streams)
+            report = self._fit(iteration, drawn.candidates)
+            return replace(report, choices={**report.choices, "effective_samples": drawn.effective_samples})
+        return self._fit(iteration, rollouts)
+
+    def _fit(self, iteration: int, rollouts: Sequence[Candidate]) -> FitReport:
         start = self.values[-1] if self.values and self.config.warm_start else None
         fitted = fit_value(rollouts, self.config.value, self.streams.generator(f"fit value {iteration}"), start)
         self.values.append(fitted.value)
@@ -79,6 +104,9 @@ class Iro(Generator):
 
     def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
         return self._search(prompts, self.config)
+
+    def value_flops(self) -> dict[str, float]:
+        return {"call": mean_flops(self.values)}
 
     def save(self, folder: Path) -> None:
         for i, value in enumerate(self.values, 1):
@@ -89,8 +117,8 @@ class Iro(Generator):
         return self
 
     def _search(self, prompts: Sequence[Prompt], search: Search, record: tuple[int, ...] = ()) -> list[Answer]:
-        betas = [self.config.beta[min(i, len(self.config.beta) - 1)] for i in range(len(self.values))]
-        select_finished = not (record and self.config.keep == "rows")
+        betas = _betas(self.config, len(self.values))
+        select_finished = not (record and self.config.keep in ("rows", "reweight"))
         return guided_search(
             self.policy, self.values, betas, prompts, search, self.streams, self.reward, record, select_finished
         )
@@ -106,6 +134,33 @@ class Iro(Generator):
                 return [distinct[int(place)]]
             case "all" | "rows":
                 return distinct
+            case "reweight":  # drawn from when they are fitted on
+                return list(answer.finalists)
+
+
+@plain_dataclass(frozen=True)
+class Drawn:
+    candidates: list[Candidate]
+    effective_samples: float  # of a prompt's samples, on average: (sum w)^2 / sum w^2
+
+
+def reweighted(samples: Sequence[Candidate], draws: int, streams: Streams) -> Drawn:
+    """`draws` of each prompt's samples, with probability softmax(S), S their score; a text may be drawn repeatedly."""
+    by_prompt: dict[str, list[Candidate]] = {}
+    for candidate in samples:
+        by_prompt.setdefault(candidate.completion.prompt.id, []).append(candidate)
+    drawn, effective = [], []
+    for prompt_id, group in sorted(by_prompt.items()):
+        scores = np.array([c.score for c in group])
+        weights = np.exp(scores - scores.max())
+        effective.append(weights.sum() ** 2 / (weights**2).sum())
+        uniforms = streams.generator("reweight", prompt_id).random(draws)
+        drawn += [group[i] for i in resample(scores, np.ones(len(group)), uniforms)]
+    return Drawn(drawn, float(np.mean(effective)))
+
+
+def _betas(config: Config, count: int) -> tuple[float, ...]:
+    return tuple(config.beta[min(i, len(config.beta) - 1)] for i in range(count))
 
 
 def _number(path: Path) -> int:

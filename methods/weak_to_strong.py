@@ -6,6 +6,7 @@ are batched and both models carry their caches along.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass as plain_dataclass
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -15,8 +16,9 @@ from pydantic.dataclasses import dataclass
 
 from harness.core.errors import UserError
 from harness.core.generator import Generator
+from harness.core.handle import PolicyHandle
 from harness.core.log_ratio import log_ratio
-from harness.core.preference import DpoSettings, merged, pairs_of, read_files, train, unavailable, write_files
+from harness.core.preference import DpoSettings, TunedCopy, load_copy, train_copy, unavailable
 from harness.core.sampling import Sampler
 from harness.core.search import Search, guided_search, kl_bound
 from harness.core.types import Answer, Candidate, FitReport, Prompt
@@ -33,55 +35,79 @@ class WeakToStrong(Generator):
     Config = Config
     source = "arXiv 2405.19262"
     iterations = 1
-    needs_one_process = True
+    fitted_as = "dpo"
     tries = ({}, {"chunk": 4}, {"dpo": {"learning_rate": 5e-4}}, {"dpo": {"learning_rate": 1e-3}})
 
+    def __init__(self, config, policy, reward, streams) -> None:
+        super().__init__(config, policy, reward, streams)
+        self.copy: TunedCopy | None = None  # of the base, where no pair is given
+        self.pair = _given_pair(config, policy) if config.tuned or config.untuned else None
+
     @classmethod
-    def unavailable(cls, model: str) -> str | None:
-        return unavailable(model)
+    def unavailable(cls, model: str, config: Config) -> str | None:
+        return None if config.tuned else unavailable(model)
+
+    @classmethod
+    def needs_one_process(cls, config: Config) -> bool:
+        return not config.tuned
 
     @classmethod
     def rows_per_prompt(cls, config: Config) -> int:
         return config.width * config.successors
 
     @classmethod
-    def fit_config(cls, config: Config) -> Config:
-        same = cls.Config()
-        return replace(config, width=same.width, successors=same.successors, chunk=same.chunk, select=same.select)
+    def memory_factor(cls, config: Config) -> int:
+        return 3  # the policy's cache and those of the pair, as large at most in the intended use
+
+    @classmethod
+    def fit_config(cls, config: Config, iteration: int) -> Config | DpoSettings:
+        return Config(tuned=config.tuned, untuned=config.untuned) if config.tuned else config.dpo
 
     @classmethod
     def kl_bound(cls, config: Config, sampler: Sampler) -> float | None:
         return kl_bound(config, sampler.max_new_tokens)
 
+    def fit_inputs(self) -> dict[str, str]:
+        return {} if self.pair is None else {name: model.fingerprint for name, model in vars(self.pair).items()}
+
     def fit(self, iteration: int, rollouts: Sequence[Candidate]) -> FitReport:
-        if bool(self.config.tuned) != bool(self.config.untuned):
-            raise UserError(
-                f"weak_to_strong.tuned={self.config.tuned!r} and weak_to_strong.untuned={self.config.untuned!r}: "
-                "give both models of the pair, or neither to train one"
-            )
-        if self.config.tuned:
-            self._take({})
+        if self.pair is not None:
             return FitReport({"tuned": self.config.tuned}, [])
-        pairs, seed = pairs_of(rollouts), int(self.streams.generator("dpo").integers(2**31))
-        files, history = train(self.policy, pairs, self.config.dpo, seed)
-        self._take(files)
-        return FitReport({"rollouts": len(rollouts), "train_prompts": len(pairs)}, history)
+        trained = train_copy(self.policy, rollouts, self.config.dpo, self.streams)
+        self.copy = trained.copy
+        return trained.report
 
     def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
-        guide = log_ratio(self.policy, self.tuned, self.untuned, prompts)
+        pair = self.pair or _Pair(self.copy.policy, self.policy)
+        guide = log_ratio(self.policy, pair.tuned, pair.untuned, prompts)
         answers = guided_search(self.policy, [guide], [1.0], prompts, self.config, self.streams, None)
         return [replace(a, picks={"value": a.picks["value"]}, work={"value": a.work["value"]}) for a in answers]
 
+    def value_flops(self) -> dict[str, float]:
+        pair = self.pair or _Pair(self.copy.policy, self.policy)
+        return {"token": float(pair.tuned.active_parameters + pair.untuned.active_parameters)}  # the mean, twice
+
     def save(self, folder: Path) -> None:
-        write_files(self.files, folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.copy is not None:
+            self.copy.save(folder)
 
     def load(self, folder: Path) -> "WeakToStrong":
-        self._take(read_files(folder))
+        if self.pair is None:
+            self.copy = load_copy(self.policy, folder)
         return self
 
-    def _take(self, files: dict[str, bytes]) -> None:
-        self.files, self.untuned = files, self.policy
-        if self.config.tuned:
-            self.tuned, self.untuned = (self.policy.other(m) for m in (self.config.tuned, self.config.untuned))
-        else:
-            self.tuned = merged(self.policy, files, "dpo")
+
+@plain_dataclass(frozen=True)
+class _Pair:
+    tuned: PolicyHandle
+    untuned: PolicyHandle
+
+
+def _given_pair(config: Config, policy: PolicyHandle) -> _Pair:
+    if not (config.tuned and config.untuned):
+        raise UserError(
+            f"weak_to_strong.tuned={config.tuned!r} and weak_to_strong.untuned={config.untuned!r}: "
+            "give both models of the pair, or neither to train one"
+        )
+    return _Pair(policy.other(config.tuned), policy.other(config.untuned))

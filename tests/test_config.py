@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from harness.config import flatten, parse_setting, resolve
@@ -26,6 +28,15 @@ def test_later_sources_win_over_profile_and_defaults():
     assert asked(limit=7).settings["evaluate"].prompts == 7
 
 
+def test_a_preset_stands_between_the_profile_and_what_is_given():
+    plain, published = asked(), asked(preset="published")
+    assert (plain.settings["iro"].keep, published.settings["iro"].keep) == ("rows", "argmax")
+    assert (published.settings["iro"].width, published.settings["iro"].chunk) == (4, plain.settings["iro"].chunk)
+    assert published.settings["sampler"] == replace(plain.settings["sampler"], temperature=0.7, top_k=50, top_p=1.0)
+    assert asked(preset="published", given=[("iro.keep", "all")]).settings["iro"].keep == "all"
+    assert "iro" not in asked(methods=["args"], preset="published").settings
+
+
 def test_a_bare_name_is_taken_where_one_method_has_it():
     assert asked(given=[("width", 5)]).settings["iro"].width == 5
     assert asked(given=[("iro.value.epochs", 3)]).settings["iro"].value.epochs == 3
@@ -36,6 +47,7 @@ def test_a_bare_name_is_taken_where_one_method_has_it():
     [
         ({"methods": ["irp"]}, r"unknown method 'irp'. Did you mean 'iro'\? Valid: all, .*base, .*iro"),
         ({"task": "imbd"}, r"unknown task 'imbd'. Did you mean 'imdb'\?"),
+        ({"preset": "publisht"}, r"unknown preset 'publisht'. Did you mean 'published'\?"),
         ({"profile": "quik"}, r"unknown profile of task toy 'quik'. Did you mean 'quick'\?"),
         ({"given": [("iro.widht", 4)]}, r"unknown setting 'iro.widht'. Did you mean 'iro.width'\?"),
         ({"given": [("temperature", 4)]}, r"unknown setting 'temperature'. Did you mean 'sampler.temperature'\?"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -92,6 +93,20 @@ def test_what_is_stored_is_used_again_and_charged_as_if_made_alone(place):
     assert one.select(columns).equals(again.select(columns))
     shared = one.filter((pl.col("method") == "iro") & (pl.col("iteration") == 1) & (pl.col("role") == "proxy"))
     assert not shared.filter(pl.col("phase") == "fit")["computed"].any()  # the base samples are the harness's
+
+
+def test_the_report_says_what_sharing_saved(place):
+    """Two methods fit on the base samples: alone each pays for them, together they are made once."""
+    run("--method", "iro,controlled_decoding")
+    done = the_run(place)
+    said = re.search(
+        r"take ([\d,]+) policy tokens and ([\d,]+) reward calls .*; ([\d,]+) and ([\d,]+) where",
+        (done.folder / "report.md").read_text(),
+    )
+    tokens, calls, tokens_once, calls_once = (int(number.replace(",", "")) for number in said.groups())
+    pool = done.ledger.filter(pl.col("method") == "harness", pl.col("phase") == "fit")
+    assert tokens - tokens_once == pool["tokens"].sum() + pool["prefill_tokens"].sum() > 0
+    assert calls - calls_once == pool.filter(pl.col("role") == "proxy")["sequences"].sum() > 0
 
 
 def test_a_wider_search_at_test_time_fits_nothing_anew(place):

@@ -6,7 +6,7 @@ fitted.value, fitted.report.choices, fitted.report.rows
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -40,6 +40,9 @@ class ValueSettings:
     weight_decay: Annotated[float, Field(ge=0, description="AdamW (harness)")] = 0.1
     dropout: Annotated[float, Field(ge=0, lt=1, description="on the head's inputs and hidden layer (harness)")] = 0.2
     batch: Annotated[int, Field(ge=1, description="prefixes per step (harness)")] = 512
+    weight: Annotated[
+        Literal["token", "sequence"], Field(description="what counts the same: every prefix, or every text (harness)")
+    ] = "token"
     stride: Annotated[int, Field(ge=1, description="fit on every stride-th prefix and the last (harness)")] = 2
     held_out: Annotated[float, Field(gt=0, le=0.5, description="share of fit prompts held out (harness)")] = 0.2
 
@@ -53,7 +56,7 @@ class Fitted:
 def fit_value(
     rollouts: Sequence[Candidate], settings: ValueSettings, rng: np.random.Generator, start: HiddenValue | None = None
 ) -> Fitted:
-    """Fit V on finished completions: minimise the mean over prefixes of (V(x, y_<=t) - r(x, y))^2.
+    """Fit V on finished completions: minimise the weighted mean over prefixes of (V(x, y_<=t) - r(x, y))^2.
 
     Rollouts carry states and standardised rewards; those with a NaN reward are left out. With `start`, a value
     function to go on from, V keeps its layer and pooling and moves away from it as far as held-out prompts approve.
@@ -69,13 +72,12 @@ def fit_value(
             coarse = max(settings.stride, max(len(c.states.states) for c in usable) // 8)
             for layer in usable[0].states.layers:
                 for pooling in settings.poolings:
-                    fit, check = Prefixes.of(train, layer, pooling, coarse), Prefixes.of(held, layer, pooling, coarse)
+                    fit, check = (Prefixes.of(part, layer, pooling, coarse, settings.weight) for part in (train, held))
                     tried[layer, pooling] = _ridge(untrained(fit.x, settings), fit, check)
             layer, pooling = max(tried, key=lambda key: tried[key].merit)
         else:
             layer, pooling = start.layer, start.pooling
-        fit = Prefixes.of(train, layer, pooling, settings.stride)
-        check = Prefixes.of(held, layer, pooling, settings.stride)
+        fit, check = (Prefixes.of(part, layer, pooling, settings.stride, settings.weight) for part in (train, held))
         if start is not None:
             tried[layer, pooling] = _ridge(_copy_of(start.head, settings), fit, check)
         head, epoch = _train(tried[layer, pooling].head, fit, check, settings)
@@ -126,21 +128,26 @@ def split(rollouts: Sequence[Candidate], share: float) -> tuple[list[Candidate],
 
 @dataclass(frozen=True)
 class Prefixes:
-    """Prefixes of rollouts as a regression: x (n, F), y (n,), with the position, rollout and prompt of each."""
+    """Prefixes of rollouts as a regression: x (n, F), y (n,), with weight, position, rollout and prompt of each."""
 
     x: torch.Tensor
     y: torch.Tensor
+    weight: torch.Tensor  # (n,) of mean 1
     position: np.ndarray
     rollout: np.ndarray
     prompt: np.ndarray
 
     @classmethod
-    def of(cls, rollouts: Sequence[Candidate], layer: int, pooling: Pooling, stride: int) -> "Prefixes":
+    def of(
+        cls, rollouts: Sequence[Candidate], layer: int, pooling: Pooling, stride: int, weight: str = "token"
+    ) -> "Prefixes":
         parts = [_prefixes(c.states, layer, pooling, stride) for c in rollouts]
-        counts = [len(x) for x, _ in parts]
+        counts = np.array([len(x) for x, _ in parts])
+        share = np.ones(len(counts)) if weight == "token" else counts.mean() / counts  # of each prefix of a rollout
         return cls(
             torch.cat([x for x, _ in parts]),
             torch.from_numpy(np.repeat([c.reward for c in rollouts], counts).astype(np.float32)),
+            torch.from_numpy(np.repeat(share, counts).astype(np.float32)),
             np.concatenate([t for _, t in parts]),
             np.repeat(np.arange(len(rollouts)), counts),
             np.repeat([c.completion.prompt.id for c in rollouts], counts),
@@ -180,10 +187,11 @@ def _copy_of(start: Head, settings: ValueSettings) -> Head:
 def _ridge(head: Head, fit: Prefixes, check: Prefixes) -> "_Tried":
     """The head with its linear part corrected by the best of a few ridge regressions, by R^2 on held-out prefixes."""
     head.eval()
-    x, y = ((fit.x - head.mean) / head.scale).double(), (fit.y - head(fit.x)).double()
-    offset, centre = x.mean(0), y.mean()
-    x -= offset
-    gram, target = x.T @ x / len(x), x.T @ (y - centre) / len(x)
+    x, y, weight = ((fit.x - head.mean) / head.scale).double(), (fit.y - head(fit.x)).double(), fit.weight.double()
+    offset, centre = weight @ x / len(x), (weight * y).mean()
+    root = weight.sqrt()
+    x = x.sub_(offset).mul_(root[:, None])
+    gram, target = x.T @ x / len(x), x.T @ (root * (y - centre)) / len(x)
     held = (check.x - head.mean) / head.scale - offset.float()
     before = head(check.x)
     if not check.y.std() > 0:
@@ -193,9 +201,10 @@ def _ridge(head: Head, fit: Prefixes, check: Prefixes) -> "_Tried":
         )
     best = (-np.inf, None)
     for penalty in PENALTIES:
-        weight = torch.linalg.solve(gram + penalty * torch.eye(len(gram)), target).float()
-        predicted = before + held @ weight + centre.float()
-        best = max(best, (r_squared(predicted.numpy(), check.y.numpy()), weight), key=lambda pair: pair[0])
+        slope = torch.linalg.solve(gram + penalty * torch.eye(len(gram)), target).float()
+        predicted = before + held @ slope + centre.float()
+        r2 = r_squared(predicted.numpy(), check.y.numpy(), check.weight.numpy())
+        best = max(best, (r2, slope), key=lambda pair: pair[0])
     head.linear.weight += best[1]
     head.linear.bias += (centre - offset @ best[1].double()).float()
     # rivals of a search share prompt and length: only differences among them matter to it
@@ -211,7 +220,7 @@ def _train(head: Head, fit: Prefixes, check: Prefixes, settings: ValueSettings) 
     for epoch in range(1, settings.epochs + 1):
         head.train()
         for rows in torch.randperm(len(fit.y)).split(settings.batch):
-            loss = torch.nn.functional.mse_loss(head(fit.x[rows]), fit.y[rows])
+            loss = (fit.weight[rows] * (head(fit.x[rows]) - fit.y[rows]) ** 2).mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -225,7 +234,7 @@ def _train(head: Head, fit: Prefixes, check: Prefixes, settings: ValueSettings) 
 @torch.no_grad()
 def held_out_error(head: Head, prefixes: Prefixes) -> float:
     head.eval()
-    return float(torch.nn.functional.mse_loss(head(prefixes.x), prefixes.y))
+    return float((prefixes.weight * (head(prefixes.x) - prefixes.y) ** 2).mean())
 
 
 def _copy(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -23,7 +23,7 @@ class Generator(ABC):
     Config: ClassVar[type]
     source: ClassVar[str]  # paper or "reference"
     trains_weights: ClassVar[bool] = False  # the table says so
-    needs_one_process: ClassVar[bool] = False  # its fit starts a trainer, which would wait for the other ranks
+    fitted_as: ClassVar[str | None] = None  # methods that fit the same thing give the same name; None: their own
     tries: ClassVar[Sequence[Mapping[str, Any]]] = ({},)  # settings that `tune` tries, in this order; {} the defaults
 
     def __init__(self, config: Any, policy: PolicyHandle, reward: RewardHandle, streams: Streams) -> None:
@@ -33,9 +33,14 @@ class Generator(ABC):
         self.streams = streams
 
     @classmethod
-    def unavailable(cls, model: str) -> str | None:
-        """Why it cannot run with this model or installation, and what to do; None where it can."""
+    def unavailable(cls, model: str, config: Any) -> str | None:
+        """Why it cannot run with this model, installation and settings, and what to do; None where it can."""
         return None
+
+    @classmethod
+    def needs_one_process(cls, config: Any) -> bool:
+        """Whether its fit starts a trainer, which would wait for the other launched processes."""
+        return False
 
     @classmethod
     def rows_per_prompt(cls, config: Any) -> int:
@@ -43,9 +48,18 @@ class Generator(ABC):
         return 1
 
     @classmethod
-    def fit_config(cls, config: Any) -> Any:
-        """The settings as far as they shape rollouts and fits: what differs in the rest shares them."""
+    def memory_factor(cls, config: Any) -> int:
+        """How many times the memory of plainly sampled rows its rows may need, for the same end."""
+        return 1
+
+    @classmethod
+    def fit_config(cls, config: Any, iteration: int) -> Any:
+        """The settings as far as they shape rollouts and fit of an iteration: what differs in the rest shares them."""
         return config
+
+    def fit_inputs(self) -> dict[str, str]:
+        """What else shapes its fits: fingerprints of models it loads."""
+        return {}
 
     @classmethod
     def kl_bound(cls, config: Any, sampler: Sampler) -> float | None:
@@ -56,6 +70,10 @@ class Generator(ABC):
     def iterations(self) -> int:
         """How many value functions it fits; 0 for methods that fit nothing."""
         return 0
+
+    def value_flops(self) -> dict[str, float]:
+        """FLOPs of a prefix valued (`call`), and of a token that value models of its own read (`token`)."""
+        return {}
 
     def rollout(self, iteration: int, prompts: Sequence[Prompt], record: tuple[int, ...]) -> list[Candidate]:
         """Training data of `iteration` >= 2, with rewards and states of the layers `record`; 1 gets base samples."""

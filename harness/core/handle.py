@@ -22,6 +22,8 @@ class PolicyHandle:
         self.sampler = sampler
         self.depth = policy.depth
         self.width = policy.width
+        self.fingerprint = policy.fingerprint
+        self.active_parameters = policy.active_parameters
 
     def decode(
         self,

@@ -39,6 +39,7 @@ class Policy(ABC):
     depth: int  # number of blocks; layers 0..depth have states
     width: int  # H
     parameters: int
+    active_parameters: int  # multiplied with for each token: all but an input embedding of its own
     device: torch.device
 
     @abstractmethod

@@ -1,7 +1,8 @@
 """Preference training: a LoRA copy of the base by TRL's DPO trainer (arXiv 2305.18290), on pairs of base samples.
 
-    files, history = train(handle, pairs_of(rollouts), settings, seed)
-    tuned = merged(handle, files)          # a policy handle over a second copy of the base
+    copy, report = train_copy(handle, rollouts, settings, streams)
+    copy.policy                            # a handle over a second copy of the base, LoRA merged in
+    copy.save(folder); load_copy(handle, folder)
 
 Completions are trained on as the policy wrote them, token by token: none gets an end it did not have. The base in
 memory is never touched. Needs trl and peft, which are imported only here, when they are used.
@@ -12,7 +13,7 @@ import io
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 from warnings import catch_warnings, simplefilter
@@ -20,16 +21,17 @@ from warnings import catch_warnings, simplefilter
 import numpy as np
 import torch
 from pydantic import ConfigDict, Field
-from pydantic.dataclasses import dataclass
+from pydantic.dataclasses import dataclass as settings_dataclass
 
 from harness.core.errors import UserError
 from harness.core.handle import PolicyHandle
-from harness.core.types import Candidate
+from harness.core.streams import Streams
+from harness.core.types import Candidate, FitReport
 
 _INSTALL = "pip install 'iro-harness[dpo]' (in this checkout: pip install -e '.[dpo]')"
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@settings_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class DpoSettings:
     beta: Annotated[float, Field(gt=0, description="strength of the tie to the base (paper: 0.1)")] = 0.1
     learning_rate: Annotated[float, Field(gt=0, description="of LoRA's weights (harness)")] = 2e-4
@@ -44,6 +46,48 @@ def unavailable(model: str) -> str | None:
         return "the toy has no weights to train"
     missing = [name for name in ("trl", "peft") if importlib.util.find_spec(name) is None]
     return f"{' and '.join(missing)} not installed: {_INSTALL}" if missing else None
+
+
+@dataclass(frozen=True)
+class TunedCopy:
+    policy: PolicyHandle  # over a second copy of the base with LoRA's weights merged in
+    files: Mapping[str, bytes]  # LoRA's, by name
+
+    def save(self, folder: Path) -> None:
+        _write_files(self.files, folder)
+
+
+@dataclass(frozen=True)
+class Trained:
+    copy: TunedCopy
+    report: FitReport  # loss, accuracy and margin of every step
+
+
+def train_copy(policy: PolicyHandle, rollouts: Sequence[Candidate], config: DpoSettings, streams: Streams) -> Trained:
+    """Train a copy on the best against the worst rollout of every prompt.
+
+    Booked as tokens read, three for a trained one.
+    """
+    pairs, seed = pairs_of(rollouts), int(streams.generator("dpo").integers(2**31))
+    rows = [
+        {
+            "prompt_ids": list(policy.encode(best.completion.prompt)),
+            "chosen_ids": list(best.completion.tokens),
+            "rejected_ids": list(worst.completion.tokens),
+        }
+        for best, worst in pairs
+    ]
+    files, history = _run_trainer(*policy.untouched_model(), rows, config, seed)
+    tokens = sum(2 * len(r["prompt_ids"]) + len(r["chosen_ids"]) + len(r["rejected_ids"]) for r in rows)
+    policy.book_training(tokens * (1 + 3 * config.epochs), len(history))  # the reference reads them once
+    gap = float(np.mean([best.reward - worst.reward for best, worst in pairs]))
+    choices = {"rollouts": len(rollouts), "train_prompts": len(pairs), "reward_gap": gap}
+    return Trained(_merged(policy, files), FitReport(choices, history))
+
+
+def load_copy(policy: PolicyHandle, folder: Path) -> TunedCopy:
+    """What `TunedCopy.save` wrote, over the same base."""
+    return _merged(policy, _read_files(folder))
 
 
 def pairs_of(rollouts: Sequence[Candidate]) -> list[tuple[Candidate, Candidate]]:
@@ -62,41 +106,22 @@ def pairs_of(rollouts: Sequence[Candidate]) -> list[tuple[Candidate, Candidate]]
     return pairs
 
 
-def train(
-    policy: PolicyHandle, pairs: Sequence[tuple[Candidate, Candidate]], config: DpoSettings, seed: int
-) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
-    """LoRA's files by name, and loss, accuracy and margin of every step. Booked as tokens read, three a trained one."""
-    rows = [
-        {
-            "prompt_ids": list(policy.encode(best.completion.prompt)),
-            "chosen_ids": list(best.completion.tokens),
-            "rejected_ids": list(worst.completion.tokens),
-        }
-        for best, worst in pairs
-    ]
-    files, history = _run_trainer(*policy.untouched_model(), rows, config, seed)
-    tokens = sum(2 * len(r["prompt_ids"]) + len(r["chosen_ids"]) + len(r["rejected_ids"]) for r in rows)
-    policy.book_training(tokens * (1 + 3 * config.epochs), len(history))  # the reference reads them once
-    return files, history
-
-
-def merged(policy: PolicyHandle, files: Mapping[str, bytes], name: str) -> PolicyHandle:
-    """A handle over a second copy of the base with LoRA's weights merged in."""
+def _merged(policy: PolicyHandle, files: Mapping[str, bytes]) -> TunedCopy:
     from peft import PeftModel
 
     with tempfile.TemporaryDirectory() as folder:
-        write_files(files, Path(folder))
+        _write_files(files, Path(folder))
         model = PeftModel.from_pretrained(policy.untouched_model()[0], folder).merge_and_unload()
-    return policy.over(model, name)
+    return TunedCopy(policy.over(model, "dpo"), files)
 
 
-def write_files(files: Mapping[str, bytes], folder: Path) -> None:
+def _write_files(files: Mapping[str, bytes], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (folder / name).write_bytes(content)
 
 
-def read_files(folder: Path) -> dict[str, bytes]:
+def _read_files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
@@ -142,7 +167,7 @@ def _run_trainer(
         trainer.remove_callback(PrinterCallback)
         trainer.train()
         trainer.model.save_pretrained(Path(folder, "adapter"))
-        files = read_files(Path(folder, "adapter"))
+        files = _read_files(Path(folder, "adapter"))
     columns = {"loss": "loss", "accuracy": "rewards/accuracies", "margin": "rewards/margins"}
     steps = [log for log in trainer.state.log_history if "loss" in log]
     history = [{"step": log["step"], **{name: log[key] for name, key in columns.items()}} for log in steps]

@@ -139,10 +139,11 @@ def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
     return correlation(_ranks(x), _ranks(y))
 
 
-def r_squared(predicted: np.ndarray, actual: np.ndarray) -> float:
-    """1 - residual / total sum of squares; 0 is as good as the mean."""
-    total = float(np.sum((actual - actual.mean()) ** 2))
-    return 1.0 - float(np.sum((actual - predicted) ** 2)) / total if total > 0 else float("nan")
+def r_squared(predicted: np.ndarray, actual: np.ndarray, weight: np.ndarray | None = None) -> float:
+    """1 - residual / total sum of squares, weighted where asked; 0 is as good as the mean."""
+    weight = np.ones(len(actual)) if weight is None else weight
+    total = float(np.sum(weight * (actual - np.average(actual, weights=weight)) ** 2))
+    return 1.0 - float(np.sum(weight * (actual - predicted) ** 2)) / total if total > 0 else float("nan")
 
 
 def _ranks(x: np.ndarray) -> np.ndarray:

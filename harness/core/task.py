@@ -9,6 +9,7 @@ import numpy as np
 from harness.core.types import Completion, Prompt, Scorer
 
 Slice = Literal["fit", "development", "test"]
+Kind = Literal["continuations", "summaries", "instructions"]
 GOLD = "gold_reward"
 
 
@@ -19,6 +20,8 @@ class Task(ABC):
     profiles: ClassVar[Mapping[str, Mapping[str, Mapping[str, Any]]]]
     source: ClassVar[str]  # where the data comes from, one line
     default_model: ClassVar[str]
+    kind: ClassVar[Kind] = "continuations"
+    reward_flops: ClassVar[float] = 0.0  # of one call of the proxy, estimated
 
     @abstractmethod
     def prompts(self, part: Slice) -> list[Prompt]:

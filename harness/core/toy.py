@@ -33,7 +33,8 @@ class ToyPolicy(Policy):
         for topic in range(topics):
             self._grow(topic, ())
         self.index = {node: i for i, node in enumerate(self.nodes)}
-        self.depth, self.width, self.parameters = 1, len(self.nodes), 0
+        self.depth, self.width = 1, len(self.nodes)
+        self.parameters = self.active_parameters = 0
         rng = np.random.default_rng(seed)
         self._logits = torch.from_numpy(rng.normal(0, 1, (len(self.nodes), letters + 1)).astype(np.float32))
         child = [[self.index.get((topic, (*y, t)), -1) for t in range(letters + 1)] for topic, y in self.nodes]

@@ -37,6 +37,8 @@ class TransformersPolicy(Policy):
         config = model.config.get_text_config()
         self.depth, self.width, self.vocabulary = config.num_hidden_layers, config.hidden_size, config.vocab_size
         self.parameters = model.num_parameters()
+        embedding, output = model.get_input_embeddings().weight, model.get_output_embeddings().weight
+        self.active_parameters = self.parameters - (0 if output is embedding else embedding.numel())
         self.eos_ids = _eos_ids(model, tokenizer)
         if self.device.type == "cpu":
             lay_out_for_cpu(model)

@@ -10,7 +10,7 @@ In chunk search this costs no forward pass: the search's own steps hand out the 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -112,6 +112,11 @@ class HiddenValue:
         head = Head(weights["mean"].shape[0], weights["network.1.weight"].shape[0])
         head.load_state_dict(weights)
         return cls(head, about["layer"], about["pooling"])
+
+
+def mean_flops(values: Sequence[HiddenValue]) -> float:
+    """FLOPs of one head for one prefix, on average: two a parameter."""
+    return 2.0 * sum(p.numel() for value in values for p in value.head.parameters()) / max(len(values), 1)
 
 
 class HiddenReader:

@@ -35,6 +35,7 @@ class Config:
 class Imdb(Task):
     Config = Config
     default_model = "smollm2-135m-instruct"
+    reward_flops = 200.0  # two for each of about a hundred terms of a text
     source = "IMDB reviews, training set (Maas et al. 2011)"
     profiles = {
         "quick": {

@@ -8,7 +8,7 @@ import torch
 
 from harness.core.errors import UserError
 from harness.core.finalists import sample_rows
-from harness.core.fitting import ValueSettings, _prefixes, fit_value
+from harness.core.fitting import Prefixes, ValueSettings, _prefixes, fit_value, split
 from harness.core.reward import RewardHandle, Scale
 from harness.core.streams import Streams
 from harness.core.value import Head, HiddenValue
@@ -47,6 +47,29 @@ def test_fitted_values_equal_the_enumerated_ones(toy, fitted):
     assert often.sum() > 50
     assert np.abs(got - exact)[often].max() < 0.2
     assert np.corrcoef(got[often], exact[often])[0, 1] > 0.995
+
+
+def test_texts_of_the_same_weight_whatever_their_length(ledger, toy_handle):
+    """Sequence weights: a text's prefixes share its weight; the fit minimises that mean, not the mean over prefixes."""
+    data = rollouts(toy_handle, ledger, toy_prompts(200), 8, (1,))
+    by_text = Prefixes.of(data, 1, "last", 1, "sequence")
+    sums = np.bincount(by_text.rollout, by_text.weight.numpy())
+    assert np.allclose(sums, sums[0]) and by_text.weight.mean() == pytest.approx(1.0, abs=1e-6)
+    counts = np.bincount(by_text.rollout)
+    assert len(set(counts)) > 1
+
+    def error(weight, judged):
+        fitted = fit_value(
+            data, ValueSettings(poolings=("last",), stride=1, epochs=0, weight=weight), np.random.default_rng(0)
+        )
+        head = fitted.value.head
+        with torch.no_grad():
+            return float((judged.weight * (head(judged.x) - judged.y) ** 2).mean())
+
+    train, _ = split(data, 0.2)
+    per_text, per_prefix = (Prefixes.of(train, 1, "last", 1, weight) for weight in ("sequence", "token"))
+    assert error("sequence", per_text) < error("token", per_text)
+    assert error("token", per_prefix) < error("sequence", per_prefix)
 
 
 def prefix_mass(toy, topic, prefix):

@@ -40,11 +40,12 @@ class World:
         self.ledger = Ledger()
 
     def method(self, name, seed=0, reward=letters, scale=None):
-        if reason := METHODS[name].unavailable(self.policy.name):
+        config = METHODS[name].Config(**SMALL.get(name, {}))
+        if reason := METHODS[name].unavailable(self.policy.name, config):
             pytest.skip(reason)
         handle = PolicyHandle(self.policy, self.sampler, self.ledger)
         rewards = RewardHandle(reward, self.ledger, scale or Scale(0.0, 1.0))
-        return METHODS[name](METHODS[name].Config(**SMALL.get(name, {})), handle, rewards, Streams(seed))
+        return METHODS[name](config, handle, rewards, Streams(seed))
 
     def fitted(self, name, **options):
         """The method after all its iterations, as the harness would bring it there."""

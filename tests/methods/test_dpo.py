@@ -40,7 +40,7 @@ def test_training_prefers_the_chosen_and_leaves_the_base_alone(tiny, tiny_handle
     report = method.fit(1, rollouts)
     pairs = pairs_of(rollouts)
     margins = []
-    for handle in (tiny_handle, method.tuned):
+    for handle in (tiny_handle, method.copy.policy):
         best, worst = (handle.logprobs([pair[i].completion for pair in pairs]) for i in (0, 1))
         margins.append(np.mean([b.sum() - w.sum() for b, w in zip(best, worst, strict=True)]))
     assert margins[1] > margins[0] + 1
@@ -54,7 +54,7 @@ def test_completions_are_trained_on_as_they_were_written(tiny_handle, rollouts, 
         "harness.core.preference._run_trainer",
         lambda model, tokenizer, rows, config, seed: seen.extend(rows) or ({}, []),
     )
-    monkeypatch.setattr(Dpo, "_take", lambda self, files: None)
+    monkeypatch.setattr("harness.core.preference._merged", lambda policy, files: None)
     Dpo(Dpo.Config(), tiny_handle, None, Streams(0)).fit(1, rollouts)
     for row, (best, worst) in zip(seen, pairs_of(rollouts), strict=True):
         assert tuple(row["chosen_ids"]) == best.completion.tokens

@@ -5,7 +5,7 @@ from harness.core.finalists import sample_rows
 from harness.core.reward import RewardHandle, Scale
 from harness.core.streams import Streams
 from methods.base import Base
-from methods.iro import Iro
+from methods.iro import Iro, reweighted
 from tasks.toy import proxy_of
 from tests.conftest import TOY_SAMPLER, toy_prompts
 
@@ -68,7 +68,7 @@ def test_training_searches_may_be_wider_than_those_at_test_time(toy_handle, ledg
         Iro.Config(1, 3, 1, rollout_width=2, rollout_successors=2, keep="rows"), toy_handle, reward(ledger), Streams(0)
     )
     narrow.values = wide.values
-    assert Iro.fit_config(narrow.config) == Iro.fit_config(wide.config)
+    assert Iro.fit_config(narrow.config, 3) == Iro.fit_config(wide.config, 3)
     rollouts = [[c.completion for c in m.rollout(3, toy_prompts(20), (1,))] for m in (wide, narrow)]
     assert rollouts[0] == rollouts[1]
     assert {len(a.finalists) for a in narrow.generate(toy_prompts(20))} <= {1, 3}
@@ -78,6 +78,38 @@ def test_only_ratios_of_betas_matter_to_top(toy_handle, ledger):
     one = fitted(toy_handle, ledger, prompts=40, iterations=2, beta=(1.0, 2.0)).generate(toy_prompts(30))
     two = fitted(toy_handle, ledger, prompts=40, iterations=2, beta=(3.0, 6.0)).generate(toy_prompts(30))
     assert [a.pick("value").tokens for a in one] == [a.pick("value").tokens for a in two]
+
+
+def test_fits_are_shared_by_settings_that_do_not_touch_them():
+    plain = Iro.Config(beta=(1.0, 2.0))
+    assert Iro.fit_config(Iro.Config(chunk=4, keep="all", beta=(3.0,), width=2), 1) == Iro.fit_config(plain, 1)
+    assert Iro.fit_config(Iro.Config(beta=(2.0, 8.0)), 2) == Iro.fit_config(plain, 2)  # one value: no ratio
+    assert Iro.fit_config(Iro.Config(beta=(2.0, 8.0)), 3) != Iro.fit_config(plain, 3)
+    assert Iro.fit_config(Iro.Config(beta=(2.0, 4.0)), 3) == Iro.fit_config(plain, 3)
+    assert Iro.fit_config(Iro.Config(beta=(2.0, 4.0), select="resample"), 3) != Iro.fit_config(
+        Iro.Config(beta=(1.0, 2.0), select="resample"), 3
+    )
+
+
+def test_reweighted_base_samples_follow_the_tilt(toy, toy_handle, ledger):
+    """Without a search: base samples, drawn by exp(S). S is raised, and 8 of 64 draws keep within Monte-Carlo error of
+    the mean S under the weights: false alarm below 1e-6 at five standard errors."""
+    settings = {"iterations": 1, "keep": "reweight", "rollout_width": 8, "rollout_successors": 8}
+    method = fitted(toy_handle, ledger, **settings)
+    samples = method.rollout(2, toy_prompts(50), (1,))
+    assert len(samples) == 50 * 64 and all(c.states is not None for c in samples)
+    scores = np.array([c.score for c in samples]).reshape(50, 64)
+    weights = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    drawn = reweighted(samples, 8, Streams(0))
+    got = np.array([c.score for c in drawn.candidates]).reshape(50, 8)
+    expected = (weights * scores).sum(1)
+    spread = np.sqrt(((weights * scores**2).sum(1) - expected**2).mean() / got.size)
+    assert abs(got.mean() - expected.mean()) < 5 * spread
+    assert got.mean() > scores.mean() + 5 * spread
+    assert drawn.effective_samples == pytest.approx((1 / (weights**2).sum(1)).mean())
+    report = method.fit(2, samples)
+    assert report.choices["effective_samples"] == drawn.effective_samples
+    assert report.choices["rollouts"] == 50 * 8
 
 
 def test_later_values_are_fitted_on_the_guided_distribution(toy, toy_handle, ledger):

@@ -7,9 +7,11 @@ from transformers import LlamaForCausalLM
 
 from harness.core.errors import UserError
 from harness.core.log_ratio import LogRatio, _TextReader
+from harness.core.preference import DpoSettings
 from harness.core.search import Search, guided_search
 from harness.core.streams import Streams
 from harness.core.transformers_policy import TransformersPolicy
+from methods.dpo import Dpo
 from methods.weak_to_strong import WeakToStrong
 from tests.conftest import tiny_prompts
 
@@ -71,14 +73,25 @@ def test_on_the_toy_search_finds_what_the_tuned_table_likes_more(toy, toy_handle
 
 
 def test_half_a_pair_is_refused(tiny_handle):
-    method = WeakToStrong(WeakToStrong.Config(tuned="somewhere"), tiny_handle, None, Streams(0))
-    with pytest.raises(UserError, match="give both models of the pair, or neither"):
-        method.fit(1, [])
+    for half in ({"tuned": "somewhere"}, {"untuned": "somewhere"}):
+        with pytest.raises(UserError, match="give both models of the pair, or neither"):
+            WeakToStrong(WeakToStrong.Config(**half), tiny_handle, None, Streams(0))
 
 
-def test_a_given_pair_is_loaded_beside_the_policy(tiny, tiny_handle):
+def test_a_given_pair_is_loaded_beside_the_policy_and_needs_no_trainer(tiny, tiny_handle, monkeypatch):
     """The same model twice: every prefix is worth 0, and the first row is taken."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    given = WeakToStrong.Config(tuned="one", untuned="other")
+    assert WeakToStrong.unavailable("tiny", given) is None and WeakToStrong.unavailable("tiny", WeakToStrong.Config())
     method = WeakToStrong(WeakToStrong.Config(2, 2, 4, tuned="one", untuned="other"), tiny_handle, None, Streams(0))
     method.fit(1, [])
     for answer in method.generate(tiny_prompts()):
         assert answer.finalists[answer.picks["value"]].score == pytest.approx(0.0, abs=1e-4)
+    assert method.fit_inputs() == {"tuned": "one", "untuned": "other"}
+
+
+def test_without_a_pair_it_is_guided_by_the_copy_that_dpo_samples():
+    """The same settings make the same fit, which is then trained once for both."""
+    dpo = DpoSettings(learning_rate=3e-4)
+    assert WeakToStrong.fit_config(WeakToStrong.Config(dpo=dpo, chunk=4), 1) == Dpo.fit_config(dpo, 1)
+    assert WeakToStrong.fitted_as == Dpo.fitted_as is not None
