@@ -103,7 +103,7 @@ def _execute(
         )
         about = open_slice(folder, config, policy, task, VERSIONS)
     pool = sample_pool(bench, fit_slices[0])
-    rows: Rows = {"completions": [], "scores": [], "fits": [], "pool": _score_pool(bench, pool)}
+    rows: Rows = {"completions": [], "scores": [], "fits": [], "tried": [], "pool": _score_pool(bench, pool)}
     gold = np.array([row[GOLD] for row in rows["pool"]])
     about["units"] = {"proxy_reward": asdict(pool.proxy), GOLD: asdict(Scale.of("the gold", gold))}
     about["agreement"] = _agreement(rows["pool"])
@@ -112,6 +112,7 @@ def _execute(
     about["trained"] = [m for m in config.methods if METHODS[m].trains_weights]
     about["kl_bounds"] = {m: METHODS[m].kl_bound(settings[m], settings["sampler"]) for m in config.methods}
     flops = {name: _run_method(bench, name, pool, fit_slices, test, rows) for name in config.methods}
+    about["tried"] = rows.pop("tried")  # layers and poolings, and how well their values rank
     about["flops"] = {
         "policy_token": 2.0 * policy.active_parameters,
         "reward_call": task.reward_flops,
@@ -179,7 +180,9 @@ def _run_method(
         else:
             rollouts, key = roll_out(bench, name, iteration, method, key, fit_slices[iteration - 1])
         report, key = fit(bench, name, iteration, method, key, rollouts)
-        choices = {k: v for k, v in report.choices.items() if k != "tried"}
+        choices = dict(report.choices)
+        tried = choices.pop("tried", [])
+        rows["tried"] += [{"method": name, "iteration": iteration, **row} for row in tried]
         rows["fits"] += [{"method": name, "iteration": iteration, **choices, **row} for row in report.rows]
         _evaluate(bench, name, iteration, answer(bench, name, iteration, method, key, test), rows)
     return method.value_flops()

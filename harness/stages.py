@@ -188,7 +188,7 @@ def answer(
     def job(batch: list[Prompt]):
         return [answer_to_data(a) for a in method.generate(batch)], {}
 
-    settings = asdict(method.config)  # `key` knows only those that shaped the fit
+    settings = asdict(method.answer_config(method.config, iteration))  # `key` knows those that shaped the fits
     inputs = {"method": key, "settings": settings, "iteration": iteration, "prompts": [p.id for p in prompts]}
     batches = bench.batches(prompts, method.rows_per_prompt(method.config), method.memory_factor(method.config))
     _, result = bench.run("generate", f"{label_of(name, iteration)}: answers", inputs, batches, job, "generate")

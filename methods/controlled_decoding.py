@@ -71,6 +71,10 @@ class ControlledDecoding(Generator):
             chunk=same.chunk,
         )  # fmt: skip
 
+    @classmethod
+    def answer_config(cls, config: Config, iteration: int) -> Config:
+        return replace(config, value=ValueSettings(), q=BootstrapSettings(), objective="fudge")
+
     def fit(self, iteration: int, rollouts: Sequence[Candidate]) -> FitReport:
         if self.config.objective == "q" and self.config.value.weight != "token":
             raise UserError(

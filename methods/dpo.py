@@ -32,6 +32,10 @@ class Dpo(Generator):
     def needs_one_process(cls, config: DpoSettings) -> bool:
         return True
 
+    @classmethod
+    def answer_config(cls, config: DpoSettings, iteration: int) -> DpoSettings:
+        return DpoSettings()  # sampled plainly
+
     def fit(self, iteration: int, rollouts: Sequence[Candidate]) -> FitReport:
         trained = train_copy(self.policy, rollouts, self.config, self.streams)
         self.copy = trained.copy

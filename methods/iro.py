@@ -65,13 +65,16 @@ class Iro(Generator):
         """Iteration 1 has base samples; later ones the searches of the values so far, whose betas count."""
         if iteration == 1:
             return Config(value=config.value)
-        betas = _betas(config, iteration - 1)
-        if config.select == "top" and config.keep != "reweight":  # only ratios matter
-            betas = tuple(beta / betas[0] for beta in betas)
+        betas = _betas(config, iteration - 1, config.select == "top" and config.keep != "reweight")
         width, successors = config.rollout_width or config.width, config.rollout_successors or config.successors
         return replace(
             config, iterations=0, beta=betas, width=width, successors=successors, rollout_width=0, rollout_successors=0
         )  # fmt: skip
+
+    @classmethod
+    def answer_config(cls, config: Config, iteration: int) -> Config:
+        betas = _betas(config, iteration, config.select == "top") or (1.0,)
+        return Config(config.width, config.successors, config.chunk, config.select, config.diversity, beta=betas)
 
     @classmethod
     def kl_bound(cls, config: Config, sampler: Sampler) -> float | None:
@@ -117,8 +120,9 @@ class Iro(Generator):
         return self
 
     def _search(self, prompts: Sequence[Prompt], search: Search, record: tuple[int, ...] = ()) -> list[Answer]:
-        betas = _betas(self.config, len(self.values))
-        select_finished = not (record and self.config.keep in ("rows", "reweight"))
+        training, config = bool(record), self.config
+        betas = _betas(config, len(self.values), config.select == "top" and not (training and config.keep == "reweight"))
+        select_finished = not (training and config.keep in ("rows", "reweight"))
         return guided_search(
             self.policy, self.values, betas, prompts, search, self.streams, self.reward, record, select_finished
         )
@@ -159,8 +163,10 @@ def reweighted(samples: Sequence[Candidate], draws: int, streams: Streams) -> Dr
     return Drawn(drawn, float(np.mean(effective)))
 
 
-def _betas(config: Config, count: int) -> tuple[float, ...]:
-    return tuple(config.beta[min(i, len(config.beta) - 1)] for i in range(count))
+def _betas(config: Config, count: int, only_ratios: bool) -> tuple[float, ...]:
+    """beta_1 .. beta_count; divided by the first where only ratios matter."""
+    betas = tuple(config.beta[min(i, len(config.beta) - 1)] for i in range(count))
+    return tuple(beta / betas[0] for beta in betas) if only_ratios else betas
 
 
 def _number(path: Path) -> int:

@@ -64,6 +64,10 @@ class WeakToStrong(Generator):
         return Config(tuned=config.tuned, untuned=config.untuned) if config.tuned else config.dpo
 
     @classmethod
+    def answer_config(cls, config: Config, iteration: int) -> Search:
+        return Search(config.width, config.successors, config.chunk, config.select, config.diversity)
+
+    @classmethod
     def kl_bound(cls, config: Config, sampler: Sampler) -> float | None:
         return kl_bound(config, sampler.max_new_tokens)
 

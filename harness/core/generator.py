@@ -57,6 +57,11 @@ class Generator(ABC):
         """The settings as far as they shape rollouts and fit of an iteration: what differs in the rest shares them."""
         return config
 
+    @classmethod
+    def answer_config(cls, config: Any, iteration: int) -> Any:
+        """The settings as far as they shape the answers that given fits of an iteration lead to."""
+        return config
+
     def fit_inputs(self) -> dict[str, str]:
         """What else shapes its fits: fingerprints of models it loads."""
         return {}

@@ -34,6 +34,7 @@ class Search:
     successors: Annotated[int, Field(ge=1, description="samples per kept prefix (k in the paper; table 7: 4)")] = 4
     chunk: Annotated[int, Field(ge=1, description="tokens per round (l in the paper; harness: 8)")] = 8
     select: Annotated[Literal["top", "resample"], Field(description="top: the paper's; resample: DESIGN.md")] = "top"
+    diversity: Annotated[bool, Field(description="top: equal texts after all different ones (harness)")] = True
 
 
 def kl_bound(search: Search, max_new_tokens: int) -> float | None:
@@ -113,7 +114,8 @@ def guided_search(
             if done[p] or (finished[mine].all() and not select_finished):
                 kept = list(mine)
             elif search.select == "top":
-                kept = list(mine[keep_top(scores[mine], [tokens[i] for i in mine], search.width)])
+                keys = [tokens[i] for i in mine] if search.diversity else list(range(len(mine)))
+                kept = list(mine[keep_top(scores[mine], keys, search.width)])
             else:
                 draws = pick_place[p].random(search.width)
                 kept = list(mine[resample(scores[mine] - before[mine], places[mine], draws)])

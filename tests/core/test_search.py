@@ -76,6 +76,16 @@ def test_wider_search_finds_better_texts(toy, toy_handle):
     assert found(1) < found(2) < found(4)
 
 
+def test_without_diversity_the_best_text_crowds_out_the_others(toy, toy_handle):
+    """Four letters of three: many of the 16 rows are the same text, and the best of them fills every place."""
+    kept = {}
+    for diversity in (True, False):
+        search = Search(4, 4, 1, diversity=diversity)
+        answers = guided_search(toy_handle, [exact_value(toy)], [1.0], toy_prompts(20), search, Streams(0), None)
+        kept[diversity] = np.mean([len({c.completion.tokens for c in a.finalists}) for a in answers])
+    assert kept[True] > 3.5 and kept[False] < 2
+
+
 def test_one_factor_on_all_betas_changes_nothing_for_top(toy, toy_handle):
     values = [exact_value(toy), exact_value(toy, 0.3)]
     once, twice = (

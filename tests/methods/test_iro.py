@@ -91,6 +91,18 @@ def test_fits_are_shared_by_settings_that_do_not_touch_them():
     )
 
 
+def test_answers_are_shared_by_settings_that_only_shape_later_fits():
+    plain = Iro.Config(beta=(1.0, 2.0))
+    for same in (
+        Iro.Config(keep="all", beta=(2.0, 4.0)), Iro.Config(iterations=1, beta=(1.0, 2.0), rollout_width=2)
+    ):  # fmt: skip
+        assert Iro.answer_config(same, 2) == Iro.answer_config(plain, 2)
+    assert Iro.answer_config(Iro.Config(beta=(1.0, 9.0)), 1) == Iro.answer_config(plain, 1)
+    assert Iro.answer_config(Iro.Config(beta=(1.0, 9.0)), 2) != Iro.answer_config(plain, 2)
+    for other in ({"chunk": 4}, {"width": 2}, {"successors": 2}, {"select": "resample"}, {"diversity": False}):
+        assert Iro.answer_config(Iro.Config(beta=(1.0, 2.0), **other), 2) != Iro.answer_config(plain, 2)
+
+
 def test_reweighted_base_samples_follow_the_tilt(toy, toy_handle, ledger):
     """Without a search: base samples, drawn by exp(S). S is raised, and 8 of 64 draws keep within Monte-Carlo error of
     the mean S under the weights: false alarm below 1e-6 at five standard errors."""
