@@ -4,21 +4,22 @@ python -m harness report imdb-3f2a
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from math import isnan
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from harness import figures
-from harness.core import stats
 from harness.core.files import whole
 from harness.core.stats import Estimate
 from harness.store import Run
+from harness.table import GOLD, best_of_n_curve, comparison, flat_row
 
-GOLD, PROXY = "gold_reward", "proxy_reward"
+_HEADER = (
+    "| method | final pick | gold (sd) | proxy (sd) | gold - best-of-n | p (Holm) | win rate over base | tokens "
+    "| base NLL | KL at most | distinct-2 | policy tokens | values | reward calls | fit: policy tokens / proxy calls |"
+)
 
 
 def write_report(run: Run) -> Path:
@@ -32,137 +33,6 @@ def write_report(run: Run) -> Path:
     with whole(run.folder / "report.md") as part:
         part.write_text(_markdown(run, table, curve))
     return run.folder / "report.md"
-
-
-def comparison(run: Run) -> list[dict[str, Any]]:
-    """One row per method, iteration and final pick: gold and proxy in sd of base samples, and costs."""
-    units = run.about["units"]
-    wide = run.scores.pivot("metric", index=["method", "iteration", "final_pick", "prompt_id"], values="value")
-    wide = wide.join(run.completions, on=["method", "iteration", "final_pick", "prompt_id"], how="inner")
-    for metric in (GOLD, PROXY):
-        wide = wide.with_columns((pl.col(metric) - units[metric]["mean"]) / units[metric]["sd"])
-    parts = {
-        key: part.sort("prompt_id")
-        for key, part in wide.partition_by(
-            "method", "iteration", "final_pick", as_dict=True, maintain_order=True
-        ).items()
-    }
-    base = next((part for (method, _, _), part in parts.items() if method == "base"), None)
-    best = next((part for (method, _, _), part in parts.items() if method == "best_of_n"), None)
-    rows = []
-    for (method, iteration, pick), part in parts.items():
-        if pick == "first" and _same_answers(part, parts.get((method, iteration, "value"))):
-            continue
-        gold = part[GOLD].to_numpy()
-        rows.append(
-            {
-                "method": method,
-                "iteration": iteration,
-                "final_pick": pick,
-                "gold": stats.mean(gold),
-                "proxy": stats.mean(part[PROXY].to_numpy()),
-                "against_best_of_n": None
-                if best is None or method == "best_of_n"
-                else stats.difference(gold, best[GOLD].to_numpy()),
-                "against_previous": None
-                if (method, iteration - 1, pick) not in parts
-                else stats.difference(gold, parts[method, iteration - 1, pick][GOLD].to_numpy()),
-                "against_first": None
-                if iteration < 3 or (method, 1, pick) not in parts
-                else stats.difference(gold, parts[method, 1, pick][GOLD].to_numpy()),
-                "share_of_best_of_n": None
-                if base is None or best is None or method in ("base", "best_of_n")
-                else stats.gain_ratio(gold, best[GOLD].to_numpy(), base[GOLD].to_numpy()),
-                "win_rate_over_base": None
-                if base is None or method == "base"
-                else stats.win_rate(gold, base[GOLD].to_numpy()),
-                "unscored": int(part[GOLD].is_nan().sum() + part[PROXY].is_nan().sum()),
-                "tokens": float(part["n_tokens"].mean()),
-                "base_nll": float(part["base_nll"].mean()),
-                "trains_weights": method in run.about.get("trained", []),
-                "kl_bound": run.about.get("kl_bounds", {}).get(method),
-                "distinct_2": distinct_2(part["response"].to_list()),
-                "policy_tokens": float(part["policy_tokens"].mean()),
-                "value_calls": float(part["value_calls"].mean()),
-                "value_tokens": float(part["value_tokens"].mean()),
-                "reward_calls": float(part["reward_calls"].mean()),
-                **_fit_cost(run, method, iteration),
-            }
-        )
-    tested = [i for i, row in enumerate(rows) if row["against_best_of_n"] is not None]
-    adjusted = stats.holm([rows[i]["against_best_of_n"].p for i in tested])
-    for i, p in zip(tested, adjusted, strict=True):
-        rows[i]["p_holm"] = p
-    return rows
-
-
-def best_of_n_curve(run: Run) -> list[dict[str, Any]]:
-    """Gold of best-of-n for n = 1..N from the pool of the test prompts, with intervals over prompts."""
-    curves = best_of_n_by_prompt(run)
-    if not curves:
-        return []
-    prompt_tokens = run.completions.filter(pl.col("method") == "best_of_n")["policy_tokens"].mean()
-    samples = len(curves[0])
-    base = run.completions.filter(pl.col("method") == "base")["policy_tokens"].mean()
-    per_sample = (prompt_tokens - (base or 0)) / max(samples - 1, 1) if base else prompt_tokens / samples
-    first = base or per_sample
-    return [
-        {"n": n, "gold": stats.mean([c[n - 1] for c in curves]), "policy_tokens": first + (n - 1) * per_sample}
-        for n in range(1, samples + 1)
-    ]
-
-
-def best_of_n_by_prompt(run: Run) -> list[np.ndarray]:
-    """Expected gold (N,) of best-of-1..N by prompt, in sd of base samples, from the pool of evaluated prompts."""
-    unit = run.about["units"][GOLD]
-    pool = run.pool.filter(pl.col("part") == "test").sort("prompt_id", "row")
-    return [
-        stats.best_of_n_curve(part[PROXY].to_numpy(), (part[GOLD].to_numpy() - unit["mean"]) / unit["sd"])
-        for part in pool.partition_by("prompt_id", maintain_order=True)
-        if len(pool)
-    ]
-
-
-def distinct_2(texts: Sequence[str]) -> float:
-    """Distinct word pairs over all word pairs of the texts (Li et al. 2016)."""
-    pairs = [pair for text in texts for words in [text.split()] for pair in pairwise(words)]
-    return len(set(pairs)) / len(pairs) if pairs else float("nan")
-
-
-def _same_answers(part: pl.DataFrame, other: pl.DataFrame | None) -> bool:
-    return other is not None and part["response"].equals(other["response"])
-
-
-def _fit_cost(run: Run, method: str, iteration: int) -> dict[str, float]:
-    """What fitting cost up to this iteration, as if made alone: policy tokens, proxy calls, seconds."""
-    fit = run.ledger.filter(
-        (pl.col("method") == method) & (pl.col("iteration") <= iteration) & (pl.col("phase") == "fit")
-    )
-    policy, proxy = fit.filter(pl.col("role") == "policy"), fit.filter(pl.col("role") == "proxy")
-    return {
-        "fit_policy_tokens": int(policy["tokens"].sum() + policy["prefill_tokens"].sum()),
-        "fit_proxy_calls": int(proxy["sequences"].sum()),
-        "fit_seconds": float(fit["seconds"].sum()),
-    }
-
-
-def flat_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of a table as plain columns: an estimate becomes its value, low, high, n and p."""
-    flat = {}
-    for key, value in row.items():
-        if isinstance(value, Estimate):
-            flat |= {key if name == "value" else f"{key}_{name}": v for name, v in vars(value).items()}
-        else:
-            flat[key] = value
-    return flat
-
-
-# --- report.md ---
-
-_HEADER = (
-    "| method | final pick | gold (sd) | proxy (sd) | gold - best-of-n | p (Holm) | win rate over base | tokens "
-    "| base NLL | KL at most | distinct-2 | policy tokens | values | reward calls | fit: policy tokens / proxy calls |"
-)
 
 
 def table_markdown(table: Sequence[dict[str, Any]], left_out: Mapping[str, str] | None = None) -> str:
