@@ -16,11 +16,6 @@ from harness.core.stats import Estimate
 from harness.store import Run
 from harness.table import GOLD, best_of_n_curve, comparison, flat_row
 
-_HEADER = (
-    "| method | final pick | gold (sd) | proxy (sd) | gold - best-of-n | p (Holm) | win rate over base | tokens "
-    "| base NLL | KL at most | distinct-2 | policy tokens | values | reward calls | fit: policy tokens / proxy calls |"
-)
-
 
 def write_report(run: Run) -> Path:
     """Write report.md, table.parquet and the figures into the run's folder; the path of report.md."""
@@ -37,34 +32,44 @@ def write_report(run: Run) -> Path:
 
 def table_markdown(table: Sequence[dict[str, Any]], left_out: Mapping[str, str] | None = None) -> str:
     """The table; methods that were left out have a row of their own, empty but for the reason."""
-    bounded = any(row["kl_bound"] is not None for row in table)
-    header = _HEADER if bounded else _HEADER.replace("KL at most | ", "")
-    lines = [header, "|" + "---|" * (header.count("|") - 1)]
-    for row in table:
-        name = f"{row['method']} (iteration {row['iteration']})" if row["iteration"] else row["method"]
-        name = f"{row['method']} (weights trained)" if row["trains_weights"] else name
-        against, wins = row["against_best_of_n"], row["win_rate_over_base"]
-        cells = [
-            name,
-            row["final_pick"],
-            str(row["gold"]) + (f" ({row['unscored']} unscored)" if row["unscored"] else ""),
-            f"{row['proxy'].value:.2f}",
-            against.shown("+.2f") if against else "",
-            _p(row["p_holm"]) if against else "",
-            _percent(wins) if wins else "",
-            f"{row['tokens']:.1f}",
-            f"{row['base_nll']:.2f}",
-            *(["n/a" if row["kl_bound"] is None else f"{row['kl_bound']:.1f}"] if bounded else []),
-            "" if isnan(row["distinct_2"]) else f"{row['distinct_2']:.2f}",
-            f"{row['policy_tokens']:.0f}",
-            f"{row['value_calls']:.0f}" + (f" ({row['value_tokens']:.0f} tokens)" if row["value_tokens"] else ""),
-            f"{row['reward_calls']:.1f}",
-            f"{row['fit_policy_tokens']:,} / {row['fit_proxy_calls']:,}" if row["fit_proxy_calls"] else "",
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
+    rows = [_cells(row) for row in table]
+    columns = [name for name in rows[0] if any(cells[name] is not None for cells in rows)]
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    for cells in rows:
+        lines.append("| " + " | ".join("n/a" if cells[name] is None else cells[name] for name in columns) + " |")
     for name, reason in (left_out or {}).items():
-        lines.append(f"| {name} | left out: {reason} |" + " |" * (header.count("|") - 3))
+        lines.append(f"| {name} | left out: {reason} |" + " |" * (len(columns) - 2))
     return "\n".join(lines)
+
+
+def _cells(row: Mapping[str, Any]) -> dict[str, str | None]:
+    """Column -> cell. None is not known: n/a where another row knows it, else there is no such column."""
+    against, wins = row["against_best_of_n"], row["win_rate_over_base"]
+    name = f"{row['method']} (weights trained)" if row["trains_weights"] else name_of(row)
+    return {
+        "method": name,
+        "final pick": row["final_pick"],
+        "gold (sd)": str(row["gold"]) + (f" ({row['unscored']} unscored)" if row["unscored"] else ""),
+        "proxy (sd)": f"{row['proxy'].value:.2f}",
+        "gold - best-of-n": against.shown("+.2f") if against else "",
+        "p (Holm)": _p(row["p_holm"]) if against else "",
+        "win rate over base": _percent(wins) if wins else "",
+        "p (McNemar, Holm)": _p(row["p_wins_holm"]) if wins else "",
+        "tokens": f"{row['tokens']:.1f}",
+        "base NLL": f"{row['base_nll']:.2f}",
+        "KL at most": None if row["kl_bound"] is None else f"{row['kl_bound']:.1f}",
+        "distinct-2": "" if isnan(row["distinct_2"]) else f"{row['distinct_2']:.2f}",
+        "policy tokens": f"{row['policy_tokens']:.0f}",
+        "values": f"{row['value_calls']:.0f}" + (f" ({row['value_tokens']:.0f} tokens)" if row["value_tokens"] else ""),
+        "reward calls": f"{row['reward_calls']:.1f}",
+        "fit: policy tokens / proxy calls": f"{row['fit_policy_tokens']:,} / {row['fit_proxy_calls']:,}"
+        if row["fit_proxy_calls"]
+        else "",
+    }
+
+
+def name_of(row: Mapping[str, Any]) -> str:
+    return f"{row['method']} (iteration {row['iteration']})" if row["iteration"] else row["method"]
 
 
 def _percent(rate: Estimate) -> str:
@@ -92,11 +97,12 @@ def _markdown(run: Run, table: Sequence[dict[str, Any]], curve: Sequence[dict[st
         f"`{command}`, other settings in run.json.",
         table_markdown(table, about.get("left_out")),
         "Gold and proxy are in standard deviations of base samples, above the base's mean; intervals are 95% bootstrap "
-        "intervals over prompts. Differences are paired by prompt. `final pick` says who chose the answer among the "
-        "finalists. Costs are per test prompt: policy tokens are the prompt once and every sampled token, discarded "
-        "ones included; values are prefixes valued, on the policy's own states, or by models of their own with the "
-        "tokens those read; reward calls are "
-        "texts the proxy scored. Fitting counts everything up to that iteration, shared samples as if made alone.",
+        "intervals over prompts. Differences are paired by prompt. Wins and losses are tested by McNemar's exact test, "
+        "ties left out; Holm's correction is over the rows of the table, for each of the two tests. `final pick` says "
+        "who chose the answer among the finalists. Costs are per test prompt: policy tokens are the prompt once and "
+        "every sampled token, discarded ones included; values are prefixes valued, on the policy's own states, or by "
+        "models of their own with the tokens those read; reward calls are texts the proxy scored. Fitting counts "
+        "everything up to that iteration, shared samples as if made alone.",
         "![gold by method](gold_by_method.png)",
         "![gold against test-time compute](gold_against_compute.png)",
         _gains(table),
@@ -124,8 +130,7 @@ def _gains(table: Sequence[dict[str, Any]]) -> str:
         share = row["share_of_best_of_n"]
         if share is None:
             continue
-        name = f"{row['method']} (iteration {row['iteration']})" if row["iteration"] else row["method"]
-        cells = [name, row["final_pick"], str(share)]
+        cells = [name_of(row), row["final_pick"], str(share)]
         for added in (row["against_previous"], row["against_first"]):
             cells += [added.shown("+.2f"), _p(added.p)] if added else ["", ""]
         lines.append("| " + " | ".join(cells) + " |")

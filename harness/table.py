@@ -74,10 +74,10 @@ def comparison(run: Run) -> list[dict[str, Any]]:
                 **_fit_cost(run, method, iteration),
             }
         )
-    tested = [i for i, row in enumerate(rows) if row["against_best_of_n"] is not None]
-    adjusted = stats.holm([rows[i]["against_best_of_n"].p for i in tested])
-    for i, p in zip(tested, adjusted, strict=True):
-        rows[i]["p_holm"] = p
+    for tested, adjusted in (("against_best_of_n", "p_holm"), ("win_rate_over_base", "p_wins_holm")):
+        family = [row for row in rows if row[tested] is not None]
+        for row, p in zip(family, stats.holm([row[tested].p for row in family]), strict=True):
+            row[adjusted] = p
     return rows
 
 
