@@ -4,7 +4,7 @@ python -m harness report imdb-3f2a
 """
 
 from collections.abc import Mapping, Sequence
-from math import isnan
+from math import isinf, isnan
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,14 @@ import polars as pl
 from harness import figures
 from harness.core.files import whole
 from harness.core.stats import Estimate
+from harness.cost import AMORTISED_OVER
 from harness.store import Run
 from harness.table import GOLD, best_of_n_curve, comparison, flat_row
+
+_PRICES = (
+    " GFLOPs are estimated from those counts; in brackets with fitting, its policy tokens and proxy calls shared by "
+    f"{AMORTISED_OVER:,} prompts (the training of the values or weights themselves is not in it)."
+)
 
 
 def write_report(run: Run) -> Path:
@@ -32,18 +38,14 @@ def write_report(run: Run) -> Path:
 
 def table_markdown(table: Sequence[dict[str, Any]], left_out: Mapping[str, str] | None = None) -> str:
     """The table; methods that were left out have a row of their own, empty but for the reason."""
-    rows = [_cells(row) for row in table]
-    columns = [name for name in rows[0] if any(cells[name] is not None for cells in rows)]
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    for cells in rows:
-        lines.append("| " + " | ".join("n/a" if cells[name] is None else cells[name] for name in columns) + " |")
+    lines = markdown_table([_cells(row) for row in table])
     for name, reason in (left_out or {}).items():
-        lines.append(f"| {name} | left out: {reason} |" + " |" * (len(columns) - 2))
+        lines.append(f"| {name} | left out: {reason} |" + " |" * (lines[0].count("|") - 3))
     return "\n".join(lines)
 
 
 def _cells(row: Mapping[str, Any]) -> dict[str, str | None]:
-    """Column -> cell. None is not known: n/a where another row knows it, else there is no such column."""
+    """Column -> cell, None where it is not known."""
     against, wins = row["against_best_of_n"], row["win_rate_over_base"]
     name = f"{row['method']} (weights trained)" if row["trains_weights"] else name_of(row)
     return {
@@ -62,10 +64,22 @@ def _cells(row: Mapping[str, Any]) -> dict[str, str | None]:
         "policy tokens": f"{row['policy_tokens']:.0f}",
         "values": f"{row['value_calls']:.0f}" + (f" ({row['value_tokens']:.0f} tokens)" if row["value_tokens"] else ""),
         "reward calls": f"{row['reward_calls']:.1f}",
+        "GFLOPs (with fitting)": None
+        if row["flops"] is None
+        else f"{_giga(row['flops'])} ({_giga(row['flops_with_fitting'])})",
         "fit: policy tokens / proxy calls": f"{row['fit_policy_tokens']:,} / {row['fit_proxy_calls']:,}"
         if row["fit_proxy_calls"]
         else "",
     }
+
+
+def markdown_table(rows: Sequence[Mapping[str, str | None]]) -> list[str]:
+    """Lines of a table. None is not known: n/a where another row knows it, else the column is left out."""
+    columns = [name for name in rows[0] if any(row[name] is not None for row in rows)]
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    return lines + [
+        "| " + " | ".join("n/a" if row[name] is None else row[name] for name in columns) + " |" for row in rows
+    ]
 
 
 def name_of(row: Mapping[str, Any]) -> str:
@@ -102,10 +116,12 @@ def _markdown(run: Run, table: Sequence[dict[str, Any]], curve: Sequence[dict[st
         "who chose the answer among the finalists. Costs are per test prompt: policy tokens are the prompt once and "
         "every sampled token, discarded ones included; values are prefixes valued, on the policy's own states, or by "
         "models of their own with the tokens those read; reward calls are texts the proxy scored. Fitting counts "
-        "everything up to that iteration, shared samples as if made alone.",
+        "everything up to that iteration, shared samples as if made alone."
+        + ("" if table[0]["flops"] is None else _PRICES),
         "![gold by method](gold_by_method.png)",
         "![gold against test-time compute](gold_against_compute.png)",
         _gains(table),
+        _equivalents(table, len(curve)),
         "## Rewards",
         _rewards(facts, agreement),
         "## Value functions on held-out fit prompts",
@@ -135,6 +151,49 @@ def _gains(table: Sequence[dict[str, Any]]) -> str:
             cells += [added.shown("+.2f"), _p(added.p)] if added else ["", ""]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) if len(lines) > 4 else ""
+
+
+def _equivalents(table: Sequence[dict[str, Any]], most: int) -> str:
+    """The n at which best-of-n is as good as each row, and what the row costs over that."""
+    known = [row for row in table if row["as_good_as"] is not None]
+    if not known:
+        return ""
+    rows = [
+        {
+            "method": name_of(row),
+            "final pick": row["final_pick"],
+            "as good as best-of-n at n =": _reached(row["as_good_as"], most),
+            "share of its policy tokens": _share(row["share_of_tokens"], row["as_good_as"]),
+            "share of its FLOPs": row["share_of_flops"] and _share(row["share_of_flops"], row["as_good_as"]),
+            "share of its FLOPs, with fitting": row["share_of_flops_with_fitting"]
+            and _share(row["share_of_flops_with_fitting"], row["as_good_as"]),
+        }
+        for row in known
+    ]
+    text = (
+        f"Where the curve of best-of-n, from a pool of {most} base samples of each test prompt, reaches the row's mean "
+        f"gold (between whole n by straight lines), and the row's cost over that of best-of-n there. `>{most}`: better "
+        f"than best-of-{most}, and its share is less than shown (`<`). Intervals are 95% over prompts, n = "
+        f"{known[0]['as_good_as'].n}; costs are taken as known."
+    )
+    return "\n\n".join(["## The best-of-n that is as good", "\n".join(markdown_table(rows)), text])
+
+
+def _reached(n: Estimate, most: int) -> str:
+    """'9.3 [7.1, 12.0]'; beyond the pool '>16'."""
+    value, low, high = (f">{most}" if isinf(x) else f"{x:.1f}" for x in (n.value, n.low, n.high))
+    return value if isnan(n.low) or isinf(n.low) else f"{value} [{low}, {high}]"
+
+
+def _share(share: Estimate, n: Estimate) -> str:
+    """'43% [35, 56]'; '<' where best-of-n would need more than the pool."""
+    ends = ((share.value, n.value), (share.low, n.high), (share.high, n.low))
+    value, low, high = (f"{'<' if isinf(where) else ''}{100 * x:.0f}" for x, where in ends)
+    return f"{value}%" if isnan(n.low) or isinf(n.low) else f"{value}% [{low}, {high}]"
+
+
+def _giga(flops: float) -> str:
+    return f"{flops / 1e9:,.0f}" if flops >= 1e11 else f"{flops / 1e9:.3g}"
 
 
 def _rewards(facts: dict[str, Any], agreement: dict[str, float]) -> str:

@@ -13,7 +13,9 @@ import numpy as np
 import polars as pl
 
 from harness.core import stats
+from harness.core.equivalent import as_good_as, share_of_cost
 from harness.core.stats import Estimate
+from harness.cost import best_of_n_costs, costs
 from harness.store import Run
 
 GOLD, PROXY = "gold_reward", "proxy_reward"
@@ -67,13 +69,10 @@ def comparison(run: Run) -> list[dict[str, Any]]:
                 "trains_weights": method in run.about.get("trained", []),
                 "kl_bound": run.about.get("kl_bounds", {}).get(method),
                 "distinct_2": distinct_2(part["response"].to_list()),
-                "policy_tokens": float(part["policy_tokens"].mean()),
-                "value_calls": float(part["value_calls"].mean()),
-                "value_tokens": float(part["value_tokens"].mean()),
-                "reward_calls": float(part["reward_calls"].mean()),
-                **_fit_cost(run, method, iteration),
+                **costs(run, part, method, iteration),
             }
         )
+    _find_equivalents(run, rows, {key: part[GOLD].to_numpy() for key, part in parts.items()})
     for tested, adjusted in (("against_best_of_n", "p_holm"), ("win_rate_over_base", "p_wins_holm")):
         family = [row for row in rows if row[tested] is not None]
         for row, p in zip(family, stats.holm([row[tested].p for row in family]), strict=True):
@@ -82,30 +81,42 @@ def comparison(run: Run) -> list[dict[str, Any]]:
 
 
 def best_of_n_curve(run: Run) -> list[dict[str, Any]]:
-    """Gold of best-of-n for n = 1..N from the pool of the test prompts, with intervals over prompts."""
-    curves = best_of_n_by_prompt(run)
-    if not curves:
+    """Gold and proxy of best-of-n for n = 1..N from the pool of the test prompts, with intervals and costs."""
+    gold, proxy = best_of_n_by_prompt(run, GOLD), best_of_n_by_prompt(run, PROXY)
+    if not gold:
         return []
-    prompt_tokens = run.completions.filter(pl.col("method") == "best_of_n")["policy_tokens"].mean()
-    samples = len(curves[0])
-    base = run.completions.filter(pl.col("method") == "base")["policy_tokens"].mean()
-    per_sample = (prompt_tokens - (base or 0)) / max(samples - 1, 1) if base else prompt_tokens / samples
-    first = base or per_sample
     return [
-        {"n": n, "gold": stats.mean([c[n - 1] for c in curves]), "policy_tokens": first + (n - 1) * per_sample}
-        for n in range(1, samples + 1)
+        {"n": i + 1, "gold": stats.mean([c[i] for c in gold]), "proxy": stats.mean([c[i] for c in proxy]), **cost}
+        for i, cost in enumerate(best_of_n_costs(run, len(gold[0])))
     ]
 
 
-def best_of_n_by_prompt(run: Run) -> list[np.ndarray]:
-    """Expected gold (N,) of best-of-1..N by prompt, in sd of base samples, from the pool of evaluated prompts."""
-    unit = run.about["units"][GOLD]
+def best_of_n_by_prompt(run: Run, metric: str = GOLD) -> list[np.ndarray]:
+    """Expected `metric` (N,) of best-of-1..N by prompt, in sd of base samples, from the pool of evaluated prompts."""
+    unit = run.about["units"][metric]
     pool = run.pool.filter(pl.col("part") == "test").sort("prompt_id", "row")
     return [
-        stats.best_of_n_curve(part[PROXY].to_numpy(), (part[GOLD].to_numpy() - unit["mean"]) / unit["sd"])
+        stats.best_of_n_curve(part[PROXY].to_numpy(), (part[metric].to_numpy() - unit["mean"]) / unit["sd"])
         for part in pool.partition_by("prompt_id", maintain_order=True)
         if len(pool)
     ]
+
+
+def _find_equivalents(run: Run, rows: Sequence[dict[str, Any]], golds: Mapping[tuple[Any, ...], np.ndarray]) -> None:
+    """Add the n at which best-of-n is as good as each row, and the row's share of what that costs."""
+    curves = best_of_n_by_prompt(run)
+    for row in rows:
+        row |= dict.fromkeys(("as_good_as", "share_of_tokens", "share_of_flops", "share_of_flops_with_fitting"))
+        if not curves or row["method"] in ("base", "best_of_n"):
+            continue
+        n = as_good_as(np.stack(curves), golds[row["method"], row["iteration"], row["final_pick"]])
+        rivals = best_of_n_costs(run, len(curves[0]))
+        row["as_good_as"] = n
+        row["share_of_tokens"] = share_of_cost(row["policy_tokens"], [rival["policy_tokens"] for rival in rivals], n)
+        if row["flops"] is not None:
+            flops = [rival["flops"] for rival in rivals]
+            row["share_of_flops"] = share_of_cost(row["flops"], flops, n)
+            row["share_of_flops_with_fitting"] = share_of_cost(row["flops_with_fitting"], flops, n)
 
 
 def distinct_2(texts: Sequence[str]) -> float:
@@ -116,19 +127,6 @@ def distinct_2(texts: Sequence[str]) -> float:
 
 def _same_answers(part: pl.DataFrame, other: pl.DataFrame | None) -> bool:
     return other is not None and part["response"].equals(other["response"])
-
-
-def _fit_cost(run: Run, method: str, iteration: int) -> dict[str, float]:
-    """What fitting cost up to this iteration, as if made alone: policy tokens, proxy calls, seconds."""
-    fit = run.ledger.filter(
-        (pl.col("method") == method) & (pl.col("iteration") <= iteration) & (pl.col("phase") == "fit")
-    )
-    policy, proxy = fit.filter(pl.col("role") == "policy"), fit.filter(pl.col("role") == "proxy")
-    return {
-        "fit_policy_tokens": int(policy["tokens"].sum() + policy["prefill_tokens"].sum()),
-        "fit_proxy_calls": int(proxy["sequences"].sum()),
-        "fit_seconds": float(fit["seconds"].sum()),
-    }
 
 
 def flat_row(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -75,9 +75,9 @@ def difference_over_seeds(
     (_, row), (_, column) = (np.unique(np.asarray(v)[known], return_inverse=True) for v in (prompts, seeds))
     grid = np.full((max(row, default=-1) + 1, max(column, default=0) + 1), np.nan)  # (P, S)
     grid[row, column] = x[known]
+    assert (~np.isnan(grid)).sum() == known.sum(), "a prompt has several pairs of one seed"
     if grid.shape[1] == 1:
         return difference(grid[:, 0], np.zeros(len(grid)), resamples)
-    assert (~np.isnan(grid)).sum() == known.sum(), "a prompt has several pairs of one seed"
     counted, total = ~np.isnan(grid), np.nan_to_num(grid)
     draws, value = [], float(np.nanmean(grid))
     rng = np.random.default_rng([_SEED, 1])  # of its own, so that prompts are drawn as in `difference`
@@ -120,6 +120,16 @@ def mcnemar(wins: int, losses: int) -> float:
     decided = wins + losses
     tail = sum(comb(decided, k) for k in range(min(wins, losses) + 1))
     return min(1.0, 2 * tail / 2**decided)  # whole numbers up to the division, so exact
+
+
+def resampled_means(columns: np.ndarray, resamples: int = RESAMPLES) -> np.ndarray:
+    """Means (resamples, K) of columns (P, K) of the same P prompts, which are drawn alike for all columns."""
+    means = []
+    for drawn in _resampled(len(columns), resamples):  # (R, P)
+        shifted = drawn + len(columns) * np.arange(len(drawn))[:, None]
+        times = np.bincount(shifted.ravel(), minlength=drawn.size).reshape(drawn.shape)  # (R, P): how often drawn
+        means.append(times @ columns / len(columns))
+    return np.concatenate(means)
 
 
 def detectable_difference(sd: float, n: int) -> float:
