@@ -21,9 +21,10 @@ from harness.core import stats
 from harness.core.errors import UserError, unknown
 from harness.core.files import whole
 from harness.ranks import join_ranks
-from harness.report import GOLD, best_of_n_by_prompt, best_of_n_curve, comparison, flat_row, write_report
+from harness.report import write_report
 from harness.run import PLANNING_SD, complete
 from harness.store import Run, load_run
+from harness.table import GOLD, best_of_n_by_prompt, best_of_n_curve, comparison, flat_row
 
 Settings = list[tuple[str, Any]]
 

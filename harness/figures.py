@@ -56,11 +56,16 @@ def gold_by_method(table: Sequence[dict[str, Any]], path: Path) -> None:
 
 
 def gold_against_compute(table: Sequence[dict[str, Any]], curve: Sequence[dict[str, Any]], path: Path) -> None:
-    """Gold against policy tokens per test prompt: best-of-n as a curve, every other row as a point."""
+    """Gold against GFLOPs per test prompt, or policy tokens: best-of-n as a curve, every other row as a point."""
+    unit = "policy tokens" if any(row["flops"] is None for row in table) else "GFLOPs"
+
+    def cost(row: dict[str, Any]) -> float:
+        return row["flops"] / 1e9 if unit == "GFLOPs" else row["policy_tokens"]
+
     with plt.rc_context(_STYLE):
         fig, ax = plt.subplots(figsize=(7.2, 4.4), layout="constrained")
         if curve:
-            x = [point["policy_tokens"] for point in curve]
+            x = [cost(point) for point in curve]
             ax.plot(
                 x, [p["gold"].value for p in curve], "-", color=colour("best_of_n"), label=f"best-of-1..{len(curve)}"
             )
@@ -73,7 +78,7 @@ def gold_against_compute(table: Sequence[dict[str, Any]], curve: Sequence[dict[s
             gold = row["gold"]
             shift = 1 + 0.05 * _offset(row, last)  # points at equal compute stand side by side
             ax.errorbar(
-                row["policy_tokens"] * shift,
+                cost(row) * shift,
                 gold.value,
                 yerr=[[gold.value - gold.low], [gold.high - gold.value]],
                 fmt=MARKERS[row["final_pick"]],
@@ -83,11 +88,11 @@ def gold_against_compute(table: Sequence[dict[str, Any]], curve: Sequence[dict[s
                 label=_label(row),
             )
         ax.set_xscale("log")
-        ax.set_xlabel("policy tokens per test prompt (log scale)")
+        ax.set_xlabel(f"{unit} per test prompt (log scale)")
         ax.set_ylabel("gold reward, sd of base samples")
         ax.axhline(0, color="#cccccc", linewidth=1, zorder=0)
-        ticks = _ticks([row["policy_tokens"] for row in table])
-        ax.set_xticks(ticks, [f"{t:,}" for t in ticks])
+        ticks = _ticks([cost(row) for row in table])
+        ax.set_xticks(ticks, [f"{t:,.10g}" for t in ticks])
         ax.minorticks_off()
         ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
         _save(fig, path)
@@ -138,8 +143,8 @@ def _offset(row: dict[str, Any], last: int) -> float:
     return 2 * (row["iteration"] - 1) + (0.8 if row["final_pick"] == "reward" else 0.0) - (last - 1)
 
 
-def _ticks(values: Sequence[float]) -> list[int]:
-    ladder = [10**k * m for k in range(0, 7) for m in (1, 2, 5)]
+def _ticks(values: Sequence[float]) -> list[float]:
+    ladder = [10.0**k * m for k in range(-9, 9) for m in (1, 2, 5)]
     return [t for t in ladder if 0.7 * min(values) <= t <= 1.4 * max(values)]
 
 

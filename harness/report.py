@@ -4,21 +4,23 @@ python -m harness report imdb-3f2a
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
-from math import isnan
+from math import isinf, isnan
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from harness import figures
-from harness.core import stats
 from harness.core.files import whole
 from harness.core.stats import Estimate
+from harness.cost import AMORTISED_OVER
 from harness.store import Run
+from harness.table import GOLD, best_of_n_curve, comparison, flat_row
 
-GOLD, PROXY = "gold_reward", "proxy_reward"
+_PRICES = (
+    " GFLOPs are estimated from those counts; in brackets with fitting, its policy tokens and proxy calls shared by "
+    f"{AMORTISED_OVER:,} prompts (the training of the values or weights themselves is not in it)."
+)
 
 
 def write_report(run: Run) -> Path:
@@ -34,167 +36,54 @@ def write_report(run: Run) -> Path:
     return run.folder / "report.md"
 
 
-def comparison(run: Run) -> list[dict[str, Any]]:
-    """One row per method, iteration and final pick: gold and proxy in sd of base samples, and costs."""
-    units = run.about["units"]
-    wide = run.scores.pivot("metric", index=["method", "iteration", "final_pick", "prompt_id"], values="value")
-    wide = wide.join(run.completions, on=["method", "iteration", "final_pick", "prompt_id"], how="inner")
-    for metric in (GOLD, PROXY):
-        wide = wide.with_columns((pl.col(metric) - units[metric]["mean"]) / units[metric]["sd"])
-    parts = {
-        key: part.sort("prompt_id")
-        for key, part in wide.partition_by(
-            "method", "iteration", "final_pick", as_dict=True, maintain_order=True
-        ).items()
-    }
-    base = next((part for (method, _, _), part in parts.items() if method == "base"), None)
-    best = next((part for (method, _, _), part in parts.items() if method == "best_of_n"), None)
-    rows = []
-    for (method, iteration, pick), part in parts.items():
-        if pick == "first" and _same_answers(part, parts.get((method, iteration, "value"))):
-            continue
-        gold = part[GOLD].to_numpy()
-        rows.append(
-            {
-                "method": method,
-                "iteration": iteration,
-                "final_pick": pick,
-                "gold": stats.mean(gold),
-                "proxy": stats.mean(part[PROXY].to_numpy()),
-                "against_best_of_n": None
-                if best is None or method == "best_of_n"
-                else stats.difference(gold, best[GOLD].to_numpy()),
-                "against_previous": None
-                if (method, iteration - 1, pick) not in parts
-                else stats.difference(gold, parts[method, iteration - 1, pick][GOLD].to_numpy()),
-                "against_first": None
-                if iteration < 3 or (method, 1, pick) not in parts
-                else stats.difference(gold, parts[method, 1, pick][GOLD].to_numpy()),
-                "share_of_best_of_n": None
-                if base is None or best is None or method in ("base", "best_of_n")
-                else stats.gain_ratio(gold, best[GOLD].to_numpy(), base[GOLD].to_numpy()),
-                "win_rate_over_base": None
-                if base is None or method == "base"
-                else stats.win_rate(gold, base[GOLD].to_numpy()),
-                "unscored": int(part[GOLD].is_nan().sum() + part[PROXY].is_nan().sum()),
-                "tokens": float(part["n_tokens"].mean()),
-                "base_nll": float(part["base_nll"].mean()),
-                "trains_weights": method in run.about.get("trained", []),
-                "kl_bound": run.about.get("kl_bounds", {}).get(method),
-                "distinct_2": distinct_2(part["response"].to_list()),
-                "policy_tokens": float(part["policy_tokens"].mean()),
-                "value_calls": float(part["value_calls"].mean()),
-                "value_tokens": float(part["value_tokens"].mean()),
-                "reward_calls": float(part["reward_calls"].mean()),
-                **_fit_cost(run, method, iteration),
-            }
-        )
-    tested = [i for i, row in enumerate(rows) if row["against_best_of_n"] is not None]
-    adjusted = stats.holm([rows[i]["against_best_of_n"].p for i in tested])
-    for i, p in zip(tested, adjusted, strict=True):
-        rows[i]["p_holm"] = p
-    return rows
-
-
-def best_of_n_curve(run: Run) -> list[dict[str, Any]]:
-    """Gold of best-of-n for n = 1..N from the pool of the test prompts, with intervals over prompts."""
-    curves = best_of_n_by_prompt(run)
-    if not curves:
-        return []
-    prompt_tokens = run.completions.filter(pl.col("method") == "best_of_n")["policy_tokens"].mean()
-    samples = len(curves[0])
-    base = run.completions.filter(pl.col("method") == "base")["policy_tokens"].mean()
-    per_sample = (prompt_tokens - (base or 0)) / max(samples - 1, 1) if base else prompt_tokens / samples
-    first = base or per_sample
-    return [
-        {"n": n, "gold": stats.mean([c[n - 1] for c in curves]), "policy_tokens": first + (n - 1) * per_sample}
-        for n in range(1, samples + 1)
-    ]
-
-
-def best_of_n_by_prompt(run: Run) -> list[np.ndarray]:
-    """Expected gold (N,) of best-of-1..N by prompt, in sd of base samples, from the pool of evaluated prompts."""
-    unit = run.about["units"][GOLD]
-    pool = run.pool.filter(pl.col("part") == "test").sort("prompt_id", "row")
-    return [
-        stats.best_of_n_curve(part[PROXY].to_numpy(), (part[GOLD].to_numpy() - unit["mean"]) / unit["sd"])
-        for part in pool.partition_by("prompt_id", maintain_order=True)
-        if len(pool)
-    ]
-
-
-def distinct_2(texts: Sequence[str]) -> float:
-    """Distinct word pairs over all word pairs of the texts (Li et al. 2016)."""
-    pairs = [pair for text in texts for words in [text.split()] for pair in pairwise(words)]
-    return len(set(pairs)) / len(pairs) if pairs else float("nan")
-
-
-def _same_answers(part: pl.DataFrame, other: pl.DataFrame | None) -> bool:
-    return other is not None and part["response"].equals(other["response"])
-
-
-def _fit_cost(run: Run, method: str, iteration: int) -> dict[str, float]:
-    """What fitting cost up to this iteration, as if made alone: policy tokens, proxy calls, seconds."""
-    fit = run.ledger.filter(
-        (pl.col("method") == method) & (pl.col("iteration") <= iteration) & (pl.col("phase") == "fit")
-    )
-    policy, proxy = fit.filter(pl.col("role") == "policy"), fit.filter(pl.col("role") == "proxy")
-    return {
-        "fit_policy_tokens": int(policy["tokens"].sum() + policy["prefill_tokens"].sum()),
-        "fit_proxy_calls": int(proxy["sequences"].sum()),
-        "fit_seconds": float(fit["seconds"].sum()),
-    }
-
-
-def flat_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of a table as plain columns: an estimate becomes its value, low, high, n and p."""
-    flat = {}
-    for key, value in row.items():
-        if isinstance(value, Estimate):
-            flat |= {key if name == "value" else f"{key}_{name}": v for name, v in vars(value).items()}
-        else:
-            flat[key] = value
-    return flat
-
-
-# --- report.md ---
-
-_HEADER = (
-    "| method | final pick | gold (sd) | proxy (sd) | gold - best-of-n | p (Holm) | win rate over base | tokens "
-    "| base NLL | KL at most | distinct-2 | policy tokens | values | reward calls | fit: policy tokens / proxy calls |"
-)
-
-
 def table_markdown(table: Sequence[dict[str, Any]], left_out: Mapping[str, str] | None = None) -> str:
     """The table; methods that were left out have a row of their own, empty but for the reason."""
-    bounded = any(row["kl_bound"] is not None for row in table)
-    header = _HEADER if bounded else _HEADER.replace("KL at most | ", "")
-    lines = [header, "|" + "---|" * (header.count("|") - 1)]
-    for row in table:
-        name = f"{row['method']} (iteration {row['iteration']})" if row["iteration"] else row["method"]
-        name = f"{row['method']} (weights trained)" if row["trains_weights"] else name
-        against, wins = row["against_best_of_n"], row["win_rate_over_base"]
-        cells = [
-            name,
-            row["final_pick"],
-            str(row["gold"]) + (f" ({row['unscored']} unscored)" if row["unscored"] else ""),
-            f"{row['proxy'].value:.2f}",
-            against.shown("+.2f") if against else "",
-            _p(row["p_holm"]) if against else "",
-            _percent(wins) if wins else "",
-            f"{row['tokens']:.1f}",
-            f"{row['base_nll']:.2f}",
-            *(["n/a" if row["kl_bound"] is None else f"{row['kl_bound']:.1f}"] if bounded else []),
-            "" if isnan(row["distinct_2"]) else f"{row['distinct_2']:.2f}",
-            f"{row['policy_tokens']:.0f}",
-            f"{row['value_calls']:.0f}" + (f" ({row['value_tokens']:.0f} tokens)" if row["value_tokens"] else ""),
-            f"{row['reward_calls']:.1f}",
-            f"{row['fit_policy_tokens']:,} / {row['fit_proxy_calls']:,}" if row["fit_proxy_calls"] else "",
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
+    lines = markdown_table([_cells(row) for row in table])
     for name, reason in (left_out or {}).items():
-        lines.append(f"| {name} | left out: {reason} |" + " |" * (header.count("|") - 3))
+        lines.append(f"| {name} | left out: {reason} |" + " |" * (lines[0].count("|") - 3))
     return "\n".join(lines)
+
+
+def _cells(row: Mapping[str, Any]) -> dict[str, str | None]:
+    """Column -> cell, None where it is not known."""
+    against, wins = row["against_best_of_n"], row["win_rate_over_base"]
+    name = f"{row['method']} (weights trained)" if row["trains_weights"] else name_of(row)
+    return {
+        "method": name,
+        "final pick": row["final_pick"],
+        "gold (sd)": str(row["gold"]) + (f" ({row['unscored']} unscored)" if row["unscored"] else ""),
+        "proxy (sd)": f"{row['proxy'].value:.2f}",
+        "gold - best-of-n": against.shown("+.2f") if against else "",
+        "p (Holm)": _p(row["p_holm"]) if against else "",
+        "win rate over base": _percent(wins) if wins else "",
+        "p (McNemar, Holm)": _p(row["p_wins_holm"]) if wins else "",
+        "tokens": f"{row['tokens']:.1f}",
+        "base NLL": f"{row['base_nll']:.2f}",
+        "KL at most": None if row["kl_bound"] is None else f"{row['kl_bound']:.1f}",
+        "distinct-2": "" if isnan(row["distinct_2"]) else f"{row['distinct_2']:.2f}",
+        "policy tokens": f"{row['policy_tokens']:.0f}",
+        "values": f"{row['value_calls']:.0f}" + (f" ({row['value_tokens']:.0f} tokens)" if row["value_tokens"] else ""),
+        "reward calls": f"{row['reward_calls']:.1f}",
+        "GFLOPs (with fitting)": None
+        if row["flops"] is None
+        else f"{_giga(row['flops'])} ({_giga(row['flops_with_fitting'])})",
+        "fit: policy tokens / proxy calls": f"{row['fit_policy_tokens']:,} / {row['fit_proxy_calls']:,}"
+        if row["fit_proxy_calls"]
+        else "",
+    }
+
+
+def markdown_table(rows: Sequence[Mapping[str, str | None]]) -> list[str]:
+    """Lines of a table. None is not known: n/a where another row knows it, else the column is left out."""
+    columns = [name for name in rows[0] if any(row[name] is not None for row in rows)]
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    return lines + [
+        "| " + " | ".join("n/a" if row[name] is None else row[name] for name in columns) + " |" for row in rows
+    ]
+
+
+def name_of(row: Mapping[str, Any]) -> str:
+    return f"{row['method']} (iteration {row['iteration']})" if row["iteration"] else row["method"]
 
 
 def _percent(rate: Estimate) -> str:
@@ -222,14 +111,17 @@ def _markdown(run: Run, table: Sequence[dict[str, Any]], curve: Sequence[dict[st
         f"`{command}`, other settings in run.json.",
         table_markdown(table, about.get("left_out")),
         "Gold and proxy are in standard deviations of base samples, above the base's mean; intervals are 95% bootstrap "
-        "intervals over prompts. Differences are paired by prompt. `final pick` says who chose the answer among the "
-        "finalists. Costs are per test prompt: policy tokens are the prompt once and every sampled token, discarded "
-        "ones included; values are prefixes valued, on the policy's own states, or by models of their own with the "
-        "tokens those read; reward calls are "
-        "texts the proxy scored. Fitting counts everything up to that iteration, shared samples as if made alone.",
+        "intervals over prompts. Differences are paired by prompt. Wins and losses are tested by McNemar's exact test, "
+        "ties left out; Holm's correction is over the rows of the table, for each of the two tests. `final pick` says "
+        "who chose the answer among the finalists. Costs are per test prompt: policy tokens are the prompt once and "
+        "every sampled token, discarded ones included; values are prefixes valued, on the policy's own states, or by "
+        "models of their own with the tokens those read; reward calls are texts the proxy scored. Fitting counts "
+        "everything up to that iteration, shared samples as if made alone."
+        + ("" if table[0]["flops"] is None else _PRICES),
         "![gold by method](gold_by_method.png)",
         "![gold against test-time compute](gold_against_compute.png)",
         _gains(table),
+        _equivalents(table, len(curve)),
         "## Rewards",
         _rewards(facts, agreement),
         "## Value functions on held-out fit prompts",
@@ -254,12 +146,54 @@ def _gains(table: Sequence[dict[str, Any]]) -> str:
         share = row["share_of_best_of_n"]
         if share is None:
             continue
-        name = f"{row['method']} (iteration {row['iteration']})" if row["iteration"] else row["method"]
-        cells = [name, row["final_pick"], str(share)]
+        cells = [name_of(row), row["final_pick"], str(share)]
         for added in (row["against_previous"], row["against_first"]):
             cells += [added.shown("+.2f"), _p(added.p)] if added else ["", ""]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) if len(lines) > 4 else ""
+
+
+def _equivalents(table: Sequence[dict[str, Any]], most: int) -> str:
+    """The n at which best-of-n is as good as each row, and what the row costs over that."""
+    known = [row for row in table if row["as_good_as"] is not None]
+    if not known:
+        return ""
+    rows = [
+        {
+            "method": name_of(row),
+            "final pick": row["final_pick"],
+            "as good as best-of-n at n =": _reached(row["as_good_as"], most),
+            "share of its policy tokens": _share(row["share_of_tokens"], row["as_good_as"]),
+            "share of its FLOPs": row["share_of_flops"] and _share(row["share_of_flops"], row["as_good_as"]),
+            "share of its FLOPs, with fitting": row["share_of_flops_with_fitting"]
+            and _share(row["share_of_flops_with_fitting"], row["as_good_as"]),
+        }
+        for row in known
+    ]
+    text = (
+        f"Where the curve of best-of-n, from a pool of {most} base samples of each test prompt, reaches the row's mean "
+        f"gold (between whole n by straight lines), and the row's cost over that of best-of-n there. `>{most}`: better "
+        f"than best-of-{most}, and its share is less than shown (`<`). Intervals are 95% over prompts, n = "
+        f"{known[0]['as_good_as'].n}; costs are taken as known."
+    )
+    return "\n\n".join(["## The best-of-n that is as good", "\n".join(markdown_table(rows)), text])
+
+
+def _reached(n: Estimate, most: int) -> str:
+    """'9.3 [7.1, 12.0]'; beyond the pool '>16'."""
+    value, low, high = (f">{most}" if isinf(x) else f"{x:.1f}" for x in (n.value, n.low, n.high))
+    return value if isnan(n.low) or isinf(n.low) else f"{value} [{low}, {high}]"
+
+
+def _share(share: Estimate, n: Estimate) -> str:
+    """'43% [35, 56]'; '<' where best-of-n would need more than the pool."""
+    ends = ((share.value, n.value), (share.low, n.high), (share.high, n.low))
+    value, low, high = (f"{'<' if isinf(where) else ''}{100 * x:.0f}" for x, where in ends)
+    return f"{value}%" if isnan(n.low) or isinf(n.low) else f"{value}% [{low}, {high}]"
+
+
+def _giga(flops: float) -> str:
+    return f"{flops / 1e9:,.0f}" if flops >= 1e11 else f"{flops / 1e9:.3g}"
 
 
 def _rewards(facts: dict[str, Any], agreement: dict[str, float]) -> str:

@@ -23,9 +23,10 @@ from harness.core.toy import ToyPolicy
 from harness.core.types import Answer, Completion, Prompt
 from harness.provenance import PeakMemory, open_slice
 from harness.ranks import Ranks, join_ranks
-from harness.report import comparison, write_report
+from harness.report import write_report
 from harness.stages import RAW, VERSIONS, Bench, Key, Pool, answer, fit, key_of, label_of, roll_out, sample_pool, score
 from harness.store import Run, is_done, load_run, read_about, runs_folder, write_about, write_table
+from harness.table import comparison
 from harness.workers import choose_workers
 from methods import METHODS
 from tasks import TASKS

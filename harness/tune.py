@@ -15,9 +15,9 @@ import yaml
 from harness.config import RunConfig, digest, flatten, names_of, resolve
 from harness.core.files import whole
 from harness.ranks import join_ranks
-from harness.report import comparison, flat_row
 from harness.run import complete
 from harness.store import load_run
+from harness.table import comparison, flat_row
 from methods import METHODS
 
 PROMPTS = 64  # of the development slice, unless --limit says otherwise

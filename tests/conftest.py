@@ -9,6 +9,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 from copy import deepcopy
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from scipy.stats import chisquare
@@ -21,6 +22,7 @@ from harness.core.sampling import Sampler
 from harness.core.toy import ToyPolicy
 from harness.core.transformers_policy import TransformersPolicy
 from harness.core.types import Prompt
+from harness.store import Run
 
 torch.set_num_threads(1)
 
@@ -89,6 +91,57 @@ def chi_square(observed: np.ndarray, expected: np.ndarray) -> float:
     expected = expected * observed.sum() / expected.sum()  # rounding aside they agree already
     pooled = [np.append(x[~rare], x[rare].sum()) if rare.any() else x for x in (observed, expected)]
     return float(chisquare(*pooled).pvalue)
+
+
+PRICES = {"policy_token": 100.0, "value_call": {"iro": 7.0}, "value_token": {}, "reward_call": 5.0}  # FLOPs
+
+
+@pytest.fixture
+def planted(tmp_path) -> Run:
+    """A stored run whose numbers are known: base, best-of-8 from a pool, and two picks of iro, on 60 prompts.
+
+    The proxy is the gold plus noise and raw units are sd of base samples; iro's picks gain 1 (value) and 1.5 (reward).
+    """
+    rng, ids = np.random.default_rng(0), [f"p{i:02d}" for i in range(60)]
+    gold = rng.normal(0, 1, (60, 8))
+    proxy = gold + rng.normal(0, 0.5, (60, 8))
+    best = proxy.argmax(1)
+    answers = {  # gold, proxy, response, and tokens, values, reward calls
+        ("base", 0, "first"): (gold[:, 0], proxy[:, 0], "a b c d e", (20, 0, 0)),
+        ("best_of_n", 0, "reward"): (gold[range(60), best], proxy[range(60), best], "a b c d f", (90, 0, 8)),
+        ("iro", 1, "value"): (gold[:, 1] + 1, proxy[:, 1] + 1.5, "a b c d a b c d", (90, 30, 0)),
+        ("iro", 1, "reward"): (gold[:, 2] + 1.5, proxy[:, 2] + 2, "a b", (90, 30, 2)),
+    }
+    completions, scores = [], []
+    for (method, iteration, pick), (golds, proxies, response, (tokens, values, calls)) in answers.items():
+        for i, prompt in enumerate(ids):
+            where = {"method": method, "iteration": iteration, "final_pick": pick, "prompt_id": prompt}
+            work = {"policy_tokens": tokens, "value_tokens": 0, "value_calls": values, "reward_calls": calls}
+            text = {"prompt": f"prompt {prompt}", "response": response, "n_tokens": len(response.split())}
+            completions.append({**where, **text, **work})
+            named = {"gold_reward": golds[i], "proxy_reward": proxies[i], "base_nll": 2.0}
+            scores += [{**where, "metric": metric, "value": value} for metric, value in named.items()]
+    counts = {"calls": 1, "seconds": 0.0, "computed": True}
+    fit = {"method": "iro", "iteration": 1, "phase": "fit", **counts}
+    ledger = [
+        {**fit, "role": "policy", "sequences": 10, "prefill_tokens": 1000, "tokens": 9000},
+        {**fit, "role": "proxy", "sequences": 400, "prefill_tokens": 0, "tokens": 0},
+    ]
+    pool = [
+        {"part": "test", "prompt_id": prompt, "row": n, "proxy_reward": proxy[i, n], "gold_reward": gold[i, n]}
+        for i, prompt in enumerate(ids)
+        for n in range(8)
+    ]
+    unit = {"mean": 0.0, "sd": 1.0}
+    settings = {"evaluate": {"slice": "test", "prompts": 60}}
+    config = {"task": "toy", "model": "toy", "profile": "quick", "seed": 0, "methods": ["iro"], "settings": settings}
+    about = {
+        "config": config, "units": {"gold_reward": unit, "proxy_reward": unit}, "commit": "0" * 40, "dirty": False,
+        "task_source": "planted", "task_facts": {}, "seconds": 60.0, "memory_gb": 1.0,
+        "agreement": {"n": 480, "correlation": 0.9, "within_prompt_correlation": 0.9},
+    }  # fmt: skip
+    tables = [pl.DataFrame(rows) for rows in (completions, scores, ledger, [{"method": "iro"}], pool)]
+    return Run(tmp_path / "toy-planted", about, *tables)
 
 
 @pytest.fixture

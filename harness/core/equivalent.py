@@ -1,0 +1,52 @@
+"""Which best-of-n a result is worth, and at what share of its cost: the n whose mean gold equals that of the result.
+
+n = as_good_as(curves, gold)         # Estimate: 9.3 [7.1, 12.0]; infinite beyond the pool
+share_of_cost(400.0, costs, n)       # Estimate: what the result costs over what best-of-that-n costs
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from harness.core.stats import RESAMPLES, Estimate, resampled_means
+
+
+def as_good_as(curves: np.ndarray, gold: np.ndarray, resamples: int = RESAMPLES) -> Estimate:
+    """The smallest n whose mean gold reaches the mean of `gold`, between whole numbers by straight lines.
+
+    curves (P, N): expected gold of best-of-1..N by prompt; gold (P,): of the same prompts. The interval is a bootstrap
+    over prompts, drawn for both alike. 1 is as good as one sample, or worse; infinity is better than best-of-N.
+    Prompts with NaN in either are left out.
+    """
+    assert curves.shape == (len(gold), curves.shape[1]), f"curves {curves.shape} for {len(gold)} prompts"
+    both = np.column_stack([curves, gold])  # (P, N + 1)
+    both = both[~np.isnan(both).any(1)]
+    if not len(both):
+        return Estimate(float("nan"), float("nan"), float("nan"), 0)
+    value = float(first_reached(both[:, :-1].mean(0)[None], both[:, -1].mean()[None])[0])
+    if len(both) < 2:
+        return Estimate(value, float("nan"), float("nan"), len(both))
+    means = resampled_means(both, resamples)  # (R, N + 1)
+    # quantiles that are values: there is no middle between a number and infinity
+    low, high = np.quantile(first_reached(means[:, :-1], means[:, -1]), [0.025, 0.975], method="inverted_cdf")
+    return Estimate(value, float(low), float(high), len(both))
+
+
+def first_reached(curves: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Where each curve (R, N) over n = 1..N first reaches its level (R,), by straight lines; infinity if nowhere."""
+    reached = curves >= levels[:, None] - 1e-9  # (R, N); what is equal but for rounding is reached
+    above = reached.argmax(1)  # the first, 0-based
+    below, row = np.maximum(above - 1, 0), np.arange(len(curves))
+    rise = curves[row, above] - curves[row, below]  # positive, unless the first sample is enough
+    part = np.clip((levels - curves[row, below]) / np.where(rise > 0, rise, 1), 0, 1)
+    return np.where(reached.any(1), below + part + 1, np.inf)
+
+
+def share_of_cost(cost: float, best_of_n: Sequence[float], n: Estimate) -> Estimate:
+    """`cost` over that of best-of-n at n, given those of best-of-1..N, growing with n; beyond the pool: over best-of-N.
+
+    The ends of the interval are those of n, exchanged; costs are taken as known.
+    """
+    whole = np.arange(1, len(best_of_n) + 1)
+    value, low, high = (float(cost / np.interp(x, whole, best_of_n)) for x in (n.value, n.high, n.low))
+    return Estimate(value, low, high, n.n)
