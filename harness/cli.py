@@ -54,8 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command=_run)
 
     ablate = commands.add_parser("ablate", help="the same run at several values of one setting, side by side")
-    ablate.add_argument("--axis", required=True, help="what is varied; `python -m harness list` shows the axes")
-    ablate.add_argument("--values", help="by comma (default: the axis's own)")
+    ablate.add_argument("--axis", required=True, help="what is varied, or two of them by comma; `list` shows the axes")
+    ablate.add_argument("--values", help="by comma, those of a second axis after a semicolon (default: the axis's own)")
     _add_run_options(ablate)
     ablate.set_defaults(command=_ablate)
 

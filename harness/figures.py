@@ -113,11 +113,14 @@ def gold_along(rows: Sequence[dict[str, Any]], label: str, curve: Sequence[dict[
             if row["method"] != "base" and not (curve and row["method"] == "best_of_n"):
                 groups.setdefault((row["method"], row["iteration"], row["final_pick"]), []).append(row)
         last = max((iteration for _, iteration, _ in groups), default=0)
+        values = list(dict.fromkeys(row["value"] for row in rows))
+        numbers = all(isinstance(v, int | float) and not isinstance(v, bool) and v > 0 for v in values)
+        at = {v: v if numbers else i for i, v in enumerate(values)}  # what is no number stands side by side
         for (method, iteration, pick), group in groups.items():
-            gold = [row["gold"] for row in group]
+            gold, x = [row["gold"] for row in group], [at[row["value"]] for row in group]
             shade = 1.0 if iteration in (0, last) else 0.25 + 0.6 * iteration / last
             ax.plot(
-                [row["value"] for row in group],
+                x,
                 [g.value for g in gold],
                 color=colour(method),
                 alpha=shade,
@@ -128,12 +131,35 @@ def gold_along(rows: Sequence[dict[str, Any]], label: str, curve: Sequence[dict[
             )
             if iteration == last and pick != "reward":
                 low, high = [g.low for g in gold], [g.high for g in gold]
-                ax.fill_between([row["value"] for row in group], low, high, color=colour(method), alpha=0.1)
-        values = list(dict.fromkeys(row["value"] for row in rows))
-        ax.set_xticks(values, [str(v) for v in values])
+                ax.fill_between(x, low, high, color=colour(method), alpha=0.1)
+        if numbers and max(values) >= 12 * min(values):
+            ax.set_xscale("log")
+        ax.set_xticks(list(at.values()), [str(v) for v in values])
+        ax.minorticks_off()
         ax.set_xlabel(label)
         ax.set_ylabel(f"gold reward, sd of base samples (n = {rows[0]['gold'].n} prompts)")
         ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        _save(fig, path)
+
+
+def heat_map(rows: Sequence[dict[str, Any]], labels: Sequence[str], path: Path) -> None:
+    """Gold at every pair of values of two axes, row["point"]."""
+    down, across = (list(dict.fromkeys(row["point"][i] for row in rows)) for i in (0, 1))
+    gold = {row["point"]: row["gold"] for row in rows}
+    with plt.rc_context(_STYLE):
+        fig, ax = plt.subplots(figsize=(1.3 * len(across) + 2.4, 0.8 * len(down) + 1.6), layout="constrained")
+        grid = [[gold[a, b].value for b in across] for a in down]
+        image = ax.imshow(grid, cmap="cividis", aspect="auto")
+        middle = (min(map(min, grid)) + max(map(max, grid))) / 2
+        for i, a in enumerate(down):
+            for j, b in enumerate(across):
+                shade = "black" if grid[i][j] > middle else "white"
+                ax.text(j, i, gold[a, b].shown().replace(" ", "\n"), ha="center", va="center", color=shade, fontsize=8)
+        ax.set_yticks(range(len(down)), map(str, down))
+        ax.set_xticks(range(len(across)), map(str, across))
+        ax.set_ylabel(labels[0])
+        ax.set_xlabel(labels[1])
+        fig.colorbar(image, label=f"gold, sd of base samples (n = {rows[0]['gold'].n})")
         _save(fig, path)
 
 

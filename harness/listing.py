@@ -3,7 +3,7 @@
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
-from harness.ablate import AXES
+from harness.axes import AXES
 from harness.config import SECTIONS
 from methods import METHODS
 from tasks import TASKS

@@ -54,9 +54,9 @@ def _cells(row: Mapping[str, Any]) -> dict[str, str | None]:
         "gold (sd)": str(row["gold"]) + (f" ({row['unscored']} unscored)" if row["unscored"] else ""),
         "proxy (sd)": f"{row['proxy'].value:.2f}",
         "gold - best-of-n": against.shown("+.2f") if against else "",
-        "p (Holm)": _p(row["p_holm"]) if against else "",
+        "p (Holm)": p_shown(row["p_holm"]) if against else "",
         "win rate over base": _percent(wins) if wins else "",
-        "p (McNemar, Holm)": _p(row["p_wins_holm"]) if wins else "",
+        "p (McNemar, Holm)": p_shown(row["p_wins_holm"]) if wins else "",
         "tokens": f"{row['tokens']:.1f}",
         "base NLL": f"{row['base_nll']:.2f}",
         "KL at most": None if row["kl_bound"] is None else f"{row['kl_bound']:.1f}",
@@ -91,7 +91,7 @@ def _percent(rate: Estimate) -> str:
     return f"{100 * rate.value:.0f}%{interval}"
 
 
-def _p(p: float) -> str:
+def p_shown(p: float) -> str:
     if isnan(p):
         return ""
     return "<0.001" if p < 0.001 else f"{p:.3f}"
@@ -148,7 +148,7 @@ def _gains(table: Sequence[dict[str, Any]]) -> str:
             continue
         cells = [name_of(row), row["final_pick"], str(share)]
         for added in (row["against_previous"], row["against_first"]):
-            cells += [added.shown("+.2f"), _p(added.p)] if added else ["", ""]
+            cells += [added.shown("+.2f"), p_shown(added.p)] if added else ["", ""]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) if len(lines) > 4 else ""
 

@@ -114,12 +114,13 @@ def _execute(
     about["kl_bounds"] = {m: METHODS[m].kl_bound(settings[m], settings["sampler"]) for m in config.methods}
     flops = {name: _run_method(bench, name, pool, fit_slices, test, rows) for name in config.methods}
     about["tried"] = rows.pop("tried")  # layers and poolings, and how well their values rank
-    about["flops"] = {
+    prices = {
         "policy_token": 2.0 * policy.active_parameters,
         "reward_call": task.reward_flops,
         "value_call": {name: of["call"] for name, of in flops.items() if "call" in of},
         "value_token": {name: of["token"] for name, of in flops.items() if "token" in of},
     }
+    about["flops"] = prices if policy.active_parameters else None  # the toy multiplies nothing
     if not ranks.first:
         return
     keys = {"run_id": folder.name, "task": config.task, "seed": config.seed}

@@ -62,7 +62,7 @@ class Bench:
         self._inputs = {
             "model": self.policy.fingerprint,
             "task": self.config.task,
-            "task_settings": asdict(self.config.settings[self.config.task]),
+            "task_settings": self.task.key_settings,
             "task_versions": self.task.versions,
             "sampler": asdict(self.config.settings["sampler"]),
             "batch": asdict(self.config.settings["batch"]),

@@ -121,7 +121,9 @@ class Iro(Generator):
 
     def _search(self, prompts: Sequence[Prompt], search: Search, record: tuple[int, ...] = ()) -> list[Answer]:
         training, config = bool(record), self.config
-        betas = _betas(config, len(self.values), config.select == "top" and not (training and config.keep == "reweight"))
+        betas = _betas(
+            config, len(self.values), config.select == "top" and not (training and config.keep == "reweight")
+        )
         select_finished = not (training and config.keep in ("rows", "reweight"))
         return guided_search(
             self.policy, self.values, betas, prompts, search, self.streams, self.reward, record, select_finished

@@ -9,17 +9,21 @@ from harness.store import load_run
 TOY = ["--task", "toy", "--limit", "16", "--set", "fit.prompts=20", "--set", "iro.iterations=2"]
 
 
-def ablate(*extra: str) -> int:
-    return cli.main(["ablate", "--axis", "width", *TOY, *extra])
+def ablate(*extra: str, axis: str = "width") -> int:
+    return cli.main(["ablate", "--axis", axis, *TOY, *extra])
+
+
+def written(place):
+    (folder,) = (place / "results" / "ablations").iterdir()
+    return folder, pl.read_parquet(folder / "table.parquet")
 
 
 def test_each_width_is_a_run_and_all_share_one_fit(place, capsys):
     assert ablate("--values", "1,4,9") == 0
     report = capsys.readouterr().out
     assert "Reaching best-of-9" in report and "iteration 2, picked by value" in report
-    (folder,) = (place / "results" / "ablations").iterdir()
+    folder, table = written(place)
     assert {p.name for p in folder.iterdir()} == {"about.json", "gold_by_width.png", "report.md", "table.parquet"}
-    table = pl.read_parquet(folder / "table.parquet")
     runs = {row["value"]: load_run(place / "results" / "runs" / row["run_id"]) for row in table.iter_rows(named=True)}
     assert sorted(runs) == [1, 4, 9]
     fits = [run.fits.drop("run_id") for run in runs.values()]
@@ -34,9 +38,48 @@ def test_each_width_is_a_run_and_all_share_one_fit(place, capsys):
     assert capsys.readouterr().out == report  # again: from the stored runs
 
 
+def test_values_are_compared_with_the_default_on_the_same_prompts(place, capsys):
+    assert ablate("--values", "rows,all,reweight", axis="keep") == 0
+    report = capsys.readouterr().out
+    assert "gold - same at rows" in report
+    folder, table = written(place)
+    assert (folder / "gold_by_keep.png").stat().st_size > 5000
+    iro = table.filter(pl.col("method") == "iro")
+    assert iro.filter(pl.col("value") == "rows")["against_reference"].is_null().all()
+    first = iro.filter((pl.col("iteration") == 1) & (pl.col("value") != "rows"))
+    assert first["against_reference"].to_list() == [0.0] * len(first)  # what is kept counts from iteration 2 on
+    again = load_run(place / "results" / "runs" / first["run_id"][0]).ledger
+    mine = again.filter((pl.col("method") == "iro") & (pl.col("iteration") == 1))
+    assert not mine["computed"].any()  # ... and was made once for all values
+
+
+def test_two_axes_make_every_pair_and_a_heat_map(place, capsys):
+    assert ablate("--values", "1,2;0.5,1.0,2.0", axis="chunk,beta") == 0
+    folder, table = written(place)
+    assert table["point"].n_unique() == 6 and table["run_id"].n_unique() == 6
+    assert (folder / "gold_by_chunk_beta.png").stat().st_size > 5000
+    assert "1 x 0.5" in capsys.readouterr().out
+
+
+def test_an_axis_that_is_a_column_needs_one_run(place, capsys):
+    assert ablate(axis="iteration") == 0
+    assert ablate(axis="final_pick") == 0
+    assert len(list((place / "results" / "runs").iterdir())) == 1
+    tables = {
+        p.name.split("-")[1]: pl.read_parquet(p / "table.parquet") for p in (place / "results" / "ablations").iterdir()
+    }
+    assert set(tables["iteration"]["value"]) == {"1", "2"}
+    assert {"value", "reward"} <= set(tables["final_pick"]["value"])
+
+
 @pytest.mark.parametrize(
     "arguments, says",
     [
+        (["--axis", "strength"], "axis strength varies controlled_decoding; the methods of this run are"),
+        (["--axis", "width,chunk"], "give one axis, or two of which none is width"),
+        (["--axis", "chunk,beta", "--values", "1,2"], "2 axes need as many lists, parted by a semicolon"),
+        (["--axis", "final_pick", "--values", "reward"], "leave --values out"),
+        (["--axis", "reward_quality"], "task 'toy' has no setting proxy_reviews"),
         (["--values", "4,8"], "--values 8: the axis width takes squares"),
         (["--values", "4,wide"], "--values 'wide'"),
         (["--axis", "depth"], "axis 'depth'"),

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -20,12 +21,18 @@ class Task(ABC):
     profiles: ClassVar[Mapping[str, Mapping[str, Mapping[str, Any]]]]
     source: ClassVar[str]  # where the data comes from, one line
     default_model: ClassVar[str]
+    config: Any  # an instance of Config
     kind: ClassVar[Kind] = "continuations"
     reward_flops: ClassVar[float] = 0.0  # of one call of the proxy, estimated
 
     @abstractmethod
     def prompts(self, part: Slice) -> list[Prompt]:
         """All prompts of a slice, sorted by id. Slices share no prompt."""
+
+    @property
+    def key_settings(self) -> dict[str, Any]:
+        """Its settings as they enter the keys of what is stored; one added later stays out at its default."""
+        return asdict(self.config)
 
     @property
     def versions(self) -> dict[str, int]:

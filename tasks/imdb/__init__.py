@@ -7,6 +7,7 @@ response, and were trained on different reviews.
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -29,6 +30,7 @@ SLICES: dict[Slice, tuple[int, int]] = {"fit": (0, 2400), "development": (2400, 
 class Config:
     source: Annotated[Literal["asset", "hub"], Field(description="where the reviews come from")] = "asset"
     prompt_tokens: Annotated[int, Field(ge=1, description="policy tokens of a prompt (harness)")] = 16
+    proxy_reviews: Annotated[int, Field(ge=0, description="of those, as many for the proxy; 0: all (harness)")] = 0
     reward_reviews: Annotated[int, Field(ge=0, description="reviews each reward trains on; 0: all (harness)")] = 0
 
 
@@ -69,17 +71,25 @@ class Imdb(Task):
         split = load_split(config.source, cache)
         self._prompts = _cut_prompts(split, policy, config.prompt_tokens)
         folder = cache / "rewards" / f"imdb-{config.source}-{config.reward_reviews or 'all'}"
-        proxy_path = folder / f"proxy-{proxy.VERSION}.parquet"
+        fewer = f"-{config.proxy_reviews}" if config.proxy_reviews else ""
+        proxy_path = folder / f"proxy-{proxy.VERSION}{fewer}.parquet"
         gold_path = folder / f"gold-{gold.VERSION}.safetensors"
         count = config.reward_reviews or None
+        of_proxy = split.proxy[:count][: config.proxy_reviews or None]
         if not proxy_path.exists():
             print("training the proxy reward: about half a minute, once", file=sys.stderr, flush=True)
-            proxy.build_proxy(split.proxy[:count], proxy_path)
+            proxy.build_proxy(of_proxy, proxy_path)
         if not gold_path.exists():
             gold.build_gold(split.gold[:count], gold_path, cache)
         self._proxy, self._gold = proxy.Proxy.load(proxy_path), gold.Gold.load(gold_path, cache)
-        facts = folder / f"accuracy-{proxy.VERSION}-{gold.VERSION}.json"
-        self._facts = _measure(facts, split, count, self._proxy, self._gold)
+        facts = folder / f"accuracy-{proxy.VERSION}{fewer}-{gold.VERSION}.json"
+        sizes = {"proxy_reviews": len(of_proxy), "gold_reviews": len(split.gold[:count])}
+        self._facts = _measure(facts, split, sizes, self._proxy, self._gold)
+
+    @property
+    def key_settings(self) -> dict[str, object]:
+        settings = asdict(self.config)
+        return settings if settings["proxy_reviews"] else {k: v for k, v in settings.items() if k != "proxy_reviews"}
 
     @property
     def versions(self) -> dict[str, int]:
@@ -117,7 +127,9 @@ def _cut_prompts(split: Split, policy: Policy, tokens: int) -> list[Prompt]:
     return prompts
 
 
-def _measure(path: Path, split: Split, count: int | None, proxy_: proxy.Proxy, gold_: gold.Gold) -> dict[str, object]:
+def _measure(
+    path: Path, split: Split, sizes: dict[str, int], proxy_: proxy.Proxy, gold_: gold.Gold
+) -> dict[str, object]:
     """Accuracy of both rewards on 10,000 snippets of 1,000 reviews that neither was trained on; measured once."""
     if not path.exists():
         print("measuring both rewards: about two minutes, once", file=sys.stderr, flush=True)
@@ -125,8 +137,7 @@ def _measure(path: Path, split: Split, count: int | None, proxy_: proxy.Proxy, g
         texts, labels = [s.text for s in cuts], np.array([s.positive for s in cuts])
         facts = {
             "slices": {name: end - start for name, (start, end) in SLICES.items()},
-            "proxy_reviews": len(split.proxy[:count]),
-            "gold_reviews": len(split.gold[:count]),
+            **sizes,
             "proxy_accuracy": float(np.mean((proxy_(texts) > 0) == labels)),
             "gold_accuracy": float(np.mean((gold_.score(texts) > 0) == labels)),
             "measured_on": f"{len(texts):,} snippets of 20-45 words of {len(split.measure)} other reviews",
