@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from harness.artifacts import Artifacts
-from harness.config import RunConfig, digest
+from harness.config import RunConfig
+from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.loading import load_policy
 from harness.core.policy import Policy
