@@ -51,7 +51,7 @@ def comparison(run: Run) -> list[dict[str, Any]]:
     best = next((part for (method, _, _), part in parts.items() if method == "best_of_n"), None)
     rows = []
     for (method, iteration, pick), part in parts.items():
-        if pick == "first" and _same_answers(part, parts.get((method, iteration, "value"))):
+        if pick == "first" and same_answers(part, parts.get((method, iteration, "value"))):
             continue
         gold = part[GOLD].to_numpy()
         rows.append(
@@ -129,7 +129,8 @@ def distinct_2(texts: Sequence[str]) -> float:
     return len(set(pairs)) / len(pairs) if pairs else float("nan")
 
 
-def _same_answers(part: pl.DataFrame, other: pl.DataFrame | None) -> bool:
+def same_answers(part: pl.DataFrame, other: pl.DataFrame | None) -> bool:
+    """Whether two rows of a table, sorted by prompt id, answer alike: a `first` that is the `value` needs no row."""
     return other is not None and part["response"].equals(other["response"])
 
 
@@ -181,7 +182,7 @@ def table_markdown(table: Sequence[dict[str, Any]], left_out: Mapping[str, str] 
             f"{row['proxy'].value:.2f}",
             against.shown("+.2f") if against else "",
             _p(row["p_holm"]) if against else "",
-            _percent(wins) if wins else "",
+            percent(wins) if wins else "",
             f"{row['tokens']:.1f}",
             f"{row['base_nll']:.2f}",
             *(["n/a" if row["kl_bound"] is None else f"{row['kl_bound']:.1f}"] if bounded else []),
@@ -197,7 +198,7 @@ def table_markdown(table: Sequence[dict[str, Any]], left_out: Mapping[str, str] 
     return "\n".join(lines)
 
 
-def _percent(rate: Estimate) -> str:
+def percent(rate: Estimate) -> str:
     interval = "" if isnan(rate.low) else f" [{100 * rate.low:.0f}, {100 * rate.high:.0f}]"
     return f"{100 * rate.value:.0f}%{interval}"
 
