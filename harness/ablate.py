@@ -18,8 +18,9 @@ import polars as pl
 
 from harness import figures
 from harness.axes import AXES
-from harness.config import RunConfig, digest, parse_setting, resolve
+from harness.config import RunConfig, parse_setting, resolve
 from harness.core import stats
+from harness.core.digest import digest
 from harness.core.errors import UserError, unknown
 from harness.core.files import whole
 from harness.ranks import join_ranks

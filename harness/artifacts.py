@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.config import digest
+from harness.core.digest import digest
 from harness.core.files import whole
 from harness.core.ledger import Ledger, Phase
 from harness.core.progress import Progress

@@ -1,4 +1,4 @@
-"""The command line: run, ablate, tune, report, bench, list.
+"""The command line: run, ablate, tune, report, judge, bench, list.
 
 python -m harness run --method iro
 python -m harness report imdb-3f2a
@@ -15,6 +15,7 @@ from typing import Any
 
 import harness
 from harness.core.errors import UserError
+from harness.judge_options import add_judge_options, chosen_judge, require_import_alone
 
 _UNWRITABLE = {errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST, errno.EPERM}
 
@@ -69,6 +70,10 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("run", help="path, id, or the beginning of an id")
     report.add_argument("--out", type=Path, default=Path("results"), help="folder of results (default: results)")
     report.set_defaults(command=_report)
+
+    judge = commands.add_parser("judge", help="win rates of a stored run's answers over an opponent's, without torch")
+    add_judge_options(judge)
+    judge.set_defaults(command=_judge)
 
     bench = commands.add_parser("bench", help="speed of the engine, as ratios within one process on one thread")
     bench.add_argument("--model", default="smollm2-135m-instruct", help="folder, hub id or embedded name")
@@ -189,6 +194,28 @@ def _report(arguments: argparse.Namespace) -> None:
     path = write_report(load_run(find_run(arguments.out, arguments.run)))
     print(path.read_text())
     print(f"written to {path.parent}", file=sys.stderr)
+
+
+def _judge(arguments: argparse.Namespace) -> None:
+    from harness.alpaca_eval import export
+    from harness.judge import import_judgement, judge_run
+    from harness.opponents import Selection
+
+    if arguments.annotations is not None:
+        require_import_alone(arguments)
+        folder = import_judgement(arguments.out, arguments.annotations)
+    elif arguments.run is None:
+        raise UserError("name the run to judge (path, id, or the beginning of an id), or --import a file")
+    else:
+        rows = Selection(arguments.method, arguments.iteration, arguments.final_pick)
+        theirs = Selection(arguments.opponent_method, arguments.opponent_iteration, arguments.opponent_final_pick)
+        judge = chosen_judge(arguments, cache_folder())
+        folder = judge_run(arguments.out, arguments.run, rows, arguments.opponent or "base", theirs, judge)
+    print((folder / "report.md").read_text())
+    print(f"written to {folder}", file=sys.stderr)
+    if arguments.export is not None:
+        export(folder, arguments.export)
+        print(f"AlpacaEval's files: {arguments.export}", file=sys.stderr)
 
 
 def _bench(arguments: argparse.Namespace) -> None:

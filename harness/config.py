@@ -4,8 +4,6 @@ Sections: sampler, fit, evaluate, batch, the task's name, and the name of each m
 is here, so the hash of a `RunConfig` names the run.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Annotated, Any, Literal
@@ -14,6 +12,7 @@ import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as settings_dataclass
 
+from harness.core.digest import digest
 from harness.core.errors import UserError, unknown
 from harness.core.sampling import Sampler
 from harness.core.search import Search
@@ -72,11 +71,6 @@ class RunConfig:
     @property
     def run_id(self) -> str:
         return f"{self.task}-{digest(self.asked())[:10]}"
-
-
-def digest(data: Any) -> str:
-    """Hash of plain data, independent of the order of keys."""
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
 def resolve(

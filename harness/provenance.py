@@ -11,7 +11,8 @@ from typing import Any, Self
 import psutil
 import torch
 
-from harness.config import RunConfig, digest
+from harness.config import RunConfig
+from harness.core.digest import digest
 from harness.core.policy import Policy
 from harness.core.task import Task
 from harness.store import read_about, write_about

@@ -55,7 +55,7 @@ def _cells(row: Mapping[str, Any]) -> dict[str, str | None]:
         "proxy (sd)": f"{row['proxy'].value:.2f}",
         "gold - best-of-n": against.shown("+.2f") if against else "",
         "p (Holm)": p_shown(row["p_holm"]) if against else "",
-        "win rate over base": _percent(wins) if wins else "",
+        "win rate over base": percent(wins) if wins else "",
         "p (McNemar, Holm)": p_shown(row["p_wins_holm"]) if wins else "",
         "tokens": f"{row['tokens']:.1f}",
         "base NLL": f"{row['base_nll']:.2f}",
@@ -86,7 +86,7 @@ def name_of(row: Mapping[str, Any]) -> str:
     return f"{row['method']} (iteration {row['iteration']})" if row["iteration"] else row["method"]
 
 
-def _percent(rate: Estimate) -> str:
+def percent(rate: Estimate) -> str:
     interval = "" if isnan(rate.low) else f" [{100 * rate.low:.0f}, {100 * rate.high:.0f}]"
     return f"{100 * rate.value:.0f}%{interval}"
 

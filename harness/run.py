@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from harness.artifacts import Artifacts
-from harness.config import RunConfig, digest
+from harness.config import RunConfig
+from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.loading import load_policy
 from harness.core.policy import Policy
@@ -203,6 +204,7 @@ def _evaluate(bench: Bench, name: str, iteration: int, answers: Sequence[Answer]
                 {
                     **where,
                     "prompt": _shown(a.prompt),
+                    "reference": a.prompt.reference,
                     "response": completion.text,
                     "n_tokens": len(completion.tokens),
                     "stop": completion.stop,
@@ -255,6 +257,7 @@ def _differences(stored: Run, fresh: Run) -> str:
     for old, new in zip(comparison(stored), comparison(fresh), strict=True):
         change = new["gold"].value - old["gold"].value
         lines.append(f"  {label_of(new['method'], new['iteration'])}, {new['final_pick']}: gold {change:+.4f} sd")
-    same = stored.completions.drop("run_id").equals(fresh.completions.drop("run_id"))
+    known = [name for name in stored.completions.columns if name != "run_id"]  # a newer version may store more
+    same = stored.completions.select(known).equals(fresh.completions.select(known))
     lines.append(f"  completions are {'identical' if same else 'not identical'}")
     return "\n".join(lines)

@@ -22,7 +22,8 @@ from harness.artifacts import (
     states_from_arrays,
     states_to_arrays,
 )
-from harness.config import RunConfig, digest
+from harness.config import RunConfig
+from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.finalists import sample_rows
 from harness.core.generator import Generator

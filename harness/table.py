@@ -38,7 +38,7 @@ def comparison(run: Run) -> list[dict[str, Any]]:
     best = next((part for (method, _, _), part in parts.items() if method == "best_of_n"), None)
     rows = []
     for (method, iteration, pick), part in parts.items():
-        if pick == "first" and _same_answers(part, parts.get((method, iteration, "value"))):
+        if pick == "first" and same_answers(part, parts.get((method, iteration, "value"))):
             continue
         gold = part[GOLD].to_numpy()
         rows.append(
@@ -125,7 +125,8 @@ def distinct_2(texts: Sequence[str]) -> float:
     return len(set(pairs)) / len(pairs) if pairs else float("nan")
 
 
-def _same_answers(part: pl.DataFrame, other: pl.DataFrame | None) -> bool:
+def same_answers(part: pl.DataFrame, other: pl.DataFrame | None) -> bool:
+    """Whether two rows of a table, sorted by prompt id, answer alike: a `first` that is the `value` needs no row."""
     return other is not None and part["response"].equals(other["response"])
 
 

