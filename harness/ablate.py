@@ -23,8 +23,9 @@ from harness.core import stats
 from harness.core.digest import digest
 from harness.core.errors import UserError, unknown
 from harness.core.files import whole
+from harness.markdown import name_of, p_value
 from harness.ranks import join_ranks
-from harness.report import name_of, p_shown, write_report
+from harness.report import write_report
 from harness.run import PLANNING_SD, complete
 from harness.store import Run, load_run
 from harness.table import GOLD, best_of_n_by_prompt, best_of_n_curve, comparison, flat_row
@@ -159,7 +160,7 @@ def _markdown(name: str, names: Sequence[str], rows: Sequence[Mapping[str, Any]]
         cells = [row["value"] if len(names) == 1 else _shown(row["point"]), name_of(row), row["final_pick"]]
         cells += [row["gold"], equal.shown("+.2f") if equal else "", row["against_widest"].shown("+.2f")]
         if len(columns) > 6:
-            cells += [moved.shown("+.2f"), p_shown(row["p_holm_reference"])] if moved else ["", ""]
+            cells += [moved.shown("+.2f"), p_value(row["p_holm_reference"])] if moved else ["", ""]
         lines.append("| " + " | ".join(map(str, [*cells, row["run_id"]])) + " |")
     n, smallest = rows[0]["gold"].n, stats.detectable_difference(PLANNING_SD, rows[0]["gold"].n)
     lines += [

@@ -1,39 +1,23 @@
-"""Figures, drawn only from what the report computed. One colour a method, the same everywhere, colour-blind safe."""
+"""Figures, drawn only from what the report computed."""
 
 from collections.abc import Sequence
+from itertools import groupby
+from math import isnan
 from pathlib import Path
 from typing import Any
 
-import matplotlib
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
+from harness.style import FAINT, MARKERS, PICKS, STYLE, TEXT, colour, label, plt, save, shade, short_label
 
-from harness.core.files import whole
-
-# Okabe and Ito's palette
-COLOURS = {
-    "base": "#7f7f7f",
-    "best_of_n": "#E69F00",
-    "iro": "#0072B2",
-    "args": "#D55E00",
-    "controlled_decoding": "#009E73",
-    "cards": "#CC79A7",
-    "weak_to_strong": "#56B4E9",
-    "dpo": "#000000",
-}
-MARKERS = {"value": "o", "reward": "s", "first": "D"}
-PICKS = {"value": "picked by value", "reward": "picked by proxy", "first": "first sample"}
-_STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "savefig.dpi": 160}
-
-
-def colour(method: str) -> str:
-    return COLOURS.get(method, "#8c564b")
+_BARS = 0.6  # of the height of `win_rates` for bars, the rest for gold
 
 
 def gold_by_method(table: Sequence[dict[str, Any]], path: Path) -> None:
     """Gold with its interval, one line a row of the table, best-of-n as a dashed reference."""
-    with plt.rc_context(_STYLE):
+    with plt.rc_context(STYLE):
         fig, ax = plt.subplots(figsize=(7.2, 0.42 * len(table) + 1.3), layout="constrained")
         for y, row in enumerate(table):
             gold = row["gold"]
@@ -48,11 +32,11 @@ def gold_by_method(table: Sequence[dict[str, Any]], path: Path) -> None:
             )
             if row["method"] == "best_of_n":
                 ax.axvline(gold.value, color=colour("best_of_n"), linestyle="--", linewidth=1, zorder=0)
-        ax.set_yticks(range(len(table)), [_label(row) for row in table])
+        ax.set_yticks(range(len(table)), [label(row) for row in table])
         ax.invert_yaxis()
-        ax.axvline(0, color="#cccccc", linewidth=1, zorder=0)
+        ax.axvline(0, color=FAINT, linewidth=1, zorder=0)
         ax.set_xlabel(f"gold reward, sd of base samples (95% interval, n = {table[0]['gold'].n} prompts)")
-        _save(fig, path)
+        save(fig, path)
 
 
 def gold_against_compute(table: Sequence[dict[str, Any]], curve: Sequence[dict[str, Any]], path: Path) -> None:
@@ -62,7 +46,7 @@ def gold_against_compute(table: Sequence[dict[str, Any]], curve: Sequence[dict[s
     def cost(row: dict[str, Any]) -> float:
         return row["flops"] / 1e9 if unit == "GFLOPs" else row["policy_tokens"]
 
-    with plt.rc_context(_STYLE):
+    with plt.rc_context(STYLE):
         fig, ax = plt.subplots(figsize=(7.2, 4.4), layout="constrained")
         if curve:
             x = [cost(point) for point in curve]
@@ -84,23 +68,106 @@ def gold_against_compute(table: Sequence[dict[str, Any]], curve: Sequence[dict[s
                 fmt=MARKERS[row["final_pick"]],
                 color=colour(row["method"]),
                 capsize=2,
-                alpha=1.0 if row["iteration"] in (0, last) else 0.35 + 0.5 * row["iteration"] / last,
-                label=_label(row),
+                alpha=shade(row, last),
+                label=label(row),
             )
         ax.set_xscale("log")
         ax.set_xlabel(f"{unit} per test prompt (log scale)")
         ax.set_ylabel("gold reward, sd of base samples")
-        ax.axhline(0, color="#cccccc", linewidth=1, zorder=0)
+        ax.axhline(0, color=FAINT, linewidth=1, zorder=0)
         ticks = _ticks([cost(row) for row in table])
         ax.set_xticks(ticks, [f"{t:,.10g}" for t in ticks])
         ax.minorticks_off()
         ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
-        _save(fig, path)
+        save(fig, path)
 
 
-def gold_along(rows: Sequence[dict[str, Any]], label: str, curve: Sequence[dict[str, Any]], path: Path) -> None:
+def win_rates(table: Sequence[dict[str, Any]], path: Path) -> None:
+    """Share of prompts won over best-of-n and over base as bars; above them, on the right axis, mean gold as lines."""
+    rows = sorted((row for row in table if row["method"] != "base"), key=_by_pick)
+    with plt.rc_context(STYLE):
+        fig, ax = plt.subplots(figsize=(max(4.8, 0.9 * len(rows) + 1.6), 4.6), layout="constrained")
+        bars = {"best_of_n": (-0.2, "///"), "base": (0.2, None)}
+        for rival, (side, hatch) in bars.items():
+            for x, row in enumerate(rows):
+                if rate := row[f"win_rate_over_{rival}"]:
+                    ends = [[100 * (rate.value - rate.low)], [100 * (rate.high - rate.value)]]
+                    ax.bar(x + side, 100 * rate.value, 0.38, color=colour(rival), hatch=hatch, edgecolor="white")
+                    ax.errorbar(x + side, 100 * rate.value, yerr=ends, color="black", capsize=2, linewidth=1)
+        ax.axhline(50, color="black", linewidth=0.8, linestyle="--", zorder=3)
+        ax.set_ylim(0, 100 / _BARS)
+        ax.set_yticks(range(0, 101, 25))
+        ax.set_ylabel(f"prompts won, % (n = {table[0]['gold'].n})", y=_BARS / 2)
+        ax.set_xticks(range(len(rows)), [short_label(row) for row in rows], fontsize=8)
+        ax.set_xlim(-0.6, len(rows) - 0.4)
+        _gold_above(ax.twinx(), rows)
+        handles = [
+            Patch(facecolor=colour("best_of_n"), hatch="///", edgecolor="white", label="won over best-of-n"),
+            Patch(facecolor=colour("base"), label="won over base"),
+            Line2D([], [], color="black", marker="o", label="mean gold"),
+        ]
+        fig.legend(handles=handles, frameon=False, fontsize=8, loc="outside upper center", ncols=3)
+        save(fig, path)
+
+
+def _gold_above(ax: plt.Axes, rows: Sequence[dict[str, Any]]) -> None:
+    """Mean gold of the rows in the part of the axes that the bars leave free, a line a method and pick."""
+    for _, group in groupby(enumerate(rows), key=lambda item: (item[1]["method"], item[1]["final_pick"])):
+        places, gold = zip(*((x, row["gold"]) for x, row in group), strict=True)
+        ends = [[g.value - g.low for g in gold], [g.high - g.value for g in gold]]
+        ax.errorbar(places, [g.value for g in gold], yerr=ends, color="black", marker="o", capsize=3)
+    bounds = [x for row in rows for x in (row["gold"].value, row["gold"].low, row["gold"].high) if not isnan(x)]
+    low, high = min(bounds, default=0.0), max(bounds, default=1.0)
+    height = max(high - low, 0.1) / (0.94 - _BARS)  # of the whole axis, the lowest gold a little above the bars
+    bottom = low - (_BARS + 0.04) * height
+    ax.set_ylim(bottom, bottom + height)
+    ax.set_yticks([t for t in MaxNLocator(4).tick_values(low, high) if t >= bottom + _BARS * height])
+    ax.spines["right"].set_visible(True)
+    ax.set_ylabel("gold (sd)", y=(1 + _BARS) / 2)
+
+
+def proxy_against_gold(table: Sequence[dict[str, Any]], curve: Sequence[dict[str, Any]], path: Path) -> None:
+    """Gold against proxy: best-of-n as a curve along n, every other row as a point; level or falling is too much."""
+    with plt.rc_context(STYLE):
+        fig, ax = plt.subplots(figsize=(7.2, 4.4), layout="constrained")
+        if curve:
+            x, y = ([point[m].value for point in curve] for m in ("proxy", "gold"))
+            ax.plot(x, y, "-", color=colour("best_of_n"), label=f"best-of-1..{len(curve)}")
+            low, high = [p["gold"].low for p in curve], [p["gold"].high for p in curve]
+            ax.fill_between(x, low, high, color=colour("best_of_n"), alpha=0.15, linewidth=0)
+            for point in curve:
+                if point["n"] & (point["n"] - 1) == 0:  # 1, 2, 4, 8, ...
+                    place = (point["proxy"].value, point["gold"].value)
+                    ax.plot(*place, "o", color=colour("best_of_n"), markersize=4)
+                    ax.annotate(
+                        f"n = {point['n']}", place, xytext=(5, -10), textcoords="offset points", fontsize=8, color=TEXT
+                    )
+        last = max(row["iteration"] for row in table)
+        for row in table:
+            if curve and row["method"] == "best_of_n":
+                continue
+            proxy, gold = row["proxy"], row["gold"]
+            ax.errorbar(
+                proxy.value,
+                gold.value,
+                xerr=[[proxy.value - proxy.low], [proxy.high - proxy.value]],
+                yerr=[[gold.value - gold.low], [gold.high - gold.value]],
+                fmt=MARKERS[row["final_pick"]],
+                color=colour(row["method"]),
+                capsize=2,
+                alpha=shade(row, last),
+                label=label(row),
+            )
+        ax.axline((0, 0), slope=1, color=FAINT, linewidth=1, zorder=0, label="gold = proxy")
+        ax.set_xlabel("proxy reward, sd of base samples")
+        ax.set_ylabel(f"gold reward, sd of base samples (n = {table[0]['gold'].n} prompts)")
+        ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        save(fig, path)
+
+
+def gold_along(rows: Sequence[dict[str, Any]], axis: str, curve: Sequence[dict[str, Any]], path: Path) -> None:
     """Gold along an axis, a line an iteration; best-of-n as its curve, or as a line of its own where there is none."""
-    with plt.rc_context(_STYLE):
+    with plt.rc_context(STYLE):
         fig, ax = plt.subplots(figsize=(7.2, 4.4), layout="constrained")
         if curve:
             x = [point["n"] for point in curve]
@@ -118,16 +185,15 @@ def gold_along(rows: Sequence[dict[str, Any]], label: str, curve: Sequence[dict[
         at = {v: v if numbers else i for i, v in enumerate(values)}  # what is no number stands side by side
         for (method, iteration, pick), group in groups.items():
             gold, x = [row["gold"] for row in group], [at[row["value"]] for row in group]
-            shade = 1.0 if iteration in (0, last) else 0.25 + 0.6 * iteration / last
             ax.plot(
                 x,
                 [g.value for g in gold],
                 color=colour(method),
-                alpha=shade,
+                alpha=shade(group[0], last),
                 marker=MARKERS[pick],
                 markersize=4,
                 linestyle=":" if pick == "reward" else "-",
-                label=_label(group[0]),
+                label=label(group[0]),
             )
             if iteration == last and pick != "reward":
                 low, high = [g.low for g in gold], [g.high for g in gold]
@@ -136,31 +202,36 @@ def gold_along(rows: Sequence[dict[str, Any]], label: str, curve: Sequence[dict[
             ax.set_xscale("log")
         ax.set_xticks(list(at.values()), [str(v) for v in values])
         ax.minorticks_off()
-        ax.set_xlabel(label)
+        ax.set_xlabel(axis)
         ax.set_ylabel(f"gold reward, sd of base samples (n = {rows[0]['gold'].n} prompts)")
         ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
-        _save(fig, path)
+        save(fig, path)
+
+
+def _by_pick(row: dict[str, Any]) -> tuple[bool, str, int, int]:
+    """Best-of-n first, then iterations of one method and pick side by side."""
+    return row["method"] != "best_of_n", row["method"], list(PICKS).index(row["final_pick"]), row["iteration"]
 
 
 def heat_map(rows: Sequence[dict[str, Any]], labels: Sequence[str], path: Path) -> None:
     """Gold at every pair of values of two axes, row["point"]."""
     down, across = (list(dict.fromkeys(row["point"][i] for row in rows)) for i in (0, 1))
     gold = {row["point"]: row["gold"] for row in rows}
-    with plt.rc_context(_STYLE):
+    with plt.rc_context(STYLE):
         fig, ax = plt.subplots(figsize=(1.3 * len(across) + 2.4, 0.8 * len(down) + 1.6), layout="constrained")
         grid = [[gold[a, b].value for b in across] for a in down]
         image = ax.imshow(grid, cmap="cividis", aspect="auto")
         middle = (min(map(min, grid)) + max(map(max, grid))) / 2
         for i, a in enumerate(down):
             for j, b in enumerate(across):
-                shade = "black" if grid[i][j] > middle else "white"
-                ax.text(j, i, gold[a, b].shown().replace(" ", "\n"), ha="center", va="center", color=shade, fontsize=8)
+                ink = "black" if grid[i][j] > middle else "white"
+                ax.text(j, i, gold[a, b].shown().replace(" ", "\n"), ha="center", va="center", color=ink, fontsize=8)
         ax.set_yticks(range(len(down)), map(str, down))
         ax.set_xticks(range(len(across)), map(str, across))
         ax.set_ylabel(labels[0])
         ax.set_xlabel(labels[1])
         fig.colorbar(image, label=f"gold, sd of base samples (n = {rows[0]['gold'].n})")
-        _save(fig, path)
+        save(fig, path)
 
 
 def _offset(row: dict[str, Any], last: int) -> float:
@@ -172,14 +243,3 @@ def _offset(row: dict[str, Any], last: int) -> float:
 def _ticks(values: Sequence[float]) -> list[float]:
     ladder = [10.0**k * m for k in range(-9, 9) for m in (1, 2, 5)]
     return [t for t in ladder if 0.7 * min(values) <= t <= 1.4 * max(values)]
-
-
-def _label(row: dict[str, Any]) -> str:
-    name = f"{row['method']}, iteration {row['iteration']}" if row["iteration"] else row["method"]
-    return name if row["method"] == "base" else f"{name}, {PICKS[row['final_pick']]}"
-
-
-def _save(fig: plt.Figure, path: Path) -> None:
-    with whole(path) as part:
-        fig.savefig(part, format="png", metadata={"Software": None})
-    plt.close(fig)

@@ -21,8 +21,8 @@ from harness.core.files import whole
 from harness.core.judge import Judge, Judgement, Pair
 from harness.core.length_control import length_controlled
 from harness.core.stats import Estimate
+from harness.markdown import percent
 from harness.opponents import IN_THE_RUN, Contest, Selection, contests
-from harness.report import percent
 from harness.store import Run, find_run, load_run
 from harness.table import flat_row
 

@@ -4,7 +4,6 @@ python -m harness report imdb-3f2a
 """
 
 from collections.abc import Mapping, Sequence
-from math import isinf, isnan
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,9 @@ import polars as pl
 
 from harness import figures
 from harness.core.files import whole
-from harness.core.stats import Estimate
 from harness.cost import AMORTISED_OVER
+from harness.markdown import giga, markdown_table, name_of, number, one_line, p_value, percent
+from harness.sections import drifts, equivalents, gains
 from harness.store import Run
 from harness.table import GOLD, best_of_n_curve, comparison, flat_row
 
@@ -31,6 +31,8 @@ def write_report(run: Run) -> Path:
     curve = best_of_n_curve(run)
     figures.gold_by_method(table, run.folder / "gold_by_method.png")
     figures.gold_against_compute(table, curve, run.folder / "gold_against_compute.png")
+    figures.win_rates(table, run.folder / "win_rates.png")
+    figures.proxy_against_gold(table, curve, run.folder / "proxy_against_gold.png")
     with whole(run.folder / "report.md") as part:
         part.write_text(_markdown(run, table, curve))
     return run.folder / "report.md"
@@ -54,47 +56,23 @@ def _cells(row: Mapping[str, Any]) -> dict[str, str | None]:
         "gold (sd)": str(row["gold"]) + (f" ({row['unscored']} unscored)" if row["unscored"] else ""),
         "proxy (sd)": f"{row['proxy'].value:.2f}",
         "gold - best-of-n": against.shown("+.2f") if against else "",
-        "p (Holm)": p_shown(row["p_holm"]) if against else "",
+        "p (Holm)": p_value(row["p_holm"]) if against else "",
         "win rate over base": percent(wins) if wins else "",
-        "p (McNemar, Holm)": p_shown(row["p_wins_holm"]) if wins else "",
+        "p (McNemar, Holm)": p_value(row["p_wins_holm"]) if wins else "",
         "tokens": f"{row['tokens']:.1f}",
         "base NLL": f"{row['base_nll']:.2f}",
         "KL at most": None if row["kl_bound"] is None else f"{row['kl_bound']:.1f}",
-        "distinct-2": "" if isnan(row["distinct_2"]) else f"{row['distinct_2']:.2f}",
+        "distinct-2": number(row["distinct_2"]),
         "policy tokens": f"{row['policy_tokens']:.0f}",
         "values": f"{row['value_calls']:.0f}" + (f" ({row['value_tokens']:.0f} tokens)" if row["value_tokens"] else ""),
         "reward calls": f"{row['reward_calls']:.1f}",
         "GFLOPs (with fitting)": None
         if row["flops"] is None
-        else f"{_giga(row['flops'])} ({_giga(row['flops_with_fitting'])})",
+        else f"{giga(row['flops'])} ({giga(row['flops_with_fitting'])})",
         "fit: policy tokens / proxy calls": f"{row['fit_policy_tokens']:,} / {row['fit_proxy_calls']:,}"
         if row["fit_proxy_calls"]
         else "",
     }
-
-
-def markdown_table(rows: Sequence[Mapping[str, str | None]]) -> list[str]:
-    """Lines of a table. None is not known: n/a where another row knows it, else the column is left out."""
-    columns = [name for name in rows[0] if any(row[name] is not None for row in rows)]
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    return lines + [
-        "| " + " | ".join("n/a" if row[name] is None else row[name] for name in columns) + " |" for row in rows
-    ]
-
-
-def name_of(row: Mapping[str, Any]) -> str:
-    return f"{row['method']} (iteration {row['iteration']})" if row["iteration"] else row["method"]
-
-
-def percent(rate: Estimate) -> str:
-    interval = "" if isnan(rate.low) else f" [{100 * rate.low:.0f}, {100 * rate.high:.0f}]"
-    return f"{100 * rate.value:.0f}%{interval}"
-
-
-def p_shown(p: float) -> str:
-    if isnan(p):
-        return ""
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _markdown(run: Run, table: Sequence[dict[str, Any]], curve: Sequence[dict[str, Any]]) -> str:
@@ -120,8 +98,10 @@ def _markdown(run: Run, table: Sequence[dict[str, Any]], curve: Sequence[dict[st
         + ("" if table[0]["flops"] is None else _PRICES),
         "![gold by method](gold_by_method.png)",
         "![gold against test-time compute](gold_against_compute.png)",
-        _gains(table),
-        _equivalents(table, len(curve)),
+        "![win rates and gold](win_rates.png)",
+        gains(table),
+        equivalents(table, len(curve)),
+        drifts(table, curve),
         "## Rewards",
         _rewards(facts, agreement),
         "## Value functions on held-out fit prompts",
@@ -132,68 +112,6 @@ def _markdown(run: Run, table: Sequence[dict[str, Any]], curve: Sequence[dict[st
         _cost(run),
     ]
     return "\n\n".join(s for s in sections if s) + "\n"
-
-
-def _gains(table: Sequence[dict[str, Any]]) -> str:
-    """What each row gains over base, best-of-n's gain being 1, and what each iteration adds to the one before."""
-    lines = [
-        "## Gains over base, and what iterations add",
-        "",
-        "| method | final pick | gain / best-of-n's gain | gold - previous iteration | p | gold - iteration 1 | p |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in table:
-        share = row["share_of_best_of_n"]
-        if share is None:
-            continue
-        cells = [name_of(row), row["final_pick"], str(share)]
-        for added in (row["against_previous"], row["against_first"]):
-            cells += [added.shown("+.2f"), p_shown(added.p)] if added else ["", ""]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) if len(lines) > 4 else ""
-
-
-def _equivalents(table: Sequence[dict[str, Any]], most: int) -> str:
-    """The n at which best-of-n is as good as each row, and what the row costs over that."""
-    known = [row for row in table if row["as_good_as"] is not None]
-    if not known:
-        return ""
-    rows = [
-        {
-            "method": name_of(row),
-            "final pick": row["final_pick"],
-            "as good as best-of-n at n =": _reached(row["as_good_as"], most),
-            "share of its policy tokens": _share(row["share_of_tokens"], row["as_good_as"]),
-            "share of its FLOPs": row["share_of_flops"] and _share(row["share_of_flops"], row["as_good_as"]),
-            "share of its FLOPs, with fitting": row["share_of_flops_with_fitting"]
-            and _share(row["share_of_flops_with_fitting"], row["as_good_as"]),
-        }
-        for row in known
-    ]
-    text = (
-        f"Where the curve of best-of-n, from a pool of {most} base samples of each test prompt, reaches the row's mean "
-        f"gold (between whole n by straight lines), and the row's cost over that of best-of-n there. `>{most}`: better "
-        f"than best-of-{most}, and its share is less than shown (`<`). Intervals are 95% over prompts, n = "
-        f"{known[0]['as_good_as'].n}; costs are taken as known."
-    )
-    return "\n\n".join(["## The best-of-n that is as good", "\n".join(markdown_table(rows)), text])
-
-
-def _reached(n: Estimate, most: int) -> str:
-    """'9.3 [7.1, 12.0]'; beyond the pool '>16'."""
-    value, low, high = (f">{most}" if isinf(x) else f"{x:.1f}" for x in (n.value, n.low, n.high))
-    return value if isnan(n.low) or isinf(n.low) else f"{value} [{low}, {high}]"
-
-
-def _share(share: Estimate, n: Estimate) -> str:
-    """'43% [35, 56]'; '<' where best-of-n would need more than the pool."""
-    ends = ((share.value, n.value), (share.low, n.high), (share.high, n.low))
-    value, low, high = (f"{'<' if isinf(where) else ''}{100 * x:.0f}" for x, where in ends)
-    return f"{value}%" if isnan(n.low) or isinf(n.low) else f"{value}% [{low}, {high}]"
-
-
-def _giga(flops: float) -> str:
-    return f"{flops / 1e9:,.0f}" if flops >= 1e11 else f"{flops / 1e9:.3g}"
 
 
 def _rewards(facts: dict[str, Any], agreement: dict[str, float]) -> str:
@@ -242,7 +160,7 @@ def _samples(run: Run) -> str:
         part = shown.filter(pl.col("prompt_id") == prompt_id)
         scored = part.join(gold, on=["method", "iteration", "final_pick", "prompt_id"], how="left")
         lines += [
-            f"**{_one_line(part['prompt'][0])}** ...",
+            f"**{one_line(part['prompt'][0])}** ...",
             "",
             "| method | gold (sd) | continuation |",
             "|---|---|---|",
@@ -250,14 +168,10 @@ def _samples(run: Run) -> str:
         for row in scored.iter_rows(named=True):
             name = row["method"] + (f" ({row['iteration']}, {row['final_pick']})" if row["iteration"] else "")
             lines.append(
-                f"| {name} | {(row['value'] - unit['mean']) / unit['sd']:+.2f} | {_one_line(row['response'])} |"
+                f"| {name} | {(row['value'] - unit['mean']) / unit['sd']:+.2f} | {one_line(row['response'])} |"
             )
         lines.append("")
     return "\n".join(lines).rstrip()
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _cost(run: Run) -> str:

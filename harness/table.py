@@ -6,7 +6,6 @@ curve = best_of_n_curve(run)
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from harness.core import stats
 from harness.core.equivalent import as_good_as, share_of_cost
 from harness.core.stats import Estimate
 from harness.cost import best_of_n_costs, costs
+from harness.drift import drift
 from harness.store import Run
 
 GOLD, PROXY = "gold_reward", "proxy_reward"
@@ -63,17 +63,26 @@ def comparison(run: Run) -> list[dict[str, Any]]:
                 "win_rate_over_base": None
                 if base is None or method == "base"
                 else stats.win_rate(gold, base[GOLD].to_numpy()),
-                "unscored": int(part[GOLD].is_nan().sum() + part[PROXY].is_nan().sum()),
+                "win_rate_over_best_of_n": None
+                if best is None or method in ("base", "best_of_n")
+                else stats.win_rate(gold, best[GOLD].to_numpy()),
+                "unscored": int((part[GOLD].is_nan() | part[PROXY].is_nan()).sum()),
                 "tokens": float(part["n_tokens"].mean()),
                 "base_nll": float(part["base_nll"].mean()),
                 "trains_weights": method in run.about.get("trained", []),
                 "kl_bound": run.about.get("kl_bounds", {}).get(method),
-                "distinct_2": distinct_2(part["response"].to_list()),
+                **drift(part, None if method == "base" else base),
                 **costs(run, part, method, iteration),
             }
         )
     _find_equivalents(run, rows, {key: part[GOLD].to_numpy() for key, part in parts.items()})
-    for tested, adjusted in (("against_best_of_n", "p_holm"), ("win_rate_over_base", "p_wins_holm")):
+    families = {
+        "against_best_of_n": "p_holm",
+        "gold_gain": "p_gain_holm",
+        "win_rate_over_base": "p_wins_holm",
+        "win_rate_over_best_of_n": "p_wins_over_best_of_n_holm",
+    }
+    for tested, adjusted in families.items():
         family = [row for row in rows if row[tested] is not None]
         for row, p in zip(family, stats.holm([row[tested].p for row in family]), strict=True):
             row[adjusted] = p
@@ -117,12 +126,6 @@ def _find_equivalents(run: Run, rows: Sequence[dict[str, Any]], golds: Mapping[t
             flops = [rival["flops"] for rival in rivals]
             row["share_of_flops"] = share_of_cost(row["flops"], flops, n)
             row["share_of_flops_with_fitting"] = share_of_cost(row["flops_with_fitting"], flops, n)
-
-
-def distinct_2(texts: Sequence[str]) -> float:
-    """Distinct word pairs over all word pairs of the texts (Li et al. 2016)."""
-    pairs = [pair for text in texts for words in [text.split()] for pair in pairwise(words)]
-    return len(set(pairs)) / len(pairs) if pairs else float("nan")
 
 
 def same_answers(part: pl.DataFrame, other: pl.DataFrame | None) -> bool:

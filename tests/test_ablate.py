@@ -23,7 +23,8 @@ def test_each_width_is_a_run_and_all_share_one_fit(place, capsys):
     report = capsys.readouterr().out
     assert "Reaching best-of-9" in report and "iteration 2, picked by value" in report
     folder, table = written(place)
-    assert {p.name for p in folder.iterdir()} == {"about.json", "gold_by_width.png", "report.md", "table.parquet"}
+    figure = {"gold_by_width.png", "gold_by_width.svg"}
+    assert {p.name for p in folder.iterdir()} == {"about.json", "report.md", "table.parquet"} | figure
     runs = {row["value"]: load_run(place / "results" / "runs" / row["run_id"]) for row in table.iter_rows(named=True)}
     assert sorted(runs) == [1, 4, 9]
     fits = [run.fits.drop("run_id") for run in runs.values()]

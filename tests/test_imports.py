@@ -10,7 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 OURS = ("harness", "methods", "tasks")
 # harness files that must not import torch, directly or not
-LIGHT = {"store", "table", "cost", "report", "figures", "judge", "judge_options", "opponents", "alpaca_eval"}
+JUDGING = {"judge", "judge_options", "opponents", "alpaca_eval"}
+LIGHT = {"store", "table", "cost", "drift", "report", "sections", "markdown", "figures", "style"} | JUDGING
 
 
 def imports(path: Path) -> set[str]:

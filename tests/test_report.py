@@ -1,6 +1,9 @@
-"""What the report says, on a planted run."""
+"""What the report says and draws, on a planted run."""
 
+import xml.etree.ElementTree
 from dataclasses import replace
+
+import polars as pl
 
 from harness.report import table_markdown, write_report
 from harness.table import comparison
@@ -24,3 +27,41 @@ def test_the_report_says_which_best_of_n_is_as_good(planted):
     assert "| >8" in reward and "| <100%" in reward
     priced = replace(planted, about={**planted.about, "flops": PRICES})
     assert "share of its FLOPs, with fitting" in write_report(priced).read_text()
+
+
+def test_the_report_shows_over_optimisation_and_drift(planted):
+    section = write_report(planted).read_text().split("## Over-optimisation and drift")[1].split("\n## ")[0]
+    value, reward = (line for line in section.splitlines() if line.startswith("| iro"))
+    assert "| 100% [100, 100] | 8.0 |" in value  # every answer repeats; 8 tokens
+    assert "| 0% [0, 0] | 2.0 |" in reward
+    assert "KL at most" not in section and "mean gold is highest at n = 8" in section
+    bounded = replace(planted, about={**planted.about, "kl_bounds": {"base": 0.0, "iro": 2.7}})
+    assert "| KL at most (nats) |" in write_report(bounded).read_text()
+
+
+def test_every_figure_is_a_png_and_an_svg_and_comes_out_the_same_again(planted):
+    def drawn() -> dict[str, bytes]:
+        write_report(planted)
+        return {path.name: path.read_bytes() for path in planted.folder.iterdir() if path.suffix in (".png", ".svg")}
+
+    first = drawn()
+    names = {"gold_by_method", "gold_against_compute", "win_rates", "proxy_against_gold"}
+    assert set(first) == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
+    assert first == drawn()
+    for name, content in first.items():
+        if name.endswith(".svg"):
+            xml.etree.ElementTree.fromstring(content)
+            assert b"<dc:date>" not in content
+
+
+def test_a_run_of_the_base_alone_has_a_report(planted):
+    base = pl.col("method") == "base"
+    alone = replace(
+        planted,
+        completions=planted.completions.filter(base),
+        scores=planted.scores.filter(base),
+        ledger=planted.ledger.clear(),
+        pool=planted.pool.clear(),
+    )
+    report = write_report(alone).read_text()
+    assert "best-of-n that is as good" not in report and "| base | first |" in report

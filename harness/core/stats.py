@@ -6,14 +6,16 @@ difference_over_seeds(a, b, prompts, seeds)   # the same over several runs
 win_rate(a, b)               # ties count half; p by McNemar's exact test
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import comb
 
 import numpy as np
 
 RESAMPLES = 10_000
 _SEED = 20250617
+_KEPT = 20_000_000  # counts of draws kept in memory for the next statistic, of two bytes each
 
 
 @dataclass(frozen=True)
@@ -40,22 +42,17 @@ class Estimate:
 
 def mean(values: Sequence[float], resamples: int = RESAMPLES) -> Estimate:
     """Mean with a percentile bootstrap interval over prompts."""
-    x = _finite(np.asarray(values, dtype=float))
-    if len(x) < 2:
-        return Estimate(float(x[0]) if len(x) else float("nan"), float("nan"), float("nan"), len(x))
-    low, high = np.quantile(_bootstrap(x, resamples), [0.025, 0.975])
-    return Estimate(float(x.mean()), float(low), float(high), len(x))
+    return replace(difference(values, np.zeros(len(values)), resamples), p=float("nan"))
 
 
 def difference(a: Sequence[float], b: Sequence[float], resamples: int = RESAMPLES) -> Estimate:
     """Mean of a - b over the same prompts, with interval and two-sided bootstrap p; pairs with NaN are left out."""
     x = _finite(np.asarray(a, dtype=float) - np.asarray(b, dtype=float))
-    estimate = mean(x, resamples)
     if len(x) < 2:
-        return estimate
-    if not x.any():
-        return Estimate(0.0, 0.0, 0.0, len(x), 1.0)
-    return replace(estimate, p=_p_of(x.mean(), _bootstrap(x, resamples), len(x)))
+        return Estimate(float(x[0]) if len(x) else float("nan"), float("nan"), float("nan"), len(x))
+    means = _bootstrap(x, resamples)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return Estimate(float(x.mean()), float(low), float(high), len(x), _p_of(x.mean(), means, len(x)))
 
 
 def difference_over_seeds(
@@ -78,14 +75,13 @@ def difference_over_seeds(
     assert (~np.isnan(grid)).sum() == known.sum(), "a prompt has several pairs of one seed"
     if grid.shape[1] == 1:
         return difference(grid[:, 0], np.zeros(len(grid)), resamples)
-    counted, total = ~np.isnan(grid), np.nan_to_num(grid)
+    counted, total = 1.0 - np.isnan(grid), np.nan_to_num(grid)
     draws, value = [], float(np.nanmean(grid))
     rng = np.random.default_rng([_SEED, 1])  # of its own, so that prompts are drawn as in `difference`
     for drawn in _resampled(len(grid), resamples):  # (R, P)
         times = rng.multinomial(grid.shape[1] - 1, np.full(grid.shape[1], 1 / grid.shape[1]), size=len(drawn))  # (R, S)
-        sums, counts = (np.stack([part[drawn].sum(1) for part in table.T], 1) for table in (total, counted))  # (R, S)
         with np.errstate(invalid="ignore"):  # none of the drawn prompts has a pair of the drawn seeds
-            draws.append((sums * times).sum(1) / (counts * times).sum(1))
+            draws.append((drawn @ total * times).sum(1) / (drawn @ counted * times).sum(1))
     means = _finite(np.concatenate(draws))
     low, high = np.quantile(means, [0.025, 0.975])
     return Estimate(value, float(low), float(high), len(grid), _p_of(value, means, len(grid)))
@@ -97,15 +93,21 @@ def gain_ratio(x: Sequence[float], rival: Sequence[float], base: Sequence[float]
     1 is the rival's gain over base. Prompts with NaN in any are left out; the interval means little where the rival's
     own gain is not clear of zero.
     """
-    rows = np.stack([np.asarray(values, dtype=float) for values in (x, rival, base)])
+    x, rival, base = (np.asarray(values, dtype=float) for values in (x, rival, base))
+    return ratio(x - base, rival - base)
+
+
+def ratio(above: Sequence[float], below: Sequence[float]) -> Estimate:
+    """mean above / mean below over the same prompts, with a bootstrap interval; prompts with NaN in either left out."""
+    rows = np.stack([np.asarray(values, dtype=float) for values in (above, below)])
     rows = rows[:, ~np.isnan(rows).any(0)]
-    means = rows.mean(1) if rows.shape[1] else np.full(3, np.nan)
-    value = float((means[0] - means[2]) / (means[1] - means[2])) if means[1] != means[2] else float("nan")
-    if rows.shape[1] < 2:
-        return Estimate(value, float("nan"), float("nan"), rows.shape[1])
-    a, b, c = (_bootstrap(row, RESAMPLES) for row in rows)  # the same resamples of prompts for all three
-    low, high = np.quantile((a - c) / np.where(b == c, np.nan, b - c), [0.025, 0.975])
-    return Estimate(value, float(low), float(high), rows.shape[1])
+    n = rows.shape[1]
+    value = float(rows[0].mean() / rows[1].mean()) if n and rows[1].mean() else float("nan")
+    if n < 2:
+        return Estimate(value, float("nan"), float("nan"), n)
+    a, b = (_bootstrap(row, RESAMPLES) for row in rows)  # the same resamples of prompts for both
+    low, high = np.quantile(a / np.where(b == 0, np.nan, b), [0.025, 0.975])
+    return Estimate(value, float(low), float(high), n)
 
 
 def win_rate(a: Sequence[float], b: Sequence[float]) -> Estimate:
@@ -124,12 +126,7 @@ def mcnemar(wins: int, losses: int) -> float:
 
 def resampled_means(columns: np.ndarray, resamples: int = RESAMPLES) -> np.ndarray:
     """Means (resamples, K) of columns (P, K) of the same P prompts, which are drawn alike for all columns."""
-    means = []
-    for drawn in _resampled(len(columns), resamples):  # (R, P)
-        shifted = drawn + len(columns) * np.arange(len(drawn))[:, None]
-        times = np.bincount(shifted.ravel(), minlength=drawn.size).reshape(drawn.shape)  # (R, P): how often drawn
-        means.append(times @ columns / len(columns))
-    return np.concatenate(means)
+    return np.concatenate([drawn @ columns / len(columns) for drawn in _resampled(len(columns), resamples)])
 
 
 def detectable_difference(sd: float, n: int) -> float:
@@ -212,12 +209,23 @@ def _p_of(value: float, means: np.ndarray, n: int) -> float:
 
 def _bootstrap(x: np.ndarray, resamples: int) -> np.ndarray:
     """(resamples,) means of resampled prompts."""
-    return np.concatenate([x[drawn].mean(1) for drawn in _resampled(len(x), resamples)])
+    return resampled_means(x[:, None], resamples)[:, 0]
 
 
-def _resampled(n: int, resamples: int) -> Iterator[np.ndarray]:
-    """Which of n prompts each resample draws: (R, n) at a time, the same for every x of n prompts."""
+def _resampled(n: int, resamples: int) -> Iterable[np.ndarray]:
+    """How often each resample draws each of n prompts: (R, n) at a time, the same for everything on n prompts."""
+    return _kept(n, resamples) if n * resamples <= _KEPT else _drawn(n, resamples)
+
+
+@lru_cache(maxsize=2)
+def _kept(n: int, resamples: int) -> list[np.ndarray]:
+    return list(_drawn(n, resamples))
+
+
+def _drawn(n: int, resamples: int) -> Iterator[np.ndarray]:
     rng = np.random.default_rng(_SEED)
     step = max(1, 2_000_000 // max(n, 1))
     for start in range(0, resamples, step):
-        yield rng.integers(0, n, size=(min(step, resamples - start), n))
+        rows = min(step, resamples - start)
+        places = rng.integers(0, n, size=(rows, n)) + n * np.arange(rows)[:, None]
+        yield np.bincount(places.ravel(), minlength=rows * n).reshape(rows, n).astype(np.int16)

@@ -1,0 +1,120 @@
+"""The sections of a report that compare: gains, the best-of-n that is as good, over-optimisation and drift."""
+
+from collections.abc import Sequence
+from math import isinf, isnan
+from typing import Any
+
+from harness.core.stats import Estimate
+from harness.drift import WORDS
+from harness.markdown import markdown_table, name_of, number, p_value, percent
+
+
+def gains(table: Sequence[dict[str, Any]]) -> str:
+    """What each row gains over base, best-of-n's gain being 1, and what each iteration adds to the one before."""
+    known = [row for row in table if row["gold_gain"] or row["against_previous"]]
+    if not known:
+        return ""
+    rows = []
+    for row in known:
+        gain, share, wins = row["gold_gain"], row["share_of_best_of_n"], row["win_rate_over_best_of_n"]
+        before, first = row["against_previous"], row["against_first"]
+        rows.append(
+            {
+                "method": name_of(row),
+                "final pick": row["final_pick"],
+                "gold - base": gain and gain.shown("+.2f"),
+                "p (Holm)": gain and p_value(row["p_gain_holm"]),
+                "gain / best-of-n's gain": share and str(share),
+                "win rate over best-of-n": wins and percent(wins),
+                "p (McNemar, Holm)": wins and p_value(row["p_wins_over_best_of_n_holm"]),
+                "gold - previous iteration": before and before.shown("+.2f"),
+                "p": before and p_value(before.p),
+                "gold - iteration 1": first and first.shown("+.2f"),
+                "p ": first and p_value(first.p),
+            }
+        )
+    return "## Gains over base, and what iterations add\n\n" + "\n".join(markdown_table(rows, unknown=""))
+
+
+def equivalents(table: Sequence[dict[str, Any]], most: int) -> str:
+    """The n at which best-of-n is as good as each row, and what the row costs over that."""
+    known = [row for row in table if row["as_good_as"] is not None]
+    if not known:
+        return ""
+    rows = [
+        {
+            "method": name_of(row),
+            "final pick": row["final_pick"],
+            "as good as best-of-n at n =": _reached(row["as_good_as"], most),
+            "share of its policy tokens": _share(row["share_of_tokens"], row["as_good_as"]),
+            "share of its FLOPs": row["share_of_flops"] and _share(row["share_of_flops"], row["as_good_as"]),
+            "share of its FLOPs, with fitting": row["share_of_flops_with_fitting"]
+            and _share(row["share_of_flops_with_fitting"], row["as_good_as"]),
+        }
+        for row in known
+    ]
+    text = (
+        f"Where the curve of best-of-n, from a pool of {most} base samples of each test prompt, reaches the row's mean "
+        f"gold (between whole n by straight lines), and the row's cost over that of best-of-n there. `>{most}`: better "
+        f"than best-of-{most}, and its share is less than shown (`<`). Intervals are 95% over prompts, n = "
+        f"{known[0]['as_good_as'].n}; costs are taken as known."
+    )
+    return "\n\n".join(["## The best-of-n that is as good", "\n".join(markdown_table(rows)), text])
+
+
+def _reached(n: Estimate, most: int) -> str:
+    """'9.3 [7.1, 12.0]'; beyond the pool '>16'."""
+    value, low, high = (f">{most}" if isinf(x) else f"{x:.1f}" for x in (n.value, n.low, n.high))
+    return value if isnan(n.low) or isinf(n.low) else f"{value} [{low}, {high}]"
+
+
+def _share(share: Estimate, n: Estimate) -> str:
+    """'43% [35, 56]'; '<' where best-of-n would need more than the pool."""
+    ends = ((share.value, n.value), (share.low, n.high), (share.high, n.low))
+    value, low, high = (f"{'<' if isinf(where) else ''}{100 * x:.0f}" for x, where in ends)
+    return f"{value}%" if isnan(n.low) or isinf(n.low) else f"{value}% [{low}, {high}]"
+
+
+def drifts(table: Sequence[dict[str, Any]], curve: Sequence[dict[str, Any]]) -> str:
+    """What proxy gains are worth in gold, and how far the texts went from the base's."""
+    rows = [
+        {
+            "method": name_of(row),
+            "final pick": row["final_pick"],
+            "proxy gain (sd)": row["proxy_gain"].shown("+.2f") if row["proxy_gain"] else "",
+            "gold gain (sd)": row["gold_gain"].shown("+.2f") if row["gold_gain"] else "",
+            "gold / proxy": str(row["gold_per_proxy"]) if row["gold_per_proxy"] else "",
+            "KL at most (nats)": None if row["kl_bound"] is None else f"{row['kl_bound']:.1f}",
+            "base NLL": f"{row['base_nll']:.2f}",
+            "distinct-2": number(row["distinct_2"]),
+            "distinct-3": number(row["distinct_3"]),
+            "repetition": percent(row["repetition"]),
+            "tokens": f"{row['tokens']:.1f}",
+        }
+        for row in table
+    ]
+    text = (
+        f"n = {table[0]['gold'].n} prompts. Gains are paired differences to the base's answers; gold / proxy is their "
+        "ratio, which falls where the proxy is optimised past what the gold agrees with. Base NLL is the negative "
+        "log-likelihood per token of the answers under the base, in nats; distinct-k the share of word k-grams of all "
+        f"the answers that are different ones; repetition the share of answers in which some {WORDS} words occur twice "
+        "in the same order; tokens the mean length. KL is a bound on the divergence from the base, of the whole text, "
+        "where one is known."
+    )
+    figure = "![proxy against gold](proxy_against_gold.png)"
+    parts = ["## Over-optimisation and drift", "\n".join(markdown_table(rows)), text, _peak(curve), figure]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _peak(curve: Sequence[dict[str, Any]]) -> str:
+    """Where best-of-n's gold is highest, and what its proxy's gain is worth."""
+    if len(curve) < 2:
+        return ""
+    first, last = curve[0], curve[-1]
+    best = max(curve, key=lambda point: point["gold"].value)
+    gains = [{m: point[m].value - first[m].value for m in ("gold", "proxy")} for point in (curve[1], last)]
+    two, most = (f"{g['gold'] / g['proxy']:.2f}" if g["proxy"] else "n/a" for g in gains)
+    return (
+        f"Best-of-n from the pool of {last['n']}: mean gold is highest at n = {best['n']}, {best['gold']} sd. Its gain "
+        f"over one sample is {two} of the proxy's at n = 2 and {most} at n = {last['n']}."
+    )

@@ -1,0 +1,64 @@
+"""How every figure looks: one colour a method, the same everywhere, colour-blind safe; saved as PNG and as SVG."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+from harness.core.files import whole
+
+# Okabe and Ito's palette
+COLOURS = {
+    "base": "#7f7f7f",
+    "best_of_n": "#E69F00",
+    "iro": "#0072B2",
+    "args": "#D55E00",
+    "controlled_decoding": "#009E73",
+    "cards": "#CC79A7",
+    "weak_to_strong": "#56B4E9",
+    "dpo": "#000000",
+}
+FAINT, TEXT = "#cccccc", "#444444"  # lines of reference; words and error bars that belong to no method
+MARKERS = {"value": "o", "reward": "s", "first": "D"}
+PICKS = {"value": "picked by value", "reward": "picked by proxy", "first": "first sample"}
+STYLE = {
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "savefig.dpi": 160,
+    "svg.hashsalt": "iro-harness",  # else the ids in an SVG are new each time
+}
+
+
+def colour(method: str) -> str:
+    return COLOURS.get(method, "#8c564b")
+
+
+def shade(row: Mapping[str, Any], last: int) -> float:
+    """Opacity: the last iteration is solid, earlier ones are fainter."""
+    return 1.0 if row["iteration"] in (0, last) else 0.35 + 0.5 * row["iteration"] / last
+
+
+def label(row: Mapping[str, Any]) -> str:
+    name = f"{row['method']}, iteration {row['iteration']}" if row["iteration"] else row["method"]
+    return name if row["method"] == "base" else f"{name}, {PICKS[row['final_pick']]}"
+
+
+def short_label(row: Mapping[str, Any]) -> str:
+    """The label on several lines, to stand under a bar."""
+    name = row["method"].replace("_", " ").replace(" ", "\n", 1)
+    iteration = f"\niteration {row['iteration']}" if row["iteration"] else ""
+    return f"{name}{iteration}\n{PICKS[row['final_pick']].replace('picked ', '')}"
+
+
+def save(fig: plt.Figure, path: Path) -> None:
+    """Write `path`, a PNG, and an SVG beside it; the same figure gives the same bytes."""
+    with whole(path) as part:
+        fig.savefig(part, format="png", metadata={"Software": None})
+    with whole(path.with_suffix(".svg")) as part:
+        fig.savefig(part, format="svg", metadata={"Date": None, "Creator": None})
+    plt.close(fig)
