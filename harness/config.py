@@ -38,6 +38,7 @@ class Evaluate:
 
     slice: Annotated[Literal["test", "development"], Field(description="which prompts (harness)")] = "test"
     prompts: Annotated[int, Field(ge=1, description="how many of them, the same as --limit (profile)")] = 64
+    trace: Annotated[int, Field(ge=0, description="first prompts by id whose search trees are stored (harness)")] = 0
 
 
 @settings_dataclass(frozen=True, config=_FORBID)
@@ -66,7 +67,11 @@ class RunConfig:
     def asked(self) -> dict[str, Any]:
         """Everything that shapes the numbers, as plain data."""
         settings = {name: asdict(value) for name, value in self.settings.items()}
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "left_out"} | {"settings": settings}
+        if not self.settings["evaluate"].trace:  # it changes no number, so runs without keep the id they had before
+            del settings["evaluate"]["trace"]
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("left_out", "tuned")} | {
+            "settings": settings
+        }
 
     @property
     def run_id(self) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from harness.artifacts import Artifacts
 from harness.config import RunConfig, digest
 from harness.core.errors import UserError
+from harness.core.generator import Generator
 from harness.core.loading import load_policy
 from harness.core.policy import Policy
 from harness.core.reward import Scale
@@ -24,7 +25,21 @@ from harness.core.types import Answer, Completion, Prompt
 from harness.provenance import PeakMemory, open_slice
 from harness.ranks import Ranks, join_ranks
 from harness.report import comparison, write_report
-from harness.stages import RAW, VERSIONS, Bench, Key, Pool, answer, fit, key_of, label_of, roll_out, sample_pool, score
+from harness.stages import (
+    RAW,
+    VERSIONS,
+    Bench,
+    Key,
+    Pool,
+    answer,
+    fit,
+    key_of,
+    label_of,
+    roll_out,
+    sample_pool,
+    score,
+    trace,
+)
 from harness.store import Run, is_done, load_run, read_about, runs_folder, write_about, write_table
 from harness.workers import choose_workers
 from methods import METHODS
@@ -166,7 +181,7 @@ def _run_method(
     settings = asdict(method.fit_config(method.config))
     key = digest({"method": name, "settings": settings, "scale": asdict(pool.proxy)})
     if method.iterations == 0:
-        _evaluate(bench, name, 0, answer(bench, name, 0, method, key, test), rows)
+        _answer(bench, name, 0, method, key, test, rows)
     for iteration in range(1, method.iterations + 1):
         if iteration == 1:
             rollouts, key = pool.candidates, digest([key, pool.key])
@@ -176,7 +191,17 @@ def _run_method(
         report, key = fit(bench, name, iteration, method, key, rollouts)
         choices = {k: v for k, v in report.choices.items() if k != "tried"}
         rows["fits"] += [{"method": name, "iteration": iteration, **choices, **row} for row in report.rows]
-        _evaluate(bench, name, iteration, answer(bench, name, iteration, method, key, test), rows)
+        _answer(bench, name, iteration, method, key, test, rows)
+
+
+def _answer(
+    bench: Bench, name: str, iteration: int, method: Generator, key: str, test: Sequence[Prompt], rows: Rows
+) -> None:
+    """Have the method answer as it stands, evaluate that, and store the trees of its searches that were asked for."""
+    _evaluate(bench, name, iteration, answer(bench, name, iteration, method, key, test), rows)
+    if method.searches and bench.config.settings["evaluate"].trace:
+        trees = trace(bench, name, iteration, method, key, test)
+        rows.setdefault("trace", []).extend({"method": name, "iteration": iteration, **row} for row in trees)
 
 
 def _evaluate(bench: Bench, name: str, iteration: int, answers: Sequence[Answer], rows: Rows) -> None:

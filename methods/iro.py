@@ -67,6 +67,10 @@ class Iro(Generator):
     def iterations(self) -> int:
         return self.config.iterations
 
+    @property
+    def searches(self) -> bool:
+        return True
+
     def rollout(self, iteration: int, prompts: Sequence[Prompt], record: tuple[int, ...]) -> list[Candidate]:
         answers = self._search(prompts, self.fit_config(self.config), record)
         return [candidate for answer in answers for candidate in self._kept(answer)]
@@ -92,8 +96,9 @@ class Iro(Generator):
         betas = [self.config.beta[min(i, len(self.config.beta) - 1)] for i in range(len(self.values))]
         select_finished = not (record and self.config.keep == "rows")
         return guided_search(
-            self.policy, self.values, betas, prompts, search, self.streams, self.reward, record, select_finished
-        )
+            self.policy, self.values, betas, prompts, search, self.streams, self.reward, record, select_finished,
+            self.trace,
+        )  # fmt: skip
 
     def _kept(self, answer: Answer) -> list[Candidate]:
         """The finalists that become training data, by `keep`. Each distinct text counts once."""

@@ -36,6 +36,10 @@ class WeakToStrong(Generator):
     needs_one_process = True
     tries = ({}, {"chunk": 4}, {"dpo": {"learning_rate": 5e-4}}, {"dpo": {"learning_rate": 1e-3}})
 
+    @property
+    def searches(self) -> bool:
+        return True
+
     @classmethod
     def unavailable(cls, model: str) -> str | None:
         return unavailable(model)
@@ -69,7 +73,7 @@ class WeakToStrong(Generator):
 
     def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
         guide = log_ratio(self.policy, self.tuned, self.untuned, prompts)
-        answers = guided_search(self.policy, [guide], [1.0], prompts, self.config, self.streams, None)
+        answers = guided_search(self.policy, [guide], [1.0], prompts, self.config, self.streams, None, trace=self.trace)
         return [replace(a, picks={"value": a.picks["value"]}, work={"value": a.work["value"]}) for a in answers]
 
     def save(self, folder: Path) -> None:
