@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
     report = commands.add_parser("report", help="rebuild table and figures of a stored run, without torch")
     report.add_argument("run", help="path, id, or the beginning of an id")
+    report.add_argument("--html", action="store_true", help="also write report.html: a page with every answer")
     report.add_argument("--out", type=Path, default=Path("results"), help="folder of results (default: results)")
     report.set_defaults(command=_report)
 
@@ -184,8 +185,13 @@ def _report(arguments: argparse.Namespace) -> None:
     from harness.report import write_report
     from harness.store import find_run, load_run
 
-    path = write_report(load_run(find_run(arguments.out, arguments.run)))
+    run = load_run(find_run(arguments.out, arguments.run))
+    path = write_report(run)
     print(path.read_text())
+    if arguments.html:
+        from harness.page import write_page
+
+        path = write_page(run)
     print(f"written to {path.parent}", file=sys.stderr)
 
 
