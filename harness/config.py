@@ -53,6 +53,17 @@ SECTIONS: dict[str, type] = {"sampler": Sampler, "fit": Fit, "evaluate": Evaluat
 
 
 @dataclass(frozen=True)
+class Tuned:
+    """What a file says that `tune` wrote: the folder of the tuning, and what was tuned to what."""
+
+    name: str
+    task: str
+    model: str
+    profile: str
+    given: Sequence[tuple[str, Any]]
+
+
+@dataclass(frozen=True)
 class RunConfig:
     task: str
     model: str
@@ -63,6 +74,7 @@ class RunConfig:
     methods: tuple[str, ...]
     settings: Mapping[str, Any]  # section -> its settings object
     left_out: Mapping[str, str] = field(default_factory=dict)  # methods of `all` that cannot run here -> why
+    tuned: Tuned | None = None  # the file of `tune` that --config named (see harness/chosen.py)
 
     def asked(self) -> dict[str, Any]:
         """Everything that shapes the numbers, as plain data."""
@@ -95,6 +107,7 @@ def resolve(
     limit: int | None,
     only: bool,
     given: Sequence[tuple[str, Any]],
+    tuned: Tuned | None = None,
 ) -> RunConfig:
     """Check every name and value and fill in the rest. `given` are (key, value) pairs, later ones win.
 
@@ -144,6 +157,7 @@ def resolve(
         tuple(names),
         dict(sorted(settings.items())),
         left_out,
+        tuned,
     )
 
 

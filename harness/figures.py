@@ -1,6 +1,6 @@
 """Figures, drawn only from what the report computed. One colour a method, the same everywhere, colour-blind safe."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from PIL import Image
 
 from harness.core.files import whole
 
@@ -132,6 +133,40 @@ def gold_along(rows: Sequence[dict[str, Any]], label: str, curve: Sequence[dict[
         _save(fig, path)
 
 
+def leaderboard(rows: Sequence[dict[str, Any]], data: str, path: Path) -> None:
+    """Gold with its interval, one line a row, a panel for each task, model and profile; `data` is kept in the file."""
+    panels: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        title = f"{row['task']}, {row['model']}, {row['profile']}"
+        title += ", steered and judged by one reward" if row["same_reward"] else ""
+        panels.setdefault(title, []).append(row)
+    heights = [len(panel) + 2 for panel in panels.values()] or [3]
+    with plt.rc_context(_STYLE):
+        size = (8.4, 0.36 * sum(heights) + 0.6)
+        fig, axes = plt.subplots(len(heights), squeeze=False, layout="constrained", height_ratios=heights, figsize=size)
+        for ax, (title, panel) in zip(axes[:, 0], panels.items(), strict=False):
+            for y, row in enumerate(panel):
+                gold, hue = row["gold"], colour(row["method"])
+                ax.plot([gold.low, gold.high], [y, y], color=hue)
+                ax.plot(gold.value, y, MARKERS[row["final_pick"]], color=hue, markersize=6)
+            names = [_label(row) + (", tuned" if row["settings_from"] != "defaults" else "") for row in panel]
+            ax.set_yticks(range(len(panel)), names)
+            ax.set_ylim(len(panel) - 0.5, -0.5)
+            ax.axvline(0, color="#cccccc", linewidth=1, zorder=0)
+            ax.set_title(title, loc="left")
+        axes[-1, 0].set_xlabel("gold reward, sd of base samples (95% interval)")
+        if not rows:
+            axes[0, 0].text(0.5, 0.5, "no run stands in the first table yet", ha="center", va="center")
+            axes[0, 0].set_axis_off()
+        _save(fig, path, {"Data": data})
+
+
+def data_of(path: Path) -> str | None:
+    """What a figure of ours says that it was drawn from."""
+    with Image.open(path) as image:
+        return image.info.get("Data")
+
+
 def _offset(row: dict[str, Any], last: int) -> float:
     if not row["iteration"]:
         return 0.0
@@ -148,7 +183,7 @@ def _label(row: dict[str, Any]) -> str:
     return name if row["method"] == "base" else f"{name}, {PICKS[row['final_pick']]}"
 
 
-def _save(fig: plt.Figure, path: Path) -> None:
+def _save(fig: plt.Figure, path: Path, notes: Mapping[str, str] | None = None) -> None:
     with whole(path) as part:
-        fig.savefig(part, format="png", metadata={"Software": None})
+        fig.savefig(part, format="png", metadata={"Software": None, **(notes or {})})
     plt.close(fig)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from harness.artifacts import Artifacts
+from harness.chosen import settings_from
 from harness.config import RunConfig, digest
 from harness.core.errors import UserError
 from harness.core.generator import Generator
@@ -98,7 +99,7 @@ def _execute(
     """Do the run and write its tables; of several ranks, all work and the first writes."""
     started = time.time()
     with ranks.first_before_others():
-        policy = _policy(config, cache)
+        policy = policy_of(config, cache)
         task = TASKS[config.task](config.settings[config.task], policy, cache)
     alone = [m for m in config.methods if METHODS[m].needs_one_process]
     if alone and ranks.count > 1:
@@ -124,6 +125,7 @@ def _execute(
     about["agreement"] = _agreement(rows["pool"])
     settings = config.settings
     about["left_out"] = dict(config.left_out)
+    about["settings_from"] = settings_from(config)
     about["trained"] = [m for m in config.methods if METHODS[m].trains_weights]
     about["kl_bounds"] = {m: METHODS[m].kl_bound(settings[m], settings["sampler"]) for m in config.methods}
     for name in config.methods:
@@ -142,7 +144,8 @@ def _execute(
     write_about(folder, about)
 
 
-def _policy(config: RunConfig, cache: Path) -> Policy:
+def policy_of(config: RunConfig, cache: Path) -> Policy:
+    """The frozen model of a run."""
     if (config.model == "toy") != (config.task == "toy"):
         raise UserError(
             f"model {config.model!r} does not fit task {config.task!r}: the toy model goes with the toy task"

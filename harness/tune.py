@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 import yaml
 
+from harness.chosen import DEFAULTS, settings_from
 from harness.config import RunConfig, digest, flatten, names_of, resolve
 from harness.core.files import whole
 from harness.ranks import join_ranks
@@ -64,6 +65,8 @@ def _judged(folder: Path) -> dict[str, Any]:
 def _write(folder: Path, plain: RunConfig, given: list[tuple[str, Any]], rows: list[dict[str, Any]]) -> str:
     chosen: dict[str, Any] = {name: getattr(plain, name) for name in ("task", "model", "profile", "seed")}
     chosen |= {"method": ",".join(plain.methods), "set": dict(given)}
+    if settings_from(plain) == DEFAULTS:  # settings given by hand stay so, whatever was tuned beside them
+        chosen["tuned"] = folder.name
     lines = ["| method | settings tried | pick | gold (sd) | policy tokens | reward calls | chosen |", "|" + "---|" * 7]
     for name in plain.methods:
         own = [row for row in rows if row["method"] == name]
