@@ -1,4 +1,4 @@
-"""The command line: run, ablate, tune, report, judge, bench, list.
+"""The command line: run, ablate, tune, report, judge, leaderboard, bench, list.
 
 python -m harness run --method iro
 python -m harness report imdb-3f2a
@@ -21,11 +21,10 @@ _UNWRITABLE = {errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.ENOT
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; 0 when it worked, 2 for a mistake that the user can mend, 130 for Ctrl-C."""
+    """Run a command; 0: it worked, 1: a check found something, 2: a mistake that the user can mend, 130: Ctrl-C."""
     arguments = _parser().parse_args(argv)
     try:
-        arguments.command(arguments)
-        return 0
+        return arguments.command(arguments) or 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -68,12 +67,21 @@ def _parser() -> argparse.ArgumentParser:
 
     report = commands.add_parser("report", help="rebuild table and figures of a stored run, without torch")
     report.add_argument("run", help="path, id, or the beginning of an id")
+    report.add_argument("--html", action="store_true", help="also write report.html: a page with every answer")
     report.add_argument("--out", type=Path, default=Path("results"), help="folder of results (default: results)")
     report.set_defaults(command=_report)
 
     judge = commands.add_parser("judge", help="win rates of a stored run's answers over an opponent's, without torch")
     add_judge_options(judge)
     judge.set_defaults(command=_judge)
+
+    board = commands.add_parser("leaderboard", help="one table of all stored runs, without torch")
+    board.add_argument(
+        "--check", action="store_true", help="write nothing; exit code 1 where the files are out of date"
+    )
+    board.add_argument("--rescore", type=int, metavar="N", help="score N stored completions of each task once more")
+    board.add_argument("--out", type=Path, default=Path("results"), help="folder of results (default: results)")
+    board.set_defaults(command=_leaderboard)
 
     bench = commands.add_parser("bench", help="speed of the engine, as ratios within one process on one thread")
     bench.add_argument("--model", default="smollm2-135m-instruct", help="folder, hub id or embedded name")
@@ -146,10 +154,10 @@ def _tune(arguments: argparse.Namespace) -> None:
 
 def _options(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
     """Options from defaults, --config and the command line; and what of them `config.resolve` takes."""
-    from harness.config import flatten, parse_setting
+    from harness.config import Tuned, flatten, parse_setting
     from harness.core.errors import unknown
 
-    options, given = dict(_DEFAULTS), []
+    options, given, tuned = dict(_DEFAULTS), [], None
     if arguments.config is not None:
         tree = _read_config(arguments.config)
         for key, value in tree.items():
@@ -157,10 +165,14 @@ def _options(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, A
                 options[key] = value
             elif key == "set":
                 given += flatten(value)
+            elif key == "tuned":
+                tuned = value
             elif isinstance(value, dict):
                 given += flatten({key: value})
             else:
                 raise unknown(f"key in {arguments.config}", key, [*_DEFAULTS, "set"])
+        if tuned is not None:
+            tuned = Tuned(str(tuned), options["task"], options["model"], options["profile"], tuple(given))
     options |= {k: v for k, v in vars(arguments).items() if k in _DEFAULTS and v is not None}
     given += [parse_setting(text) for text in arguments.set]
     for name in ("seed", "limit", "workers"):
@@ -170,7 +182,8 @@ def _options(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, A
         raise UserError(f"--workers {options['workers']}: give at least 1")
     method = options["method"]
     asked = {k: options[k] for k in ("task", "model", "profile", "preset", "seed", "device", "dtype", "limit", "only")}
-    return options, {**asked, "methods": method.split(",") if isinstance(method, str) else method, "given": given}
+    methods = method.split(",") if isinstance(method, str) else method
+    return options, {**asked, "methods": methods, "given": given, "tuned": tuned}
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -191,8 +204,13 @@ def _report(arguments: argparse.Namespace) -> None:
     from harness.report import write_report
     from harness.store import find_run, load_run
 
-    path = write_report(load_run(find_run(arguments.out, arguments.run)))
+    run = load_run(find_run(arguments.out, arguments.run))
+    path = write_report(run)
     print(path.read_text())
+    if arguments.html:
+        from harness.page import write_page
+
+        path = write_page(run)
     print(f"written to {path.parent}", file=sys.stderr)
 
 
@@ -216,6 +234,29 @@ def _judge(arguments: argparse.Namespace) -> None:
     if arguments.export is not None:
         export(folder, arguments.export)
         print(f"AlpacaEval's files: {arguments.export}", file=sys.stderr)
+
+
+def _leaderboard(arguments: argparse.Namespace) -> int:
+    if arguments.rescore is not None:
+        return _rescore(arguments)
+    from harness.leaderboard import difference, write_leaderboard
+
+    if arguments.check:
+        found = difference(arguments.out)
+        print(found or f"the leaderboard in {arguments.out} is what its runs give")
+        return 1 if found else 0
+    print(write_leaderboard(arguments.out).read_text())
+    return 0
+
+
+def _rescore(arguments: argparse.Namespace) -> int:
+    from harness.rescore import TOLERANCE, rescore
+
+    if arguments.rescore < 1:
+        raise UserError(f"--rescore {arguments.rescore}: give at least 1")
+    found = rescore(arguments.out, arguments.rescore, cache_folder())
+    print("\n".join(map(str, found)))
+    return 1 if max(task.largest for task in found) > TOLERANCE else 0
 
 
 def _bench(arguments: argparse.Namespace) -> None:

@@ -38,6 +38,7 @@ class Evaluate:
 
     slice: Annotated[Literal["test", "development"], Field(description="which prompts (harness)")] = "test"
     prompts: Annotated[int, Field(ge=1, description="how many of them, the same as --limit (profile)")] = 64
+    trace: Annotated[int, Field(ge=0, description="first prompts by id whose search trees are stored (harness)")] = 0
 
 
 @settings_dataclass(frozen=True, config=_FORBID)
@@ -52,6 +53,17 @@ SECTIONS: dict[str, type] = {"sampler": Sampler, "fit": Fit, "evaluate": Evaluat
 
 
 @dataclass(frozen=True)
+class Tuned:
+    """What a file says that `tune` wrote: the folder of the tuning, and what was tuned to what."""
+
+    name: str
+    task: str
+    model: str
+    profile: str
+    given: Sequence[tuple[str, Any]]
+
+
+@dataclass(frozen=True)
 class RunConfig:
     task: str
     model: str
@@ -62,11 +74,16 @@ class RunConfig:
     methods: tuple[str, ...]
     settings: Mapping[str, Any]  # section -> its settings object
     left_out: Mapping[str, str] = field(default_factory=dict)  # methods of `all` that cannot run here -> why
+    tuned: Tuned | None = None  # the file of `tune` that --config named (see harness/chosen.py)
 
     def asked(self) -> dict[str, Any]:
         """Everything that shapes the numbers, as plain data."""
         settings = {name: asdict(value) for name, value in self.settings.items()}
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "left_out"} | {"settings": settings}
+        if not self.settings["evaluate"].trace:  # it changes no number, so runs without keep the id they had before
+            del settings["evaluate"]["trace"]
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("left_out", "tuned")} | {
+            "settings": settings
+        }
 
     @property
     def run_id(self) -> str:
@@ -86,6 +103,7 @@ def resolve(
     only: bool,
     given: Sequence[tuple[str, Any]],
     preset: str | None = None,
+    tuned: Tuned | None = None,
 ) -> RunConfig:
     """Check every name and value and fill in the rest. `given` are (key, value) pairs, later ones win.
 
@@ -139,6 +157,7 @@ def resolve(
         tuple(names),
         dict(sorted(settings.items())),
         left_out,
+        tuned,
     )
 
 

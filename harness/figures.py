@@ -9,6 +9,7 @@ from typing import Any
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
 from harness.style import FAINT, MARKERS, PICKS, STYLE, TEXT, colour, label, plt, save, shade, short_label
 
@@ -232,6 +233,40 @@ def heat_map(rows: Sequence[dict[str, Any]], labels: Sequence[str], path: Path) 
         ax.set_xlabel(labels[1])
         fig.colorbar(image, label=f"gold, sd of base samples (n = {rows[0]['gold'].n})")
         save(fig, path)
+
+
+def leaderboard(rows: Sequence[dict[str, Any]], data: str, path: Path) -> None:
+    """Gold with its interval, one line a row, a panel for each task, model and profile; `data` is kept in the file."""
+    panels: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        title = f"{row['task']}, {row['model']}, {row['profile']}"
+        title += ", steered and judged by one reward" if row["same_reward"] else ""
+        panels.setdefault(title, []).append(row)
+    heights = [len(panel) + 2 for panel in panels.values()] or [3]
+    with plt.rc_context(STYLE):
+        size = (8.4, 0.36 * sum(heights) + 0.6)
+        fig, axes = plt.subplots(len(heights), squeeze=False, layout="constrained", height_ratios=heights, figsize=size)
+        for ax, (title, panel) in zip(axes[:, 0], panels.items(), strict=False):
+            for y, row in enumerate(panel):
+                gold, hue = row["gold"], colour(row["method"])
+                ax.plot([gold.low, gold.high], [y, y], color=hue)
+                ax.plot(gold.value, y, MARKERS[row["final_pick"]], color=hue, markersize=6)
+            names = [label(row) + (", tuned" if row["settings_from"] != "defaults" else "") for row in panel]
+            ax.set_yticks(range(len(panel)), names)
+            ax.set_ylim(len(panel) - 0.5, -0.5)
+            ax.axvline(0, color=FAINT, linewidth=1, zorder=0)
+            ax.set_title(title, loc="left")
+        axes[-1, 0].set_xlabel("gold reward, sd of base samples (95% interval)")
+        if not rows:
+            axes[0, 0].text(0.5, 0.5, "no run stands in the first table yet", ha="center", va="center")
+            axes[0, 0].set_axis_off()
+        save(fig, path, {"Data": data})
+
+
+def data_of(path: Path) -> str | None:
+    """What a figure of ours says that it was drawn from."""
+    with Image.open(path) as image:
+        return image.info.get("Data")
 
 
 def _offset(row: dict[str, Any], last: int) -> float:

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from harness.artifacts import Artifacts
+from harness.chosen import settings_from
 from harness.config import RunConfig
 from harness.core.digest import digest
 from harness.core.errors import UserError
+from harness.core.generator import Generator
 from harness.core.loading import load_policy
 from harness.core.policy import Policy
 from harness.core.reward import Scale
@@ -25,7 +27,21 @@ from harness.core.types import Answer, Completion, Prompt
 from harness.provenance import PeakMemory, open_slice
 from harness.ranks import Ranks, join_ranks
 from harness.report import write_report
-from harness.stages import RAW, VERSIONS, Bench, Key, Pool, answer, fit, key_of, label_of, roll_out, sample_pool, score
+from harness.stages import (
+    RAW,
+    VERSIONS,
+    Bench,
+    Key,
+    Pool,
+    answer,
+    fit,
+    key_of,
+    label_of,
+    roll_out,
+    sample_pool,
+    score,
+    trace,
+)
 from harness.store import Run, is_done, load_run, read_about, runs_folder, write_about, write_table
 from harness.table import comparison
 from harness.workers import choose_workers
@@ -85,7 +101,7 @@ def _execute(
     """Do the run and write its tables; of several ranks, all work and the first writes."""
     started = time.time()
     with ranks.first_before_others():
-        policy = _policy(config, cache)
+        policy = policy_of(config, cache)
         task = TASKS[config.task](config.settings[config.task], policy, cache)
     alone = [m for m in config.methods if METHODS[m].needs_one_process(config.settings[m])]
     if alone and ranks.count > 1:
@@ -111,6 +127,7 @@ def _execute(
     about["agreement"] = _agreement(rows["pool"])
     settings = config.settings
     about["left_out"] = dict(config.left_out)
+    about["settings_from"] = settings_from(config)
     about["trained"] = [m for m in config.methods if METHODS[m].trains_weights]
     about["kl_bounds"] = {m: METHODS[m].kl_bound(settings[m], settings["sampler"]) for m in config.methods}
     flops = {name: _run_method(bench, name, pool, fit_slices, test, rows) for name in config.methods}
@@ -136,7 +153,8 @@ def _execute(
     write_about(folder, about)
 
 
-def _policy(config: RunConfig, cache: Path) -> Policy:
+def policy_of(config: RunConfig, cache: Path) -> Policy:
+    """The frozen model of a run."""
     if (config.model == "toy") != (config.task == "toy"):
         raise UserError(
             f"model {config.model!r} does not fit task {config.task!r}: the toy model goes with the toy task"
@@ -174,7 +192,7 @@ def _run_method(
     method = bench.method(name, pool.proxy)
     key = digest({"method": method.fitted_as or name, "scale": asdict(pool.proxy), "inputs": method.fit_inputs()})
     if method.iterations == 0:
-        _evaluate(bench, name, 0, answer(bench, name, 0, method, key, test), rows)
+        _answer(bench, name, 0, method, key, test, rows)
     for iteration in range(1, method.iterations + 1):
         key = digest([key, asdict(method.fit_config(method.config, iteration))])
         if iteration == 1:
@@ -187,8 +205,18 @@ def _run_method(
         tried = choices.pop("tried", [])
         rows["tried"] += [{"method": name, "iteration": iteration, **row} for row in tried]
         rows["fits"] += [{"method": name, "iteration": iteration, **choices, **row} for row in report.rows]
-        _evaluate(bench, name, iteration, answer(bench, name, iteration, method, key, test), rows)
+        _answer(bench, name, iteration, method, key, test, rows)
     return method.value_flops()
+
+
+def _answer(
+    bench: Bench, name: str, iteration: int, method: Generator, key: str, test: Sequence[Prompt], rows: Rows
+) -> None:
+    """Have the method answer as it stands, evaluate that, and store the trees of its searches that were asked for."""
+    _evaluate(bench, name, iteration, answer(bench, name, iteration, method, key, test), rows)
+    if method.searches and bench.config.settings["evaluate"].trace:
+        trees = trace(bench, name, iteration, method, key, test)
+        rows.setdefault("trace", []).extend({"method": name, "iteration": iteration, **row} for row in trees)
 
 
 def _evaluate(bench: Bench, name: str, iteration: int, answers: Sequence[Answer], rows: Rows) -> None:

@@ -37,7 +37,14 @@ from harness.core.types import Answer, Candidate, Completion, FitReport, Prompt
 from harness.ranks import Ranks
 from methods import METHODS
 
-VERSIONS = {"pool": 2, "rollouts": 2, "fit": 3, "generate": 2, "score": 1}  # raised when a change alters numbers
+VERSIONS = {
+    "pool": 2,
+    "rollouts": 2,
+    "fit": 3,
+    "generate": 2,
+    "score": 1,
+    "trace": 1,
+}  # raised when a change alters numbers
 _SCORED_TOGETHER = 64  # completions of a score batch
 RAW = Scale(0.0, 1.0)
 
@@ -199,6 +206,42 @@ def answer(
     if [a.prompt.id for a in answers] != sorted(by_id):
         raise RuntimeError(f"{name} gave {len(answers)} answers for {len(prompts)} prompts, or in another order")
     return answers
+
+
+def trace(
+    bench: Bench, name: str, iteration: int, method: Generator, key: str, prompts: Sequence[Prompt]
+) -> list[dict[str, Any]]:
+    """Search trees of the first prompts by id, a row a prefix: searched again in the batches of `answer`, uncharged."""
+    wanted = {p.id for p in sorted(prompts, key=lambda p: p.id)[: bench.config.settings["evaluate"].trace]}
+    batches = bench.batches(prompts, method.rows_per_prompt(method.config))
+    batches = [batch for batch in batches if any(p.id in wanted for p in batch)]
+
+    def job(batch: list[Prompt]):
+        method.trace = True
+        answers = [a for a in method.generate(batch) if a.prompt.id in wanted]
+        method.trace = False
+        return [row for a in answers for row in _tree_rows(a)], {}
+
+    inputs = {"method": key, "settings": asdict(method.config), "iteration": iteration, "prompts": sorted(wanted)}
+    inputs["batches"] = [[p.id for p in batch] for batch in batches]
+    _, result = bench.run("trace", f"{label_of(name, iteration)}: search trees", inputs, batches, job, "generate")
+    return [row for payload in result.payloads for row in payload]
+
+
+def _tree_rows(answer: Answer) -> list[dict[str, Any]]:
+    return [
+        {
+            "prompt_id": answer.prompt.id,
+            "round": i,
+            "row": j,
+            "parent": prefix.parent,
+            "text": prefix.text,
+            "score": prefix.score,
+            "kept": prefix.kept,
+        }
+        for i, a_round in enumerate(answer.trace or (), 1)
+        for j, prefix in enumerate(a_round.prefixes)
+    ]
 
 
 def score(

@@ -30,6 +30,7 @@ class Run:
     ledger: pl.DataFrame
     fits: pl.DataFrame
     pool: pl.DataFrame
+    trace: pl.DataFrame | None = None  # search trees, where the run was asked to store some
 
     @property
     def id(self) -> str:
@@ -59,7 +60,7 @@ def write_about(folder: Path, about: Mapping[str, Any]) -> None:
 
 
 def write_table(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    assert name in TABLES, name
+    assert name in (*TABLES, "trace"), name
     with whole(folder / f"{name}.parquet") as part:
         pl.DataFrame(rows, infer_schema_length=None).write_parquet(part)
 
@@ -93,4 +94,5 @@ def load_run(folder: Path) -> Run:
         if not path.exists():
             raise UserError(f"run {folder.name} is incomplete: {path.name} is missing; run its command with --fresh")
         tables[name] = pl.read_parquet(path)
-    return Run(folder, read_about(folder), **tables)
+    trace = folder / "trace.parquet"
+    return Run(folder, read_about(folder), **tables, trace=pl.read_parquet(trace) if trace.exists() else None)

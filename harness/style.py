@@ -55,10 +55,10 @@ def short_label(row: Mapping[str, Any]) -> str:
     return f"{name}{iteration}\n{PICKS[row['final_pick']].replace('picked ', '')}"
 
 
-def save(fig: plt.Figure, path: Path) -> None:
-    """Write `path`, a PNG, and an SVG beside it; the same figure gives the same bytes."""
+def save(fig: plt.Figure, path: Path, notes: Mapping[str, str] | None = None) -> None:
+    """Write `path`, a PNG that keeps `notes`, and an SVG beside it; the same figure gives the same bytes."""
     with whole(path) as part:
-        fig.savefig(part, format="png", metadata={"Software": None})
+        fig.savefig(part, format="png", metadata={"Software": None, **(notes or {})})
     with whole(path.with_suffix(".svg")) as part:
         fig.savefig(part, format="svg", metadata={"Date": None, "Creator": None})
     plt.close(fig)

@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 import yaml
 
+from harness.chosen import DEFAULTS, settings_from
 from harness.config import RunConfig, flatten, names_of, resolve
 from harness.core.digest import digest
 from harness.core.files import whole
@@ -68,6 +69,8 @@ def _write(
     chosen: dict[str, Any] = {name: getattr(plain, name) for name in ("task", "model", "profile", "seed")}
     chosen |= {"preset": preset} if preset else {}
     chosen |= {"method": ",".join(plain.methods), "set": dict(given)}
+    if settings_from(plain) == DEFAULTS:  # settings given by hand stay so, whatever was tuned beside them
+        chosen["tuned"] = folder.name
     lines = ["| method | settings tried | pick | gold (sd) | policy tokens | reward calls | chosen |", "|" + "---|" * 7]
     for name in plain.methods:
         own = [row for row in rows if row["method"] == name]

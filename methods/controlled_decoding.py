@@ -55,6 +55,10 @@ class ControlledDecoding(Generator):
         super().__init__(config, policy, reward, streams)
         self.value: HiddenValue | None = None
 
+    @property
+    def searches(self) -> bool:
+        return self.config.mode == "block"
+
     @classmethod
     def rows_per_prompt(cls, config: Config) -> int:
         return config.successors if config.mode == "block" else 1
@@ -94,7 +98,7 @@ class ControlledDecoding(Generator):
         if self.config.mode == "token":
             return self._by_token(prompts)
         search = _blocks(self.config)
-        answers = guided_search(self.policy, [self.value], [1.0], prompts, search, self.streams, None)
+        answers = guided_search(self.policy, [self.value], [1.0], prompts, search, self.streams, None, trace=self.trace)
         return [replace(a, picks={"value": a.picks["value"]}, work={"value": a.work["value"]}) for a in answers]
 
     def _by_token(self, prompts: Sequence[Prompt]) -> list[Answer]:

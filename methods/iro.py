@@ -84,6 +84,10 @@ class Iro(Generator):
     def iterations(self) -> int:
         return self.config.iterations
 
+    @property
+    def searches(self) -> bool:
+        return True
+
     def rollout(self, iteration: int, prompts: Sequence[Prompt], record: tuple[int, ...]) -> list[Candidate]:
         search = self.fit_config(self.config, iteration)
         if self.config.keep == "reweight":  # one round of plain samples, each with its S
@@ -126,8 +130,9 @@ class Iro(Generator):
         )
         select_finished = not (training and config.keep in ("rows", "reweight"))
         return guided_search(
-            self.policy, self.values, betas, prompts, search, self.streams, self.reward, record, select_finished
-        )
+            self.policy, self.values, betas, prompts, search, self.streams, self.reward, record, select_finished,
+            self.trace,
+        )  # fmt: skip
 
     def _kept(self, answer: Answer) -> list[Candidate]:
         """The finalists that become training data, by `keep`. Each distinct text counts once."""

@@ -43,6 +43,10 @@ class WeakToStrong(Generator):
         self.copy: TunedCopy | None = None  # of the base, where no pair is given
         self.pair = _given_pair(config, policy) if config.tuned or config.untuned else None
 
+    @property
+    def searches(self) -> bool:
+        return True
+
     @classmethod
     def unavailable(cls, model: str, config: Config) -> str | None:
         return None if config.tuned else unavailable(model)
@@ -84,7 +88,7 @@ class WeakToStrong(Generator):
     def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
         pair = self.pair or _Pair(self.copy.policy, self.policy)
         guide = log_ratio(self.policy, pair.tuned, pair.untuned, prompts)
-        answers = guided_search(self.policy, [guide], [1.0], prompts, self.config, self.streams, None)
+        answers = guided_search(self.policy, [guide], [1.0], prompts, self.config, self.streams, None, trace=self.trace)
         return [replace(a, picks={"value": a.picks["value"]}, work={"value": a.work["value"]}) for a in answers]
 
     def value_flops(self) -> dict[str, float]:

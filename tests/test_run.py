@@ -119,6 +119,29 @@ def test_a_wider_search_at_test_time_fits_nothing_anew(place):
     assert the_run(place, "two").fits.drop("run_id").equals(the_run(place, "one").fits.drop("run_id"))
 
 
+def test_storing_search_trees_changes_no_other_table_and_no_stored_stage(place):
+    run("--out", "plain", "--workers", "1")
+    run("--out", "traced", "--workers", "1", "--set", "evaluate.trace=2")
+    assert (
+        the_run(place, "plain").trace is None
+        and "trace" not in the_run(place, "plain").about["config"]["settings"]["evaluate"]
+    )
+    plain, traced = the_run(place, "plain"), the_run(place, "traced")
+    assert plain.id != traced.id
+    for name in ("completions", "scores", "fits", "pool"):
+        assert vars(plain)[name].drop("run_id").equals(vars(traced)[name].drop("run_id")), name
+    assert not traced.ledger["computed"].any()  # every stage was found again, and the trees are not charged
+    assert len(plain.ledger) == len(traced.ledger)
+    trees, first = traced.trace, sorted(traced.completions["prompt_id"].unique())[:2]
+    assert set(trees["prompt_id"]) == set(first) and set(trees["method"]) == {"iro"}
+    assert trees["iteration"].unique().sort().to_list() == [1, 2, 3]
+    keys = ["run_id", "method", "iteration", "prompt_id", "round", "row"]
+    assert not trees.select(keys).is_duplicated().any()
+    picked = traced.completions.filter((pl.col("method") == "iro") & pl.col("prompt_id").is_in(first))
+    kept = trees.filter(pl.col("kept")).select("method", "iteration", "prompt_id", pl.col("text").alias("response"))
+    assert len(picked.join(kept.unique(), on=kept.columns, how="semi")) == len(picked)
+
+
 @pytest.mark.slow
 def test_killed_at_any_moment_and_run_again_it_ends_with_the_same_bytes(place):
     """Ten kills at random moments (SIGKILL to the whole group), each followed by the same command."""

@@ -31,6 +31,7 @@ class Generator(ABC):
         self.policy = policy
         self.reward = reward
         self.streams = streams
+        self.trace = False  # set by the harness where it asks for the trees of searches
 
     @classmethod
     def unavailable(cls, model: str, config: Any) -> str | None:
@@ -70,6 +71,11 @@ class Generator(ABC):
     def kl_bound(cls, config: Any, sampler: Sampler) -> float | None:
         """An upper bound on KL(method || base) in nats, of the text; None where none is known."""
         return None
+
+    @property
+    def searches(self) -> bool:
+        """Whether `generate` is a guided search, whose answers hold its tree when `trace` is set."""
+        return False
 
     @property
     def iterations(self) -> int:

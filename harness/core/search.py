@@ -7,7 +7,8 @@ beta matters. Algorithm 2 of arXiv 2506.17828, batched over prompts. We depart f
 selection happens too, prefixes are never encoded twice, and equal texts do not crowd out others (diversity-first).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from math import ceil, log
 from typing import Annotated, Literal
 
@@ -22,7 +23,7 @@ from harness.core.finalists import finalists_of
 from harness.core.handle import PolicyHandle
 from harness.core.reward import RewardHandle
 from harness.core.streams import Streams
-from harness.core.types import Answer, Prompt
+from harness.core.types import Answer, Prefix, Prompt, Round
 from harness.core.value import PrefixValue
 
 
@@ -90,11 +91,13 @@ def guided_search(
     reward: RewardHandle | None,
     record: tuple[int, ...] = (),
     select_finished: bool = True,
+    trace: bool = False,
 ) -> list[Answer]:
     """One answer per prompt, with the picks `value`, `first` and, given a reward, `reward`.
 
     `record` names layers whose states the finalists carry (for fitting the next value function). The last selection,
-    among finished rows only, is left out without `select_finished`: all rows are finalists.
+    among finished rows only, is left out without `select_finished`: all rows are finalists. With `trace` the answers
+    hold the tree of the search.
     """
     assert len(values) == len(betas), f"{len(values)} values, {len(betas)} betas"
     layers = tuple(sorted({*record, *(layer for value in values for layer in value.layers)}))
@@ -104,11 +107,14 @@ def guided_search(
     scores = np.zeros(len(rows.owner))
     places = np.ones(len(rows.owner))  # see `resample`
     done = [False] * len(prompts)
+    rounds: list[list[Round]] = [[] for _ in prompts]
+    parents: Sequence[int | None] = [None] * len(rows.owner)
     while not all(done):
         before = scores
         scores = guide.advance(rows.extend(search.chunk))
         owner, finished, tokens = rows.owner.cpu().numpy(), rows.finished.cpu().numpy(), rows.tokens_of()
-        index, slots, next_places = [], [], []
+        texts = [c.text for c in rows.completions()] if trace else []
+        index, slots, next_places, next_parents = [], [], [], []
         for p in range(len(prompts)):
             mine = np.flatnonzero(owner == p)
             if done[p] or (finished[mine].all() and not select_finished):
@@ -119,18 +125,34 @@ def guided_search(
             else:
                 draws = pick_place[p].random(search.width)
                 kept = list(mine[resample(scores[mine] - before[mine], places[mine], draws)])
+            if trace and not done[p]:
+                rounds[p].append(_round(mine, kept, tokens, texts, parents, scores))
             done[p] = all(finished[kept])
             for place, row in enumerate(kept):
                 copies = 1 if finished[row] else search.successors
                 index += [row] * copies
                 slots += range(place * search.successors, place * search.successors + copies)
                 next_places += [search.successors / copies] * copies
+                next_parents += [int(row - mine[0])] * copies
         moved = torch.tensor(index, device=rows.owner.device)
         rows.select(moved, torch.tensor(slots, device=rows.owner.device))
         guide.reorder(moved)
-        scores, places = scores[index], np.array(next_places)
+        scores, places, parents = scores[index], np.array(next_places), next_parents
     picks = ("value", "first") if reward is None else ("value", "first", "reward")
-    return finalists_of(rows, picks, reward, scores, guide.calls, guide.tokens)
+    answers = finalists_of(rows, picks, reward, scores, guide.calls, guide.tokens)
+    return [replace(a, trace=tuple(r)) for a, r in zip(answers, rounds, strict=True)] if trace else answers
+
+
+def _round(
+    mine: Sequence[int],
+    kept: Collection[int],
+    tokens: Sequence[tuple[int, ...]],
+    texts: Sequence[str],
+    parents: Sequence[int | None],
+    scores: np.ndarray,
+) -> Round:
+    """The rows `mine` of one prompt; a prompt's rows stand together, so a parent's place is counted from the first."""
+    return Round(tuple(Prefix(tokens[i], texts[i], parents[i], float(scores[i]), i in kept) for i in mine))
 
 
 class _Guide:

@@ -79,6 +79,24 @@ class Work:
 
 
 @dataclass(frozen=True)
+class Prefix:
+    """A row of a search after a round, as it stood when the search chose."""
+
+    tokens: tuple[int, ...]
+    text: str
+    parent: int | None  # which prefix of the round before it continues; None in the first round
+    score: float  # S
+    kept: bool
+
+
+@dataclass(frozen=True)
+class Round:
+    """All rows of one prompt after one chunk. A finished row that was kept stands in the next round unchanged."""
+
+    prefixes: tuple[Prefix, ...]
+
+
+@dataclass(frozen=True)
 class Answer:
     """The finalists of one prompt, and who picked which: final pick -> index into `finalists`, and its cost."""
 
@@ -86,6 +104,7 @@ class Answer:
     finalists: tuple[Candidate, ...]
     picks: Mapping[str, int]
     work: Mapping[str, Work]
+    trace: tuple[Round, ...] | None = None  # the tree of the search, where it was asked for
 
     def pick(self, name: str) -> Completion:
         return self.finalists[self.picks[name]].completion

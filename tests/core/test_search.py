@@ -1,3 +1,6 @@
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -177,3 +180,28 @@ def test_prompts_do_not_influence_each_other(tiny_handle):
 def test_token_limits_are_kept(tiny_handle):
     answers = guided_search(tiny_handle, [], [], tiny_prompts(), Search(2, 2, 5), Streams(0), None)
     assert all(len(c.completion.tokens) <= TINY_SAMPLER.max_new_tokens for a in answers for c in a.finalists)
+
+
+def test_a_trace_changes_no_answer_and_its_kept_prefixes_lead_to_the_finalists(toy, toy_handle, tiny_handle):
+    cases = [
+        (toy_handle, toy_prompts(10), [exact_value(toy)], Search(2, 3, 1)),
+        (toy_handle, toy_prompts(10), [exact_value(toy)], Search(3, 2, 2, "resample")),
+        (tiny_handle, tiny_prompts(), [], Search(2, 2, 5)),
+    ]
+    for handle, prompts, values, search in cases:
+        betas = [1.0] * len(values)
+        plain = guided_search(handle, values, betas, prompts, search, Streams(0), None)
+        traced = guided_search(handle, values, betas, prompts, search, Streams(0), None, trace=True)
+        for one, other in zip(traced, plain, strict=True):  # by text: a reward that was not asked for is NaN
+            assert str(replace(one, trace=None)) == str(other) and other.trace is None
+        for answer in traced:
+            assert len(answer.trace[0].prefixes) == search.width * search.successors
+            assert all(prefix.parent is None for prefix in answer.trace[0].prefixes)
+            for before, after in pairwise(answer.trace):
+                for prefix in after.prefixes:
+                    parent = before.prefixes[prefix.parent]
+                    assert parent.kept and prefix.tokens[: len(parent.tokens)] == parent.tokens
+                kept = {prefix.tokens for prefix in before.prefixes if prefix.kept}
+                assert kept == {before.prefixes[prefix.parent].tokens for prefix in after.prefixes}
+            last = {(p.tokens, p.score) for p in answer.trace[-1].prefixes if p.kept}
+            assert last == {(c.completion.tokens, c.score) for c in answer.finalists}

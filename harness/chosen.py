@@ -1,0 +1,33 @@
+"""Who chose the settings of a run: its profile, `tune` on development prompts, or a hand. It stands in run.json.
+
+settings_from(resolve(...))        # "defaults", "tune:imdb-standard-0f3a", or "chosen by hand"
+"""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from harness.config import RunConfig, resolve
+
+DEFAULTS, BY_HAND = "defaults", "chosen by hand"
+_APART = ("evaluate", "batch")  # which prompts, and how work is cut: nothing that a method is helped by
+
+
+def settings_from(config: RunConfig) -> str:
+    """`tune:` is believed only where the settings are those of the file that it wrote, with nothing changed since."""
+    if _settings(config) == _settings(_asked_with(config, ())):
+        return DEFAULTS
+    tuned = config.tuned
+    if tuned is None or (tuned.task, tuned.model, tuned.profile) != (config.task, config.model, config.profile):
+        return BY_HAND
+    same = _settings(config) == _settings(_asked_with(config, tuned.given))
+    return f"tune:{tuned.name}" if same else BY_HAND
+
+
+def _asked_with(config: RunConfig, given: Sequence[tuple[str, Any]]) -> RunConfig:
+    names = {f.name for f in fields(config)} - {"settings", "left_out", "tuned"}
+    return resolve(**{name: getattr(config, name) for name in names}, limit=None, only=True, given=given)
+
+
+def _settings(config: RunConfig) -> dict[str, Any]:
+    return {name: value for name, value in config.settings.items() if name not in _APART}

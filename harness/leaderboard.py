@@ -1,0 +1,190 @@
+"""Which stored run stands in which row of the leaderboard, and whether the stored leaderboard still says so; no torch.
+
+python -m harness leaderboard            # writes results/leaderboard.{md,parquet,png,html}
+python -m harness leaderboard --check    # exit code 1 where they differ from what results/runs gives
+
+A run that somebody else made joins by copying its folder into results/runs.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isclose, isnan
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from harness import figures, style
+from harness.core.errors import UserError
+from harness.core.files import whole
+from harness.leaderboard_text import html, markdown
+from harness.store import Run, is_done, load_run
+from harness.table import GOLD, PROXY, comparison, flat_row
+
+SECTION = ("task", "model", "profile", "same_reward")
+ENTRY = (*SECTION, "settings_hash", "method", "iteration", "final_pick")
+_COLUMNS = (
+    "gold", "proxy", "against_best_of_n", "p_holm", "win_rate_over_base", "unscored", "tokens", "base_nll",
+    "distinct_2", "policy_tokens", "value_calls", "value_tokens", "reward_calls", "fit_policy_tokens",
+    "fit_proxy_calls",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Board:
+    """Rows are those of `report.comparison`, with where they come from."""
+
+    rows: list[dict[str, Any]]  # settings not chosen by hand, test prompts; one for each ENTRY
+    others: list[dict[str, Any]]  # each with its `reason`
+    unfinished: list[str]  # run ids
+
+
+def board_of(out: Path) -> Board:
+    """Read every stored run. Of runs with equal settings the one with most prompts is shown, then the lowest seed."""
+    folders = sorted(path.parent for path in (out / "runs").glob("*/run.json"))
+    rows = [row for folder in folders if is_done(folder) for row in _rows(load_run(folder))]
+    best: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in sorted(rows, key=lambda row: (-row["prompts"], row["seed"], row["run_id"])):
+        if not row["reason"] and (chosen := best.setdefault(_entry(row), row)) is not row:
+            repeated = row["seed"] == chosen["seed"]
+            row["reason"] = f"{'the same' if repeated else 'another'} seed of {chosen['run_id']}, which stands above"
+            if not repeated:
+                chosen["other_seeds"].append({"seed": row["seed"], "gold": row["gold"].value})
+    rows.sort(key=_place)
+    return Board(
+        [row for row in rows if not row["reason"]],
+        sorted((row for row in rows if row["reason"]), key=lambda row: row["run_id"]),
+        [folder.name for folder in folders if not is_done(folder)],
+    )
+
+
+def write_leaderboard(out: Path) -> Path:
+    """Write the four files; the path of leaderboard.md."""
+    board = board_of(out)
+    texts, table = _texts(board), _table(board)
+    for name, text in texts.items():
+        with whole(out / name) as part:
+            part.write_text(text)
+    with whole(out / "leaderboard.parquet") as part:
+        table.write_parquet(part)
+    figures.leaderboard(board.rows, _drawn(board), out / "leaderboard.png")
+    return out / "leaderboard.md"
+
+
+def difference(out: Path) -> str | None:
+    """The first difference between the stored leaderboard and what the runs give; None where they agree."""
+    board = board_of(out)
+    for name in ("leaderboard.md", "leaderboard.html", "leaderboard.parquet", "leaderboard.png"):
+        if not (out / name).exists():
+            return f"{out / name} is missing"
+    for name, text in _texts(board).items():
+        stored = (out / name).read_text()
+        if stored != text:
+            return f"{out / name}: {_first_line(stored.split(chr(10)), text.split(chr(10)))}"
+    if found := _first_value(pl.read_parquet(out / "leaderboard.parquet"), _table(board)):
+        return f"{out / 'leaderboard.parquet'}: {found}"
+    stored_hash, drawn = figures.data_of(out / "leaderboard.png"), _drawn(board)
+    if stored_hash != drawn:
+        return f"{out / 'leaderboard.png'}: drawn from data {stored_hash}, the runs give {drawn}"
+    return None
+
+
+def _rows(run: Run) -> list[dict[str, Any]]:
+    config = run.about["config"]
+    settings, source = config["settings"], run.about.get("settings_from", "unknown")
+    evaluate, shared = settings["evaluate"], {name: settings[name] for name in ("sampler", "fit", config["task"])}
+    about = {
+        **{name: config[name] for name in ("task", "model", "profile", "seed")},
+        "same_reward": run.pool[PROXY].equals(run.pool[GOLD]),
+        "settings_from": source,
+        "slice": evaluate["slice"],
+        "prompts": evaluate["prompts"],
+        "run_id": run.id,
+        "commit": run.about["commit"],
+        "dirty": run.about["dirty"],
+        "reason": _reason(source, evaluate["slice"]),
+    }
+    return [
+        {
+            **about,
+            "method": row["method"],
+            "iteration": row["iteration"],
+            "final_pick": row["final_pick"],
+            "settings_hash": _hash([shared, config["dtype"], settings[row["method"]]]),
+            "other_seeds": [],
+            **{name: row.get(name) for name in _COLUMNS},
+        }
+        for row in comparison(run)
+    ]
+
+
+def _reason(source: str, part: str) -> str:
+    """Why a run stands in the second table; empty where it does not."""
+    if part != "test":
+        return f"{part} prompts"
+    if source == "unknown":
+        return "who chose its settings was not recorded"
+    return "" if source == "defaults" or source.startswith("tune:") else f"settings {source}"
+
+
+def _entry(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in ENTRY)
+
+
+def _place(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Sections in order, the same reward twice last; base and best-of-n first in each."""
+    order = [name for name in style.COLOURS if name in ("base", "best_of_n")]
+    method = order.index(row["method"]) if row["method"] in order else len(order)
+    section = (row["same_reward"], row["task"], row["model"], row["profile"])
+    return (*section, method, row["method"], row["settings_from"], row["run_id"], row["iteration"])
+
+
+def _texts(board: Board) -> dict[str, str]:
+    text = markdown(board.rows, board.others, board.unfinished)
+    return {"leaderboard.md": text, "leaderboard.html": html(text)}
+
+
+def _table(board: Board) -> pl.DataFrame:
+    rows = [{**row, "other_seeds": json.dumps(row["other_seeds"])} for row in [*board.rows, *board.others]]
+    if not rows:
+        raise UserError("there is no finished run in results/runs to make a leaderboard of")
+    return pl.DataFrame([flat_row(row) for row in rows], infer_schema_length=None)
+
+
+def _drawn(board: Board) -> str:
+    """Hash of what the figure shows, to six digits."""
+    gold = [[f"{x:.6g}" for x in (row["gold"].value, row["gold"].low, row["gold"].high)] for row in board.rows]
+    return _hash([[[str(x) for x in _entry(row)], *g] for row, g in zip(board.rows, gold, strict=True)])
+
+
+def _hash(data: Any) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _first_line(stored: Sequence[str], made: Sequence[str]) -> str:
+    i = next((i for i, (a, b) in enumerate(zip(stored, made, strict=False)) if a != b), min(len(stored), len(made)))
+    a, b = (lines[i] if i < len(lines) else "(nothing)" for lines in (stored, made))
+    return f"line {i + 1} is\n  {a}\nand the runs give\n  {b}"
+
+
+def _first_value(stored: pl.DataFrame, made: pl.DataFrame) -> str | None:
+    if stored.schema != made.schema:
+        odd = [str(item) for item in dict(stored.schema).items() ^ dict(made.schema).items()]
+        return f"columns differ: {', '.join(sorted(odd)) or 'their order'}"
+    if len(stored) != len(made):
+        return f"{len(stored)} rows, and the runs give {len(made)}"
+    for i, (a, b) in enumerate(zip(stored.iter_rows(named=True), made.iter_rows(named=True), strict=True)):
+        for name, value in b.items():
+            if not _equal(a[name], value):
+                where = f"{b['run_id']} {b['method']}, iteration {b['iteration']}, {b['final_pick']}"
+                return f"row {i + 1} ({where}), column {name} is {a[name]}, and the runs give {value}"
+    return None
+
+
+def _equal(a: Any, b: Any) -> bool:
+    """NaN equals itself, and a mean may differ in its last digits between machines."""
+    if isinstance(a, float) and isinstance(b, float):
+        return isclose(a, b, rel_tol=1e-9, abs_tol=1e-12) or (isnan(a) and isnan(b))
+    return a == b

@@ -1,0 +1,86 @@
+"""Gold of stored completions computed once more by their tasks, against what the runs stored.
+
+python -m harness leaderboard --rescore 100      # exit code 1 where one differs by more than 1e-3
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from harness.config import RunConfig, flatten, resolve
+from harness.core.digest import digest
+from harness.core.errors import UserError
+from harness.core.streams import Streams
+from harness.core.task import GOLD
+from harness.core.types import Completion
+from harness.run import policy_of
+from harness.store import Run, is_done, load_run
+from tasks import TASKS
+
+TOLERANCE = 1e-3  # raw units of the gold
+_ANSWER = ("method", "iteration", "final_pick", "prompt_id")
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """One task with its settings and model: `largest` is the largest difference, in raw units, at `where`."""
+
+    name: str
+    n: int
+    largest: float
+    where: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: largest difference of {self.n} golds {self.largest:.2g} ({self.where})"
+
+
+def rescore(out: Path, n: int, cache: Path) -> list[Rescored]:
+    """Draw `n` stored completions of every task (seeded by its name), score them anew, and compare."""
+    groups: dict[str, list[Run]] = {}
+    for path in sorted((out / "runs").glob("*/run.json")):
+        if is_done(path.parent):
+            run = load_run(path.parent)
+            groups.setdefault(digest([_task_of(run), run.about["config"]["model"]]), []).append(run)
+    if not groups:
+        raise UserError(f"there is no finished run in {out / 'runs'} to score again")
+    return [_rescored(runs, n, cache) for runs in groups.values()]
+
+
+def _rescored(runs: Sequence[Run], n: int, cache: Path) -> Rescored:
+    config = _config(runs[0])
+    task = TASKS[config.task](config.settings[config.task], policy_of(config, cache), cache)
+    prompts = {p.id: p for part in ("development", "test") for p in task.prompts(part)}
+    stored = pl.concat([_stored(run) for run in runs])
+    if unknown := set(stored["prompt_id"]) - set(prompts):
+        raise UserError(f"task {config.task} has no prompt {min(unknown)!r}, which {runs[0].id} and others answered")
+    chosen = Streams(0).generator("rescore", config.task).permutation(len(stored))[:n]
+    rows = stored[sorted(chosen.tolist())]
+    completions = [
+        Completion(prompts[i], (), text, None) for i, text in rows.select("prompt_id", "response").iter_rows()
+    ]
+    old, new = rows["value"].to_numpy(), np.asarray(task.score(completions)[GOLD], dtype=float)
+    apart = np.where(np.isnan(old) & np.isnan(new), 0.0, np.nan_to_num(np.abs(old - new), nan=np.inf))
+    worst = rows.row(int(apart.argmax()), named=True)
+    where = f"{worst['run_id']} {worst['method']}, iteration {worst['iteration']}, prompt {worst['prompt_id']}"
+    return Rescored(f"{config.task}, {config.model}", len(rows), float(apart.max()), where)
+
+
+def _stored(run: Run) -> pl.DataFrame:
+    gold = run.scores.filter(pl.col("metric") == GOLD).select(*_ANSWER, "value")
+    return run.completions.select("run_id", *_ANSWER, "response").join(gold, on=_ANSWER, how="inner")
+
+
+def _task_of(run: Run) -> dict[str, Any]:
+    config = run.about["config"]
+    return {config["task"]: config["settings"][config["task"]]}
+
+
+def _config(run: Run) -> RunConfig:
+    config = run.about["config"]
+    names = ("task", "model", "profile", "seed", "device", "dtype")
+    asked = {name: config[name] for name in names} | {"device": "cpu"}
+    return resolve(**asked, methods=["base"], limit=None, only=True, given=flatten(_task_of(run)))

@@ -1,0 +1,164 @@
+"""The leaderboard of toy runs: who stands in it, what joins it, and that nobody can edit it or a score unnoticed."""
+
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+from PIL import Image
+
+from harness import cli
+from harness.leaderboard import board_of
+from harness.store import read_about
+
+RESULTS = Path("results")
+
+
+def run(*extra: str) -> None:
+    assert cli.main(["run", "--task", "toy", "--method", "iro", *extra]) == 0
+
+
+def leaderboard(*extra: str) -> int:
+    return cli.main(["leaderboard", *extra])
+
+
+def newest(but: set[str] = frozenset()) -> str:
+    (name,) = {path.name for path in (RESULTS / "runs").iterdir()} - set(but)
+    return name
+
+
+@pytest.fixture
+def two(place) -> tuple[str, str]:
+    """Two runs with the settings of their profile, 60 and 12 prompts, of seeds 0 and 1."""
+    run()
+    first = newest()
+    run("--limit", "12", "--seed", "1")
+    return first, newest({first})
+
+
+def test_the_run_with_most_prompts_stands_in_the_table_beside_its_other_seed(two, capsys):
+    assert leaderboard() == 0
+    for name in ("leaderboard.md", "leaderboard.html", "leaderboard.parquet", "leaderboard.png"):
+        assert (RESULTS / name).stat().st_size > 500
+    board = board_of(RESULTS)
+    assert {row["run_id"] for row in board.rows} == {two[0]} and {row["settings_from"] for row in board.rows} == {
+        "defaults"
+    }
+    assert {(row["run_id"], row["reason"]) for row in board.others} == {
+        (two[1], f"another seed of {two[0]}, which stands above")
+    }
+    assert all([other["seed"] for other in row["other_seeds"]] == [1] for row in board.rows)
+    keys = [(row["method"], row["iteration"], row["final_pick"]) for row in board.rows]
+    assert len(keys) == len(set(keys)) and ("iro", 3, "value") in keys and {"base", "best_of_n"} < {k[0] for k in keys}
+    assert all(row["gold"].n == 60 for row in board.rows)
+    assert f"](runs/{two[0]}/report.md)" in capsys.readouterr().out
+    assert leaderboard("--check") == 0
+
+
+def test_settings_chosen_by_hand_and_development_prompts_stand_in_the_second_table(two):
+    run("--set", "iro.chunk=2", "--seed", "2")
+    by_hand = newest(set(two))
+    run("--set", "evaluate.slice=development")
+    development = newest({*two, by_hand})
+    reasons = {row["run_id"]: row["reason"] for row in board_of(RESULTS).others}
+    assert reasons[by_hand] == "settings chosen by hand" and reasons[development] == "development prompts"
+    assert {row["run_id"] for row in board_of(RESULTS).rows} == {two[0]}
+
+
+def test_a_run_joins_by_copying_its_folder(place):
+    run()
+    assert leaderboard() == 0 and leaderboard("--check") == 0
+    run("--profile", "standard", "--limit", "12", "--out", "theirs")
+    (theirs,) = Path("theirs/runs").iterdir()
+    shutil.copytree(theirs, RESULTS / "runs" / theirs.name)
+    assert leaderboard("--check") == 1
+    assert leaderboard() == 0 and leaderboard("--check") == 0
+    text = (RESULTS / "leaderboard.md").read_text()
+    assert "## toy, toy, profile quick" in text and "## toy, toy, profile standard" in text and theirs.name in text
+
+
+def test_an_unfinished_run_is_named_and_not_read(place):
+    run()
+    name = newest()
+    shutil.copytree(RESULTS / "runs" / name, RESULTS / "runs" / "toy-half")
+    about = (RESULTS / "runs" / "toy-half" / "run.json").read_text()
+    (RESULTS / "runs" / "toy-half" / "run.json").write_text(about.replace('"done"', '"running"'))
+    assert leaderboard() == 0
+    assert "Not finished, and not read: toy-half." in (RESULTS / "leaderboard.md").read_text()
+
+
+def edit_text(path: Path) -> None:
+    path.write_text(path.read_text().replace("0.", "1.", 1))
+
+
+def edit_table(path: Path) -> None:
+    pl.read_parquet(path).with_columns(pl.col("gold") + 0.01).write_parquet(path)
+
+
+def edit_figure(path: Path) -> None:
+    with Image.open(path) as image:
+        image.load()
+    image.save(path)  # without the note of what it was drawn from
+
+
+@pytest.mark.parametrize(
+    "name, edit, says",
+    [
+        ("leaderboard.md", edit_text, "the runs give"),
+        ("leaderboard.html", edit_text, "the runs give"),
+        ("leaderboard.parquet", edit_table, "column gold is"),
+        ("leaderboard.png", edit_figure, "drawn from data None"),
+        ("leaderboard.png", Path.unlink, "is missing"),
+    ],
+)
+def test_a_check_names_the_edited_file(place, capsys, name, edit, says):
+    run("--limit", "12")
+    leaderboard()
+    edit(RESULTS / name)
+    capsys.readouterr()
+    assert leaderboard("--check") == 1
+    said = capsys.readouterr().out
+    assert name in said and says in said
+
+
+def test_rescoring_passes_on_an_untouched_run_and_finds_an_edited_score(place, capsys):
+    run("--limit", "12")
+    folder = RESULTS / "runs" / newest()
+    assert leaderboard("--rescore", "20") == 0
+    assert "largest difference of 20 golds" in capsys.readouterr().out
+    scores = pl.read_parquet(folder / "scores.parquet")
+    one = (pl.col("metric") == "gold_reward") & (pl.col("method") == "base") & (pl.int_range(pl.len()) < 3)
+    edited = scores.with_columns(pl.when(one).then(pl.col("value") + 0.5).otherwise(pl.col("value")).alias("value"))
+    edited.write_parquet(folder / "scores.parquet")
+    assert leaderboard("--rescore", "10000") == 1
+    assert "0.5 (toy-" in capsys.readouterr().out
+
+
+def test_tuned_settings_count_until_a_hand_changes_them(place, monkeypatch):
+    from methods import METHODS
+
+    monkeypatch.setattr(METHODS["iro"], "tries", ({"chunk": 4},))  # the only try, so it wins
+    assert cli.main(["tune", "--task", "toy", "--tries", "1", "--limit", "12"]) == 0
+    (folder,) = (RESULTS / "tuning").iterdir()
+    file = folder / "chosen.yaml"
+    asked = {
+        f"tune:{folder.name}": ["--config", str(file), "--limit", "12"],
+        "chosen by hand": ["--config", str(file), "--limit", "12", "--set", "iro.width=3"],
+        "defaults": ["--task", "toy", "--limit", "12"],
+    }
+    seen: set[str] = set()
+    for source, options in asked.items():
+        assert cli.main(["run", *options]) == 0
+        name = newest(seen)
+        seen.add(name)
+        assert read_about(RESULTS / "runs" / name)["settings_from"] == source
+    sources = {row["settings_from"] for row in board_of(RESULTS).rows if row["method"] == "iro"}
+    assert sources == {f"tune:{folder.name}", "defaults"}
+    assert {row["reason"] for row in board_of(RESULTS).others if row["method"] == "iro"} == {"settings chosen by hand"}
+    # another profile was not tuned, and what was given by hand to `tune` was not either
+    assert cli.main(["run", "--config", str(file), "--profile", "standard", "--limit", "12"]) == 0
+    assert read_about(RESULTS / "runs" / newest(seen))["settings_from"] == "chosen by hand"
+    assert cli.main(["tune", "--task", "toy", "--tries", "1", "--limit", "12", "--set", "fit.prompts=20"]) == 0
+    (other,) = set((RESULTS / "tuning").iterdir()) - {folder}
+    assert "tuned" not in yaml.safe_load((other / "chosen.yaml").read_text())
