@@ -23,10 +23,11 @@ _ROW = ("method", "iteration", "final_pick")
 def write_page(run: Run) -> Path:
     """Write report.html from report.md, the figures and the tables in the run's folder; its path."""
     top, *rest = re.split(r"(?m)^(?=## )", (run.folder / "report.md").read_text())
+    more = _with_figures(to_html("".join(rest)), run.folder)
     parts = [
         _with_figures(to_html(top), run.folder),
         (HERE / "browser.html").read_text(),
-        f"<details><summary>The rest of the report</summary>\n{to_html(''.join(rest))}\n</details>",
+        f"<details><summary>The rest of the report</summary>\n{more}\n</details>",
     ]
     body = "\n".join(["<main>", *parts, "</main>"])
     data = json.dumps(page_data(run), separators=(",", ":"), allow_nan=False, ensure_ascii=False)
