@@ -24,6 +24,10 @@ class Axis:
     is_budget: bool = False  # then best-of-n is run at the largest value, and read off its curve at the others
     column: str | None = None  # the values are those of a column of the table of one run
 
+    def shown(self) -> dict[str, Any]:
+        """What a report needs of it."""
+        return {name: getattr(self, name) for name in ("label", "method", "is_budget", "column")}
+
 
 def _sets(*names: str) -> Callable[[Any, RunConfig], Settings]:
     return lambda value, plain: [(name, value) for name in names]

@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     tune.set_defaults(command=_tune)
 
     report = commands.add_parser("report", help="rebuild table and figures of a stored run, without torch")
-    report.add_argument("run", help="path, id, or the beginning of an id")
+    report.add_argument("run", help="path, id, or the beginning of an id; or an ablation's path or id")
     report.add_argument("--html", action="store_true", help="also write report.html: a page with every answer")
     report.add_argument("--out", type=Path, default=Path("results"), help="folder of results (default: results)")
     report.set_defaults(command=_report)
@@ -201,9 +201,15 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _report(arguments: argparse.Namespace) -> None:
+    from harness.ablation import find_ablation, write_ablation
     from harness.report import write_report
     from harness.store import find_run, load_run
 
+    if (ablation := find_ablation(arguments.out, arguments.run)) is not None:
+        if arguments.html:
+            raise UserError(f"--html shows a run, and {arguments.run!r} is an ablation; name one of its runs")
+        print(write_ablation(ablation, arguments.out).read_text())
+        return
     run = load_run(find_run(arguments.out, arguments.run))
     path = write_report(run)
     print(path.read_text())

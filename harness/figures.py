@@ -166,7 +166,13 @@ def proxy_against_gold(table: Sequence[dict[str, Any]], curve: Sequence[dict[str
         save(fig, path)
 
 
-def gold_along(rows: Sequence[dict[str, Any]], axis: str, curve: Sequence[dict[str, Any]], path: Path) -> None:
+def gold_along(
+    rows: Sequence[dict[str, Any]],
+    axis: str,
+    curve: Sequence[dict[str, Any]],
+    path: Path,
+    unit: str = "gold reward, sd of base samples",
+) -> None:
     """Gold along an axis, a line an iteration; best-of-n as its curve, or as a line of its own where there is none."""
     with plt.rc_context(STYLE):
         fig, ax = plt.subplots(figsize=(7.2, 4.4), layout="constrained")
@@ -204,7 +210,7 @@ def gold_along(rows: Sequence[dict[str, Any]], axis: str, curve: Sequence[dict[s
         ax.set_xticks(list(at.values()), [str(v) for v in values])
         ax.minorticks_off()
         ax.set_xlabel(axis)
-        ax.set_ylabel(f"gold reward, sd of base samples (n = {rows[0]['gold'].n} prompts)")
+        ax.set_ylabel(f"{unit} (n = {rows[0]['gold'].n} prompts)")
         ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
         save(fig, path)
 

@@ -20,7 +20,7 @@ from harness.core.generator import Generator
 from harness.core.loading import load_policy
 from harness.core.policy import Policy
 from harness.core.reward import Scale
-from harness.core.stats import correlation, detectable_difference
+from harness.core.stats import PLANNING_SD, correlation, detectable_difference
 from harness.core.task import GOLD
 from harness.core.toy import ToyPolicy
 from harness.core.types import Answer, Completion, Prompt
@@ -47,8 +47,6 @@ from harness.table import comparison
 from harness.workers import choose_workers
 from methods import METHODS
 from tasks import TASKS
-
-PLANNING_SD = 0.6  # in sd of base samples: of one pair, IRO against best-of-n, in the first quick run on imdb
 
 Rows = dict[str, list[dict[str, Any]]]  # table -> rows
 

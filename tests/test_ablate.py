@@ -23,20 +23,27 @@ def test_each_width_is_a_run_and_all_share_one_fit(place, capsys):
     report = capsys.readouterr().out
     assert "Reaching best-of-9" in report and "iteration 2, picked by value" in report
     folder, table = written(place)
-    figure = {"gold_by_width.png", "gold_by_width.svg"}
-    assert {p.name for p in folder.iterdir()} == {"about.json", "report.md", "table.parquet"} | figure
-    runs = {row["value"]: load_run(place / "results" / "runs" / row["run_id"]) for row in table.iter_rows(named=True)}
+    drawn = {f"{what}_by_width.{kind}" for what in ("gold", "win_rate") for kind in ("png", "svg")}
+    assert {p.name for p in folder.iterdir()} == {"about.json", "report.md", "table.parquet"} | drawn
+    runs = {
+        int(row["value"]): load_run(place / "results" / "runs" / row["run_id"]) for row in table.iter_rows(named=True)
+    }
     assert sorted(runs) == [1, 4, 9]
     fits = [run.fits.drop("run_id") for run in runs.values()]
     assert len(fits[0]) > 0
     assert fits[0].equals(fits[1]) and fits[1].equals(fits[2])
-    widest = table.filter((pl.col("method") == "best_of_n") & (pl.col("value") == 9))
+    widest = table.filter((pl.col("method") == "best_of_n") & (pl.col("value") == "9"))
     assert widest["against_widest"].to_list() == [pytest.approx(0, abs=1e-6)]
-    assert table.filter(pl.col("method") != "iro")["value"].unique().to_list() == [9]  # base and best-of-n run once
-    equal = table.filter((pl.col("method") == "iro") & (pl.col("value") == 9))
+    assert table.filter(pl.col("method") != "iro")["value"].unique().to_list() == ["9"]  # base and best-of-n run once
+    equal = table.filter((pl.col("method") == "iro") & (pl.col("value") == "9"))
     assert equal["against_best_of_n"].to_list() == equal["against_widest"].to_list()
     assert ablate("--values", "1,4,9") == 0
     assert capsys.readouterr().out == report  # again: from the stored runs
+    for path in folder.glob("*.*"):
+        if path.name != "about.json":
+            path.unlink()
+    assert cli.main(["report", folder.name]) == 0
+    assert capsys.readouterr().out == report and {p.name for p in folder.iterdir()} > drawn
 
 
 def test_values_are_compared_with_the_default_on_the_same_prompts(place, capsys):

@@ -14,6 +14,7 @@ from math import comb
 import numpy as np
 
 RESAMPLES = 10_000
+PLANNING_SD = 0.6  # in sd of base samples: of one pair, IRO against best-of-n, in the first quick run on imdb
 _SEED = 20250617
 _KEPT = 20_000_000  # counts of draws kept in memory for the next statistic, of two bytes each
 
