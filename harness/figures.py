@@ -111,6 +111,33 @@ def win_rates(table: Sequence[dict[str, Any]], path: Path) -> None:
         save(fig, path)
 
 
+def judged(table: Sequence[dict[str, Any]], path: Path) -> None:
+    """Win rates of a judgement, raw and at equal lengths, a pair of bars a row."""
+    bars = {"win_rate": (-0.2, "#0072B2", None), "length_controlled": (0.2, "#E69F00", "///")}
+    with plt.rc_context(STYLE):
+        fig, ax = plt.subplots(figsize=(max(4.8, 0.9 * len(table) + 1.6), 3.8), layout="constrained")
+        for name, (side, hue, hatch) in bars.items():
+            for x, row in enumerate(table):
+                rate = row[name]
+                if isnan(rate.value):
+                    continue
+                ends = [[100 * (rate.value - rate.low)], [100 * (rate.high - rate.value)]]
+                ax.bar(x + side, 100 * rate.value, 0.38, color=hue, hatch=hatch, edgecolor="white")
+                ax.errorbar(x + side, 100 * rate.value, yerr=ends, color="black", capsize=2, linewidth=1)
+        ax.axhline(50, color="black", linewidth=0.8, linestyle="--", zorder=3)
+        ax.set_ylim(0, 100)
+        opponents = ", ".join(sorted({row["opponent"] for row in table}))
+        ax.set_ylabel(f"won over {opponents}, %", fontsize=8)
+        names = [short_label(row) if row["final_pick"] in PICKS else row["method"] for row in table]  # ours, others'
+        ax.set_xticks(range(len(table)), names, fontsize=8)
+        handles = [
+            Patch(facecolor=hue, hatch=hatch, edgecolor="white", label=name)
+            for name, (_, hue, hatch) in zip(("win rate", "length-controlled"), bars.values(), strict=True)
+        ]
+        fig.legend(handles=handles, frameon=False, fontsize=8, loc="outside upper center", ncols=2)
+        save(fig, path)
+
+
 def _gold_above(ax: plt.Axes, rows: Sequence[dict[str, Any]]) -> None:
     """Mean gold of the rows in the part of the axes that the bars leave free, a line a method and pick."""
     for _, group in groupby(enumerate(rows), key=lambda item: (item[1]["method"], item[1]["final_pick"])):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from harness import alpaca_eval
+from harness import alpaca_eval, figures
 from harness.core import stats
 from harness.core.digest import digest
 from harness.core.errors import UserError
@@ -136,7 +136,9 @@ def _write(folder: Path, asked: Mapping[str, Any], annotations: pl.DataFrame, wh
         annotations.write_parquet(part / "annotations.parquet")
         pl.DataFrame([flat_row(row) for row in table], infer_schema_length=None).write_parquet(part / "table.parquet")
         (part / "about.json").write_text(json.dumps(asked, indent=1) + "\n")
+        figures.judged(table, part / "win_rates.png")
         sections = [f"# {folder.name}", what, table_markdown(table), *_cost(annotations), notes]
+        sections.append("![win rates](win_rates.png)")
         (part / "report.md").write_text("\n\n".join(sections) + "\n")
     return folder
 

@@ -79,7 +79,9 @@ def table(folder: Path) -> list[dict]:
 def test_gold_against_base_counts_wins_ties_and_missing_scores(stored, capsys):
     assert judge("toy-one") == 0
     folder = judgement(stored, "toy-one-base-gold")
-    assert {p.name for p in folder.iterdir()} == {"annotations.parquet", "table.parquet", "report.md", "about.json"}
+    drawn = {"win_rates.png", "win_rates.svg"}
+    stored = {"annotations.parquet", "table.parquet", "report.md", "about.json"}
+    assert {p.name for p in folder.iterdir()} == stored | drawn
     best, iro = table(folder)  # base does not meet itself, and iro's `first` is its `value`
     assert (best["method"], best["win_rate"], best["win_rate_n"], best["ties"], best["unparsable"]) == (
         "best_of_n", pytest.approx(2.5 / 3), 3, 1, 1,
