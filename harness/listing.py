@@ -1,10 +1,12 @@
 """What can be run and set: `python -m harness list`."""
 
+from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
 from harness.axes import AXES
 from harness.config import SECTIONS
+from harness.presets import PRESETS, settings_of
 from methods import METHODS
 from tasks import TASKS
 
@@ -18,14 +20,20 @@ def listing() -> str:
     for name, task in TASKS.items():
         lines += [f"  {name}: {_summary(task)} [{task.source}]", *_settings(name, task.Config)]
         for profile, sections in task.profiles.items():
-            values = ", ".join(f"{s}.{k}={v}" for s, settings in sections.items() for k, v in settings.items())
-            lines.append(f"    --profile {profile}: {values}")
+            lines.append(f"    --profile {profile}: {_flat(sections)}")
     lines.append("SHARED BY ALL METHODS")
     for name, section in SECTIONS.items():
         lines += _settings(name, section)
+    lines.append("PRESETS (run --preset name), here for continuations")
+    for name in PRESETS:
+        lines.append(f"  {name}: {_flat(settings_of(name, 'continuations'))}")
     lines.append("AXES of ablate, with their own values")
     lines += [f"  {name}: {axis.label} {list(axis.values)}" for name, axis in AXES.items()]
     return "\n".join(lines)
+
+
+def _flat(sections: Mapping[str, Mapping[str, Any]]) -> str:
+    return ", ".join(f"{s}.{k}={v}" for s, settings in sections.items() for k, v in settings.items())
 
 
 def _summary(kind: type) -> str:
