@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from harness.style import FAINT, MARKERS, PICKS, STYLE, TEXT, colour, label, plt, save, shade, short_label
+from harness.style import FAINT, MARKERS, PICKS, STYLE, TEXT, colour, drawn_as, label, plt, save, shade, short_label
 
 _BARS = 0.6  # of the height of `win_rates` for bars, the rest for gold
 
@@ -66,11 +66,7 @@ def gold_against_compute(table: Sequence[dict[str, Any]], curve: Sequence[dict[s
                 cost(row) * shift,
                 gold.value,
                 yerr=[[gold.value - gold.low], [gold.high - gold.value]],
-                fmt=MARKERS[row["final_pick"]],
-                color=colour(row["method"]),
-                capsize=2,
-                alpha=shade(row, last),
-                label=label(row),
+                **drawn_as(row, last),
             )
         ax.set_xscale("log")
         ax.set_xlabel(f"{unit} per test prompt (log scale)")
@@ -180,11 +176,7 @@ def proxy_against_gold(table: Sequence[dict[str, Any]], curve: Sequence[dict[str
                 gold.value,
                 xerr=[[proxy.value - proxy.low], [proxy.high - proxy.value]],
                 yerr=[[gold.value - gold.low], [gold.high - gold.value]],
-                fmt=MARKERS[row["final_pick"]],
-                color=colour(row["method"]),
-                capsize=2,
-                alpha=shade(row, last),
-                label=label(row),
+                **drawn_as(row, last),
             )
         ax.axline((0, 0), slope=1, color=FAINT, linewidth=1, zorder=0, label="gold = proxy")
         ax.set_xlabel("proxy reward, sd of base samples")

@@ -49,6 +49,12 @@ def label(row: Mapping[str, Any]) -> str:
     return name if row["method"] == "base" else f"{name}, {PICKS[row['final_pick']]}"
 
 
+def drawn_as(row: Mapping[str, Any], last: int) -> dict[str, Any]:
+    """How `errorbar` draws a row of a table."""
+    look = {"fmt": MARKERS[row["final_pick"]], "color": colour(row["method"]), "alpha": shade(row, last)}
+    return {**look, "capsize": 2, "label": label(row)}
+
+
 def short_label(row: Mapping[str, Any]) -> str:
     """The label on several lines, to stand under a bar."""
     name = row["method"].replace("_", " ").replace(" ", "\n", 1)
