@@ -21,7 +21,7 @@ from harness.core.files import whole
 from harness.core.judge import Judge, Judgement, Pair
 from harness.core.length_control import length_controlled
 from harness.core.stats import Estimate
-from harness.markdown import percent
+from harness.markdown import name_of, percent
 from harness.opponents import IN_THE_RUN, Contest, Selection, contests
 from harness.store import Run, find_run, load_run
 from harness.table import flat_row
@@ -106,7 +106,7 @@ def table_markdown(table: Sequence[Mapping[str, Any]]) -> str:
     lines = [header, "|" + "---|" * (header.count("|") - 1)]
     for row in table:
         cells = [
-            f"{row['method']} (iteration {row['iteration']})" if row["iteration"] else row["method"],
+            name_of(row),
             row["final_pick"],
             row["opponent"],
             _rate(row["win_rate"]),

@@ -6,7 +6,6 @@ python -m harness leaderboard --check    # exit code 1 where they differ from wh
 A run that somebody else made joins by copying its folder into results/runs.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from harness import figures, style
+from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.leaderboard_text import html, markdown
@@ -28,13 +28,13 @@ ENTRY = (*SECTION, "settings_hash", "method", "iteration", "final_pick")
 _COLUMNS = (
     "gold", "proxy", "against_best_of_n", "p_holm", "win_rate_over_base", "unscored", "tokens", "base_nll",
     "distinct_2", "policy_tokens", "value_calls", "value_tokens", "reward_calls", "fit_policy_tokens",
-    "fit_proxy_calls",
+    "fit_proxy_calls", "flops", "flops_with_fitting",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Board:
-    """Rows are those of `report.comparison`, with where they come from."""
+    """Rows are those of `table.comparison`, with where they come from."""
 
     rows: list[dict[str, Any]]  # settings not chosen by hand, test prompts; one for each ENTRY
     others: list[dict[str, Any]]  # each with its `reason`
@@ -112,7 +112,7 @@ def _rows(run: Run) -> list[dict[str, Any]]:
             "method": row["method"],
             "iteration": row["iteration"],
             "final_pick": row["final_pick"],
-            "settings_hash": _hash([shared, config["dtype"], settings[row["method"]]]),
+            "settings_hash": digest([shared, config["dtype"], settings[row["method"]]]),
             "other_seeds": [],
             **{name: row.get(name) for name in _COLUMNS},
         }
@@ -156,11 +156,7 @@ def _table(board: Board) -> pl.DataFrame:
 def _drawn(board: Board) -> str:
     """Hash of what the figure shows, to six digits."""
     gold = [[f"{x:.6g}" for x in (row["gold"].value, row["gold"].low, row["gold"].high)] for row in board.rows]
-    return _hash([[[str(x) for x in _entry(row)], *g] for row, g in zip(board.rows, gold, strict=True)])
-
-
-def _hash(data: Any) -> str:
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+    return digest([[[str(x) for x in _entry(row)], *g] for row, g in zip(board.rows, gold, strict=True)])
 
 
 def _first_line(stored: Sequence[str], made: Sequence[str]) -> str:

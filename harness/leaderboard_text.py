@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from math import isnan
 from typing import Any
 
+from harness.markdown import giga, name_of, p_value
 from harness.page.markup import document, to_html
 
 _COMMON = (
     "method", "final pick", "gold (sd)", "n", "gold - best-of-n", "p (Holm)", "win rate over base", "proxy (sd)",
-    "tokens", "policy tokens", "values", "reward calls", "fit: policy tokens / proxy calls", "settings",
+    "tokens", "policy tokens", "values", "reward calls", "GFLOPs (with fitting)", "fit: policy tokens / proxy calls",
+    "settings",
 )  # fmt: skip
 _INTRO = """\
 Every row is of one stored run in `runs/`, on test prompts, with settings that are the defaults of its profile or that
@@ -53,27 +54,22 @@ def title_of(row: Mapping[str, Any]) -> str:
 def _cells(row: Mapping[str, Any]) -> list[str]:
     against, wins = row["against_best_of_n"], row["win_rate_over_base"]
     return [
-        f"{row['method']} (iteration {row['iteration']})" if row["iteration"] else row["method"],
+        name_of(row),
         row["final_pick"],
         str(row["gold"]) + (f" ({row['unscored']} unscored)" if row["unscored"] else ""),
         str(row["gold"].n),
         against.shown("+.2f") if against else "",
-        _p(row["p_holm"]) if against else "",
+        p_value(row["p_holm"]) if against else "",
         f"{100 * wins.value:.0f}%" if wins else "",
         str(row["proxy"]),
         f"{row['tokens']:.1f}",
         f"{row['policy_tokens']:.0f}",
         f"{row['value_calls']:.0f}" + (f" ({row['value_tokens']:.0f} tokens)" if row["value_tokens"] else ""),
         f"{row['reward_calls']:.1f}",
+        "" if row["flops"] is None else f"{giga(row['flops'])} ({giga(row['flops_with_fitting'])})",
         f"{row['fit_policy_tokens']:,} / {row['fit_proxy_calls']:,}" if row["fit_proxy_calls"] else "",
         row["settings_from"],
     ]
-
-
-def _p(p: float) -> str:
-    if isnan(p):
-        return ""
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _seeds(row: Mapping[str, Any]) -> str:
