@@ -6,6 +6,7 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
@@ -182,6 +183,31 @@ def proxy_against_gold(table: Sequence[dict[str, Any]], curve: Sequence[dict[str
         ax.set_xlabel("proxy reward, sd of base samples")
         ax.set_ylabel(f"gold reward, sd of base samples (n = {table[0]['gold'].n} prompts)")
         ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        save(fig, path)
+
+
+def calibration(values: pl.DataFrame, path: Path) -> None:
+    """Mean final reward against mean V, in tenths of the prefixes half-way; a panel for the texts of each iteration."""
+    panels = sorted(values["rollouts"].unique())
+    longest = values["position"].max()
+    half = min(values["position"].unique(), key=lambda position: abs(position - longest * 2 / 3))
+    with plt.rc_context(STYLE):
+        size = (2.9 * len(panels) + 1.8, 3.6)
+        fig, axes = plt.subplots(1, len(panels), figsize=size, sharex=True, sharey=True, squeeze=False)
+        fig.set_layout_engine("constrained")
+        last = values["value"].max()
+        for ax, rollouts in zip(axes[0], panels, strict=True):
+            part = values.filter(pl.col("rollouts") == rollouts, pl.col("position") == half)
+            for row in part.iter_rows(named=True):
+                look = {"color": colour(row["method"]), "alpha": shade({"iteration": row["value"]}, last)}
+                name = f"{row['method']}, V{row['value']}"
+                ax.plot(row["predicted"], row["reward"], "o-", markersize=3, label=name, **look)
+            ax.axline((0, 0), slope=1, color=FAINT, linewidth=1, zorder=0)
+            ax.set_title("base samples" if rollouts == 1 else f"rollouts of iteration {rollouts}", fontsize=10)
+            ax.set_xlabel(f"V at {half} tokens")
+        axes[0, 0].set_ylabel("final proxy reward (sd)")
+        handles = {name: h for ax in axes[0] for h, name in zip(*ax.get_legend_handles_labels(), strict=True)}
+        fig.legend(handles.values(), handles.keys(), frameon=False, fontsize=8, loc="outside right center")
         save(fig, path)
 
 

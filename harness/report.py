@@ -13,7 +13,7 @@ from harness import figures
 from harness.core.files import whole
 from harness.cost import AMORTISED_OVER
 from harness.markdown import giga, markdown_table, name_of, number, one_line, p_value, percent
-from harness.sections import drifts, equivalents, gains
+from harness.sections import calibrated, drifts, equivalents, gains
 from harness.store import Run
 from harness.table import GOLD, best_of_n_curve, comparison, flat_row
 
@@ -33,6 +33,8 @@ def write_report(run: Run) -> Path:
     figures.gold_against_compute(table, curve, run.folder / "gold_against_compute.png")
     figures.win_rates(table, run.folder / "win_rates.png")
     figures.proxy_against_gold(table, curve, run.folder / "proxy_against_gold.png")
+    if run.values is not None:
+        figures.calibration(run.values, run.folder / "calibration.png")
     with whole(run.folder / "report.md") as part:
         part.write_text(_markdown(run, table, curve))
     return run.folder / "report.md"
@@ -106,6 +108,7 @@ def _markdown(run: Run, table: Sequence[dict[str, Any]], curve: Sequence[dict[st
         _rewards(facts, agreement),
         "## Value functions on held-out fit prompts",
         _fits(run),
+        "" if run.values is None else calibrated(run.values),
         "## Samples",
         _samples(run),
         "## Cost",

@@ -14,6 +14,7 @@ import numpy as np
 from harness.artifacts import Artifacts
 from harness.chosen import settings_from
 from harness.config import RunConfig
+from harness.core.calibration import calibration, held_out
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.generator import Generator
@@ -119,7 +120,13 @@ def _execute(
         )
         about = open_slice(folder, config, policy, task, VERSIONS)
     pool = sample_pool(bench, fit_slices[0])
-    rows: Rows = {"completions": [], "scores": [], "fits": [], "tried": [], "pool": _score_pool(bench, pool)}
+    rows: Rows = {
+        "completions": [],
+        "scores": [],
+        "fits": [],
+        "tried": [],
+        "pool": _score_pool(bench, pool),
+    }
     gold = np.array([row[GOLD] for row in rows["pool"]])
     about["units"] = {"proxy_reward": asdict(pool.proxy), GOLD: asdict(Scale.of("the gold", gold))}
     about["agreement"] = _agreement(rows["pool"])
@@ -189,6 +196,7 @@ def _run_method(
     """Fit and evaluate one method, iteration by iteration; what its values cost (`Generator.value_flops`)."""
     method = bench.method(name, pool.proxy)
     key = digest({"method": method.fitted_as or name, "scale": asdict(pool.proxy), "inputs": method.fit_inputs()})
+    held = []  # rollouts of each iteration that its fit has not seen
     if method.iterations == 0:
         _answer(bench, name, 0, method, key, test, rows)
     for iteration in range(1, method.iterations + 1):
@@ -199,11 +207,17 @@ def _run_method(
         else:
             rollouts, key = roll_out(bench, name, iteration, method, key, fit_slices[iteration - 1])
         report, key = fit(bench, name, iteration, method, key, rollouts)
+        if method.fitted_values:
+            held.append(held_out(rollouts, method.config.value.held_out))
         choices = dict(report.choices)
         tried = choices.pop("tried", [])
         rows["tried"] += [{"method": name, "iteration": iteration, **row} for row in tried]
         rows["fits"] += [{"method": name, "iteration": iteration, **choices, **row} for row in report.rows]
         _answer(bench, name, iteration, method, key, test, rows)
+    for i, value in enumerate(method.fitted_values, 1):
+        for j, rollouts in enumerate(held, 1):
+            checked = calibration(value, rollouts)
+            rows.setdefault("values", []).extend({"method": name, "value": i, "rollouts": j, **row} for row in checked)
     return method.value_flops()
 
 

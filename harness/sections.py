@@ -1,8 +1,10 @@
 """The sections of a report that compare: gains, the best-of-n that is as good, over-optimisation and drift."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isinf, isnan
 from typing import Any
+
+import polars as pl
 
 from harness.core.stats import Estimate
 from harness.drift import WORDS
@@ -118,3 +120,38 @@ def _peak(curve: Sequence[dict[str, Any]]) -> str:
         f"Best-of-n from the pool of {last['n']}: mean gold is highest at n = {best['n']}, {best['gold']} sd. Its gain "
         f"over one sample is {two} of the proxy's at n = 2 and {most} at n = {last['n']}."
     )
+
+
+def calibrated(values: pl.DataFrame) -> str:
+    """Each V_i on held-out rollouts of every iteration: base samples (1), and those of the searches of V_1 .. V_j-1."""
+    rows = []
+    places = [*sorted(p for p in values["position"].unique() if p >= 0), -1]
+    for (method, value, rollouts), part in values.group_by("method", "value", "rollouts", maintain_order=True):
+        at = {row["position"]: row for row in part.iter_rows(named=True)}
+        rows.append(
+            {
+                "method": f"{method} V{value}",
+                "rollouts": "base samples" if rollouts == 1 else f"iteration {rollouts}",
+                "texts": f"{at[-1]['n']:,}" if -1 in at else None,
+                **_at(at, places, "r2", "R²"),
+                **_at(at, places, "within_prompt_correlation", "within-prompt corr."),
+                **_at(at, places[-1:], "bias", "bias"),
+                **_at(at, places[-1:], "slope", "slope"),
+            }
+        )
+    text = (
+        "Each value function on the rollouts that every iteration's fit held out: V_i has seen texts of iteration i "
+        "only, and its layer, penalty and epoch were chosen on the held-out texts of that iteration. R² is 1 - squared "
+        "error / variance of the final proxy reward on those texts: below 0 their mean says more. Bias is mean V "
+        "- mean reward of finished texts, in sd of base samples; slope is the reward's on V, 1 where differences are "
+        "worth what V says. The figure shows tenths of the prefixes half-way, by V."
+    )
+    parts = ["\n".join(markdown_table(rows)), text, "![calibration of the values](calibration.png)"]
+    return "\n\n".join(["### On the texts of every iteration", *parts])
+
+
+def _at(at: Mapping[int, Mapping[str, Any]], places: Sequence[int], name: str, shown: str) -> dict[str, str | None]:
+    return {
+        f"{shown}, {'end' if place < 0 else place}": number(at[place][name]) if place in at else None
+        for place in places
+    }

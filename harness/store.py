@@ -16,6 +16,7 @@ from harness.core.errors import UserError
 from harness.core.files import whole
 
 TABLES = ("completions", "scores", "ledger", "fits", "pool")
+_LATER = ("trace", "values")  # that a run need not have
 KEYS = ("run_id", "task", "method", "variant", "iteration", "final_pick", "seed")
 
 
@@ -31,6 +32,7 @@ class Run:
     fits: pl.DataFrame
     pool: pl.DataFrame
     trace: pl.DataFrame | None = None  # search trees, where the run was asked to store some
+    values: pl.DataFrame | None = None  # each V_i on held-out rollouts of each iteration; None: of an earlier version
 
     @property
     def id(self) -> str:
@@ -60,7 +62,7 @@ def write_about(folder: Path, about: Mapping[str, Any]) -> None:
 
 
 def write_table(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    assert name in (*TABLES, "trace"), name
+    assert name in (*TABLES, *_LATER), name
     with whole(folder / f"{name}.parquet") as part:
         pl.DataFrame(rows, infer_schema_length=None).write_parquet(part)
 
@@ -94,5 +96,7 @@ def load_run(folder: Path) -> Run:
         if not path.exists():
             raise UserError(f"run {folder.name} is incomplete: {path.name} is missing; run its command with --fresh")
         tables[name] = pl.read_parquet(path)
-    trace = folder / "trace.parquet"
-    return Run(folder, read_about(folder), **tables, trace=pl.read_parquet(trace) if trace.exists() else None)
+    for name in _LATER:
+        path = folder / f"{name}.parquet"
+        tables[name] = pl.read_parquet(path) if path.exists() else None
+    return Run(folder, read_about(folder), **tables)

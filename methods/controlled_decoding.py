@@ -127,8 +127,12 @@ class ControlledDecoding(Generator):
             for w in a.work.values()
         ]
 
+    @property
+    def fitted_values(self) -> Sequence[HiddenValue]:
+        return [self.value] if self.value else []
+
     def value_flops(self) -> dict[str, float]:
-        return {"call": mean_flops([self.value] if self.value else [])}
+        return {"call": mean_flops(self.fitted_values)}
 
     def save(self, folder: Path) -> None:
         self.value.save(folder)

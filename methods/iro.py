@@ -81,6 +81,10 @@ class Iro(Generator):
         return kl_bound(config, sampler.max_new_tokens)
 
     @property
+    def fitted_values(self) -> Sequence[HiddenValue]:
+        return self.values
+
+    @property
     def iterations(self) -> int:
         return self.config.iterations
 

@@ -49,8 +49,13 @@ def test_a_run_leaves_tables_with_unique_keys_a_report_and_figures(place, capsys
     assert set(stored.scores["metric"]) == {"gold_reward", "proxy_reward", "base_nll"}
     assert set(stored.completions["method"]) == {"base", "best_of_n", "iro"}
     assert stored.completions.filter(pl.col("method") == "iro")["iteration"].unique().sort().to_list() == [1, 2, 3]
-    for name in ("report.md", "table.parquet", "gold_by_method.png", "gold_against_compute.png"):
+    for name in ("report.md", "table.parquet", "gold_by_method.png", "gold_against_compute.png", "calibration.png"):
         assert (stored.folder / name).stat().st_size > 500
+    pairs = stored.values.filter(pl.col("position") == -1).select("value", "rollouts")
+    assert sorted(pairs.rows()) == [(i, j) for i in (1, 2, 3) for j in (1, 2, 3)]  # every V on texts of every iteration
+    held = stored.fits.join(stored.values, left_on=["iteration", "position"], right_on=["rollouts", "position"])
+    own = held.filter(pl.col("value") == pl.col("iteration"), pl.col("r2").is_not_nan())
+    assert len(own) and own["r2"].equals(own["r2_right"].rename("r2"))  # on its own, what the fit reported
     about = stored.about
     assert about["status"] == "done" and len(about["openings"]) == 1
     assert about["openings"][0]["settings"] == stored.id.split("-")[1]

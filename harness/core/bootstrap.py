@@ -63,8 +63,7 @@ def fit_bootstrapped(
 
     Costs a second reading of the rollouts, `draws` candidates a prefix, and a reward call for each that ends a text.
     """
-    usable = [c for c in rollouts if not np.isnan(c.reward)]
-    train, held = split(usable, settings.held_out)
+    train, held = split(rollouts, settings.held_out)
     grouped: dict[str, list[Candidate]] = {}
     for candidate in train:
         grouped.setdefault(candidate.completion.prompt.id, []).append(candidate)

@@ -4,7 +4,7 @@ fitted = fit_value(rollouts, ValueSettings(), streams.generator("fit value 1"))
 fitted.value, fitted.report.choices, fitted.report.rows
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -63,8 +63,8 @@ def fit_value(
     The report has the choices made and the quality on held-out prompts by position. Raises UserError for fewer than
     five prompts.
     """
-    usable = [c for c in rollouts if not np.isnan(c.reward)]
-    train, held = split(usable, settings.held_out)
+    train, held = split(rollouts, settings.held_out)
+    usable = [*train, *held]
     tried: dict[tuple[int, Pooling], _Tried] = {}
     with torch.random.fork_rng():
         torch.manual_seed(int(rng.integers(2**62)))
@@ -113,7 +113,8 @@ class _Tried:
 
 
 def split(rollouts: Sequence[Candidate], share: float) -> tuple[list[Candidate], list[Candidate]]:
-    """By prompt: every k-th of the sorted prompt ids is held out."""
+    """What is fitted on and what is held out, every k-th of the sorted prompt ids; neither has NaN rewards."""
+    rollouts = [c for c in rollouts if not np.isnan(c.reward)]
     ids = sorted({c.completion.prompt.id for c in rollouts})
     if len(ids) < 5:
         raise UserError(
@@ -241,26 +242,38 @@ def _copy(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in state.items()}
 
 
-@torch.no_grad()
 def quality(value: HiddenValue, held: Sequence[Candidate]) -> list[dict]:
     """R^2, rank and within-prompt correlation with the final reward, by position; position -1 is the finished text."""
-    prefixes = Prefixes.of(held, value.layer, value.pooling, 1)
+    return [
+        {
+            "position": at.position,
+            "n": len(at.reward),
+            "r2": r_squared(at.predicted, at.reward),
+            "rank_correlation": rank_correlation(at.predicted, at.reward),
+            "within_prompt_correlation": correlation(at.predicted, at.reward, at.prompt),
+        }
+        for at in predictions(value, held)
+    ]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a value function said of prefixes of one length (-1: of finished texts) and what came of them, (n,) each."""
+
+    position: int
+    predicted: np.ndarray
+    reward: np.ndarray
+    prompt: np.ndarray
+
+
+@torch.no_grad()
+def predictions(value: HiddenValue, rollouts: Sequence[Candidate]) -> Iterator[Predictions]:
+    """At four lengths from 0 on, and at the end; lengths that fewer than three rollouts have are left out."""
+    prefixes = Prefixes.of(rollouts, value.layer, value.pooling, 1)
     predicted, reward = value.head(prefixes.x).numpy(), prefixes.y.numpy()
-    end = np.array([len(c.states.states) for c in held])[prefixes.rollout]
+    end = np.array([len(c.states.states) for c in rollouts])[prefixes.rollout]
     longest = int(end.max())
-    rows = []
     for position in [*range(0, longest, max(1, longest // 4)), -1]:
         here = prefixes.position == (end if position < 0 else position)
-        if here.sum() < 3:
-            continue
-        x, y = predicted[here], reward[here]
-        rows.append(
-            {
-                "position": position,
-                "n": int(here.sum()),
-                "r2": r_squared(x, y),
-                "rank_correlation": rank_correlation(x, y),
-                "within_prompt_correlation": correlation(x, y, prefixes.prompt[here]),
-            }
-        )
-    return rows
+        if here.sum() >= 3:
+            yield Predictions(position, predicted[here], reward[here], prefixes.prompt[here])

@@ -15,6 +15,7 @@ from harness.core.reward import RewardHandle
 from harness.core.sampling import Sampler
 from harness.core.streams import Streams
 from harness.core.types import Answer, Candidate, FitReport, Prompt
+from harness.core.value import HiddenValue
 
 
 class Generator(ABC):
@@ -76,6 +77,11 @@ class Generator(ABC):
     def searches(self) -> bool:
         """Whether `generate` is a guided search, whose answers hold its tree when `trace` is set."""
         return False
+
+    @property
+    def fitted_values(self) -> Sequence[HiddenValue]:
+        """V_1 .. V_i as fitted so far, where they read the policy's own states, all for the same reward."""
+        return ()
 
     @property
     def iterations(self) -> int:
