@@ -13,7 +13,7 @@ from harness import figures
 from harness.core.files import whole
 from harness.cost import AMORTISED_OVER
 from harness.markdown import giga, markdown_table, name_of, number, one_line, p_value, percent
-from harness.sections import calibrated, drifts, equivalents, gains
+from harness.sections import calibrated, drifts, equivalents, gains, layers
 from harness.store import Run
 from harness.table import GOLD, best_of_n_curve, comparison, flat_row
 
@@ -108,6 +108,7 @@ def _markdown(run: Run, table: Sequence[dict[str, Any]], curve: Sequence[dict[st
         _rewards(facts, agreement),
         "## Value functions on held-out fit prompts",
         _fits(run),
+        layers(about.get("tried", ())),
         "" if run.values is None else calibrated(run.values),
         "## Samples",
         _samples(run),

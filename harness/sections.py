@@ -122,6 +122,28 @@ def _peak(curve: Sequence[dict[str, Any]]) -> str:
     )
 
 
+def layers(tried: Sequence[Mapping[str, Any]]) -> str:
+    """How well values on each layer and pooling rank held-out prefixes of one prompt, after ridge regression."""
+    groups: dict[tuple[str, str], dict[int, Mapping[str, Any]]] = {}
+    for row in tried:
+        name = f"{row['method']} V{row['iteration']}"
+        groups.setdefault((name, row["pooling"]), {})[row["layer"]] = row
+    known = sorted({row["layer"] for row in tried})
+    if len(groups) * len(known) < 2:
+        return ""
+    rows = []
+    for (name, pooling), of in groups.items():
+        cells = {f"layer {layer}": None for layer in known}
+        for layer, row in of.items():
+            cells[f"layer {layer}"] = f"{number(row['within_prompt_correlation'])} ({number(row['r2'])})"
+        rows.append({"method": name, "pooling": pooling, **cells})
+    text = (
+        "Correlation with the final reward among prefixes of one prompt and length, by which layer and pooling are "
+        "chosen, and in brackets R²; both on held-out fit prompts after ridge regression, before a network is trained."
+    )
+    return "\n\n".join(["### Layers and poolings", "\n".join(markdown_table(rows)), text])
+
+
 def calibrated(values: pl.DataFrame) -> str:
     """Each V_i on held-out rollouts of every iteration: base samples (1), and those of the searches of V_1 .. V_j-1."""
     rows = []

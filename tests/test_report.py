@@ -65,3 +65,23 @@ def test_a_run_of_the_base_alone_has_a_report(planted):
     )
     report = write_report(alone).read_text()
     assert "best-of-n that is as good" not in report and "| base | first |" in report
+
+
+def test_layers_and_poolings_that_were_tried_are_compared(planted):
+    scored = {("last", 6): 0.2, ("last", 9): 0.3, ("mean_all", 9): 0.4}
+    tried = [
+        {
+            "method": "iro",
+            "iteration": 2,
+            "layer": layer,
+            "pooling": pooling,
+            "r2": x / 2,
+            "within_prompt_correlation": x,
+        }
+        for (pooling, layer), x in scored.items()
+    ]
+    assert "### Layers and poolings" not in write_report(planted).read_text()
+    section = write_report(replace(planted, about={**planted.about, "tried": tried})).read_text()
+    assert "| method | pooling | layer 6 | layer 9 |" in section
+    assert "| iro V2 | last | 0.20 (0.10) | 0.30 (0.15) |" in section
+    assert "| iro V2 | mean_all | n/a | 0.40 (0.20) |" in section
