@@ -66,13 +66,16 @@ def _rows(axis: Mapping[str, Any], runs: Mapping[Point, Run], reference: Point, 
     ]
     rivals = np.stack(best_of_n_by_prompt(widest))  # (P, N)
     base = _gold(widest, {"method": "base", "iteration": 0, "final_pick": "first"})
+    column, first = axis["column"], rows[0]["value"]  # of a column, the first value is what others are compared with
     for row in rows:
-        gold, same = _gold(runs[row["point"]], row), _gold(runs[reference], row)
+        alike = {**row, column: first} if column else row
+        gold, same = _gold(runs[row["point"]], row), _gold(runs[reference], alike)
         row["against_widest"] = stats.difference(gold, rivals[:, -1])
         row["wins"] = stats.win_rate(gold, base) if len(base) and row["method"] != "base" else None
         if axis["is_budget"]:
             row["against_best_of_n"] = stats.difference(gold, rivals[:, row["value"] - 1])
-        moved = axis["column"] is None and row["point"] != reference and row["method"] not in ("base", "best_of_n")
+        moved = row["value"] != first if column else row["point"] != reference
+        moved = moved and row["method"] not in ("base", "best_of_n")
         row["against_reference"] = stats.difference(gold, same) if moved and len(same) else None
     compared = [row for row in rows if row["against_reference"] is not None]
     for row, p in zip(compared, stats.holm([row["against_reference"].p for row in compared]), strict=True):
@@ -133,16 +136,17 @@ def _markdown(
     widest: Run,
 ) -> str:
     axis, most = axes[0], len(best_of_n_by_prompt(widest)[0])
-    compares = axis["column"] is None and not axis["is_budget"]
+    compares = not axis["is_budget"]
+    compared_with = rows[0]["value"] if axis["column"] else _shown(reference)
     columns = [" x ".join(a["label"] for a in axes), "method", "final pick", "gold (sd)", "win rate over base"]
-    columns += ["gold - best-of-n", f"gold - best-of-{most}"]
-    columns += [f"gold - same at {_shown(reference)}", "p (Holm)"] if compares else []
+    columns += ["gold - best-of-n", *([] if axis["column"] else [f"gold - best-of-{most}"])]
+    columns += [f"gold - same at {compared_with}", "p (Holm)"] if compares else []
     lines = [f"# {name}", "", f"| {' | '.join([*columns, 'run'])} |", "|" + "---|" * (len(columns) + 1)]
     for row in rows:
         equal, moved, wins = row["against_best_of_n"], row["against_reference"], row["wins"]
         cells = [row["value"] if len(axes) == 1 else _shown(row["point"]), name_of(row), row["final_pick"], row["gold"]]
         cells += [percent(wins) if wins else "", equal.shown("+.2f") if equal else ""]
-        cells += [row["against_widest"].shown("+.2f")]
+        cells += [] if axis["column"] else [row["against_widest"].shown("+.2f")]
         if compares:
             cells += [moved.shown("+.2f"), p_value(row["p_holm_reference"])] if moved else ["", ""]
         lines.append("| " + " | ".join(map(str, [*cells, row["run_id"]])) + " |")

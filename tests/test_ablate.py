@@ -78,6 +78,16 @@ def test_an_axis_that_is_a_column_needs_one_run(place, capsys):
     }
     assert set(tables["iteration"]["value"]) == {"1", "2"}
     assert {"value", "reward"} <= set(tables["final_pick"]["value"])
+    by_proxy = tables["final_pick"].filter(pl.col("value") == "reward")
+    (run,) = (place / "results" / "runs").iterdir()
+    scores = load_run(run).scores.filter(pl.col("metric") == "gold_reward", pl.col("method") == "iro")
+    unit = load_run(run).about["units"]["gold_reward"]["sd"]
+    for row in by_proxy.iter_rows(named=True):  # paired with the value's pick of the same iteration
+        gold = scores.filter(pl.col("iteration") == row["iteration"]).group_by("final_pick").agg(pl.col("value").mean())
+        mean = dict(gold.select("final_pick", "value").rows())
+        assert row["against_reference"] == pytest.approx((mean["reward"] - mean["value"]) / unit)
+    second = tables["iteration"].filter(pl.col("value") == "2")["against_reference"]
+    assert second.is_not_null().all() and "gold - same at value" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
