@@ -103,7 +103,11 @@ def _draw(folder: Path, axes: Sequence[Mapping[str, Any]], rows: Sequence[dict[s
         figures.heat_map(shown, [axis["label"] for axis in axes], folder / gold)
         return lines
     curve = best_of_n_curve(widest) if axes[0]["is_budget"] else []
-    figures.gold_along(rows, axes[0]["label"], curve, folder / gold)
+    values = [row["value"] for row in rows]
+    if all(isinstance(v, int | float) and not isinstance(v, bool) and v > 0 for v in values):
+        figures.gold_along(rows, axes[0]["label"], curve, folder / gold)
+    else:
+        figures.gold_by_choice(rows, axes[0]["label"], folder / gold)
     if axes[0]["is_budget"]:
         wins = f"win_rate_by_{names[0]}.png"
         rivals = [{"n": n + 1, "gold": rate} for n, rate in enumerate(_wins_of_best_of_n(widest))]

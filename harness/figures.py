@@ -218,7 +218,7 @@ def gold_along(
     path: Path,
     unit: str = "gold reward, sd of base samples",
 ) -> None:
-    """Gold along an axis, a line an iteration; best-of-n as its curve, or as a line of its own where there is none."""
+    """Gold along an axis of numbers, a line an iteration; best-of-n as its curve, or a line where there is none."""
     with plt.rc_context(STYLE):
         fig, ax = plt.subplots(figsize=(7.2, 4.4), layout="constrained")
         if curve:
@@ -233,10 +233,8 @@ def gold_along(
                 groups.setdefault((row["method"], row["iteration"], row["final_pick"]), []).append(row)
         last = max((iteration for _, iteration, _ in groups), default=0)
         values = list(dict.fromkeys(row["value"] for row in rows))
-        numbers = all(isinstance(v, int | float) and not isinstance(v, bool) and v > 0 for v in values)
-        at = {v: v if numbers else i for i, v in enumerate(values)}  # what is no number stands side by side
         for (method, iteration, pick), group in groups.items():
-            gold, x = [row["gold"] for row in group], [at[row["value"]] for row in group]
+            gold, x = [row["gold"] for row in group], [row["value"] for row in group]
             ax.plot(
                 x,
                 [g.value for g in gold],
@@ -250,13 +248,35 @@ def gold_along(
             if iteration == last and pick != "reward":
                 low, high = [g.low for g in gold], [g.high for g in gold]
                 ax.fill_between(x, low, high, color=colour(method), alpha=0.1)
-        if numbers and max(values) >= 12 * min(values):
+        if max(values) >= 12 * min(values):
             ax.set_xscale("log")
-        ax.set_xticks(list(at.values()), [str(v) for v in values])
+        ax.set_xticks(values, [str(v) for v in values])
         ax.minorticks_off()
         ax.set_xlabel(axis)
         ax.set_ylabel(f"{unit} (n = {rows[0]['gold'].n} prompts)")
         ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        save(fig, path)
+
+
+def gold_by_choice(rows: Sequence[dict[str, Any]], axis: str, path: Path) -> None:
+    """Gold with its interval at each value of an axis that has no order; rows of one value stand side by side."""
+    shown = [row for row in rows if row["method"] != "base"]
+    values, names = (list(dict.fromkeys(x)) for x in ([row["value"] for row in shown], [label(row) for row in shown]))
+    last = max(row["iteration"] for row in shown)
+    with plt.rc_context(STYLE):
+        fig, ax = plt.subplots(figsize=(2.4 + 0.16 * len(values) * (len(names) + 3), 4.2), layout="constrained")
+        for x, value in enumerate(values):
+            here = [row for row in shown if row["value"] == value]
+            for place, row in enumerate(here):
+                gold, at = row["gold"], x + (place - (len(here) - 1) / 2) * 0.7 / len(names)
+                ends = [[gold.value - gold.low], [gold.high - gold.value]]
+                ax.errorbar(at, gold.value, yerr=ends, **drawn_as(row, last))
+        handles = {name: h for h, name in zip(*ax.get_legend_handles_labels(), strict=True)}
+        ax.set_xticks(range(len(values)), [str(value) for value in values])
+        ax.set_xlim(-0.6, len(values) - 0.4)
+        ax.set_xlabel(axis)
+        ax.set_ylabel(f"gold reward, sd of base samples (n = {rows[0]['gold'].n} prompts)", fontsize=9)
+        fig.legend(handles.values(), handles.keys(), frameon=False, fontsize=8, loc="outside right center")
         save(fig, path)
 
 
