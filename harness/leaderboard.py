@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import yaml
 
 from harness import figures, style
 from harness.core.digest import digest
@@ -44,7 +45,7 @@ class Board:
 def board_of(out: Path) -> Board:
     """Read every stored run. Of runs with equal settings the one with most prompts is shown, then the lowest seed."""
     folders = sorted(path.parent for path in (out / "runs").glob("*/run.json"))
-    rows = [row for folder in folders if is_done(folder) for row in _rows(load_run(folder))]
+    rows = [row for folder in folders if is_done(folder) for row in _rows(load_run(folder), out)]
     best: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in sorted(rows, key=lambda row: (-row["prompts"], row["seed"], row["run_id"])):
         if not row["reason"] and (chosen := best.setdefault(_entry(row), row)) is not row:
@@ -91,7 +92,7 @@ def difference(out: Path) -> str | None:
     return None
 
 
-def _rows(run: Run) -> list[dict[str, Any]]:
+def _rows(run: Run, out: Path) -> list[dict[str, Any]]:
     config = run.about["config"]
     settings, source = config["settings"], run.about.get("settings_from", "unknown")
     evaluate, shared = settings["evaluate"], {name: settings[name] for name in ("sampler", "fit", config["task"])}
@@ -104,7 +105,7 @@ def _rows(run: Run) -> list[dict[str, Any]]:
         "run_id": run.id,
         "commit": run.about["commit"],
         "dirty": run.about["dirty"],
-        "reason": _reason(source, evaluate["slice"]),
+        "reason": _reason(source, evaluate["slice"]) or _unproven(source, config, out),
     }
     return [
         {
@@ -127,6 +128,27 @@ def _reason(source: str, part: str) -> str:
     if source == "unknown":
         return "who chose its settings was not recorded"
     return "" if source == "defaults" or source.startswith("tune:") else f"settings {source}"
+
+
+def _unproven(source: str, config: Mapping[str, Any], out: Path) -> str:
+    """What is wrong with the claim that `tune` chose the settings; empty where its file is here and says the same."""
+    if not source.startswith("tune:"):
+        return ""
+    name = source.removeprefix("tune:")
+    path = out / "tuning" / name / "chosen.yaml"
+    if not path.is_file():
+        return f"settings chosen by the tuning {name}, which is not in tuning/"
+    chosen = yaml.safe_load(path.read_text())
+    settings = config["settings"]
+    wrong = [method for method in config["methods"] if not _holds(chosen.get(method, {}), settings[method])]
+    return f"the tuning {name} chose other settings for {', '.join(wrong)}" if wrong else ""
+
+
+def _holds(chosen: Any, settings: Any) -> bool:
+    """Whether all that was chosen stands in the settings, which say more."""
+    if isinstance(chosen, dict):
+        return all(_holds(value, settings[name]) for name, value in chosen.items())
+    return chosen == settings
 
 
 def _entry(row: Mapping[str, Any]) -> tuple[Any, ...]:

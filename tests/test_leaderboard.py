@@ -156,6 +156,17 @@ def test_tuned_settings_count_until_a_hand_changes_them(place, monkeypatch):
     sources = {row["settings_from"] for row in board_of(RESULTS).rows if row["method"] == "iro"}
     assert sources == {f"tune:{folder.name}", "defaults"}
     assert {row["reason"] for row in board_of(RESULTS).others if row["method"] == "iro"} == {"settings chosen by hand"}
+    # the tuning must be there, and have chosen what the run has
+    written = file.read_text()
+    for content, reason in (
+        (written.replace("chunk: 4", "chunk: 2"), "chose other settings for iro"),
+        (None, "not in"),
+    ):
+        file.unlink() if content is None else file.write_text(content)
+        board = board_of(RESULTS)
+        assert {row["settings_from"] for row in board.rows if row["method"] == "iro"} == {"defaults"}
+        assert any(folder.name in row["reason"] and reason in row["reason"] for row in board.others)
+    file.write_text(written)
     # another profile was not tuned, and what was given by hand to `tune` was not either
     assert cli.main(["run", "--config", str(file), "--profile", "standard", "--limit", "12"]) == 0
     assert read_about(RESULTS / "runs" / newest(seen))["settings_from"] == "chosen by hand"
