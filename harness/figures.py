@@ -37,7 +37,7 @@ def gold_by_method(table: Sequence[dict[str, Any]], path: Path) -> None:
         ax.set_yticks(range(len(table)), [label(row) for row in table])
         ax.invert_yaxis()
         ax.axvline(0, color=FAINT, linewidth=1, zorder=0)
-        ax.set_xlabel(f"gold reward, sd of base samples (95% interval, n = {table[0]['gold'].n} prompts)")
+        ax.set_xlabel(f"gold reward, sd of base samples\n(95% interval, n = {table[0]['gold'].n} prompts)")
         save(fig, path)
 
 
@@ -57,7 +57,7 @@ def gold_against_compute(table: Sequence[dict[str, Any]], curve: Sequence[dict[s
             )
             low, high = [p["gold"].low for p in curve], [p["gold"].high for p in curve]
             ax.fill_between(x, low, high, color=colour("best_of_n"), alpha=0.15, linewidth=0)
-        last = max(row["iteration"] for row in table)
+        last, own_last = max(row["iteration"] for row in table), _last_iterations(table)
         for row in table:
             if curve and row["method"] == "best_of_n":
                 continue
@@ -67,7 +67,7 @@ def gold_against_compute(table: Sequence[dict[str, Any]], curve: Sequence[dict[s
                 cost(row) * shift,
                 gold.value,
                 yerr=[[gold.value - gold.low], [gold.high - gold.value]],
-                **drawn_as(row, last),
+                **drawn_as(row, own_last[row["method"]]),
             )
         ax.set_xscale("log")
         ax.set_xlabel(f"{unit} per test prompt (log scale)")
@@ -167,7 +167,7 @@ def proxy_against_gold(table: Sequence[dict[str, Any]], curve: Sequence[dict[str
                     ax.annotate(
                         f"n = {point['n']}", place, xytext=(5, -10), textcoords="offset points", fontsize=8, color=TEXT
                     )
-        last = max(row["iteration"] for row in table)
+        last = _last_iterations(table)
         for row in table:
             if curve and row["method"] == "best_of_n":
                 continue
@@ -177,7 +177,7 @@ def proxy_against_gold(table: Sequence[dict[str, Any]], curve: Sequence[dict[str
                 gold.value,
                 xerr=[[proxy.value - proxy.low], [proxy.high - proxy.value]],
                 yerr=[[gold.value - gold.low], [gold.high - gold.value]],
-                **drawn_as(row, last),
+                **drawn_as(row, last[row["method"]]),
             )
         ax.axline((0, 0), slope=1, color=FAINT, linewidth=1, zorder=0, label="gold = proxy")
         ax.set_xlabel("proxy reward, sd of base samples")
@@ -338,6 +338,11 @@ def data_of(path: Path) -> str | None:
     """What a figure of ours says that it was drawn from."""
     with Image.open(path) as image:
         return image.info.get("Data")
+
+
+def _last_iterations(table: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """Method -> its last iteration."""
+    return {row["method"]: row["iteration"] for row in sorted(table, key=lambda row: row["iteration"])}
 
 
 def _offset(row: dict[str, Any], last: int) -> float:
