@@ -65,8 +65,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_run_options(tune)
     tune.set_defaults(command=_tune)
 
-    report = commands.add_parser("report", help="rebuild table and figures of a stored run, without torch")
-    report.add_argument("run", help="path, id, or the beginning of an id; or an ablation's path or id")
+    report = commands.add_parser("report", help="rebuild table and figures of stored runs, without torch")
+    report.add_argument(
+        "runs",
+        nargs="+",
+        metavar="RUN",
+        help="path, id, or the beginning of an id; several runs that differ in the seed alone make one table over "
+        "prompts and seeds; or an ablation's path or id",
+    )
     report.add_argument("--html", action="store_true", help="also write report.html: a page with every answer")
     report.add_argument("--out", type=Path, default=Path("results"), help="folder of results (default: results)")
     report.set_defaults(command=_report)
@@ -154,8 +160,9 @@ def _tune(arguments: argparse.Namespace) -> None:
 
 def _options(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
     """Options from defaults, --config and the command line; and what of them `config.resolve` takes."""
-    from harness.config import Tuned, flatten, parse_setting
+    from harness.config import Tuned, parse_setting
     from harness.core.errors import unknown
+    from harness.core.nested import flatten
 
     options, given, tuned = dict(_DEFAULTS), [], None
     if arguments.config is not None:
@@ -205,18 +212,35 @@ def _report(arguments: argparse.Namespace) -> None:
     from harness.report import write_report
     from harness.store import find_run, load_run
 
-    if (ablation := find_ablation(arguments.out, arguments.run)) is not None:
+    ablations = {name: found for name in arguments.runs if (found := find_ablation(arguments.out, name)) is not None}
+    for name, ablation in ablations.items():
         if arguments.html:
-            raise UserError(f"--html shows a run, and {arguments.run!r} is an ablation; name one of its runs")
+            raise UserError(f"--html shows a run, and {name!r} is an ablation; name one of its runs")
+        if len(arguments.runs) > 1:
+            raise UserError(f"several runs make one table over seeds, and {name!r} is an ablation; report it alone")
         print(write_ablation(ablation, arguments.out).read_text())
         return
-    run = load_run(find_run(arguments.out, arguments.run))
+    if len(arguments.runs) > 1:
+        _report_over_seeds(arguments)
+        return
+    run = load_run(find_run(arguments.out, arguments.runs[0]))
     path = write_report(run)
     print(path.read_text())
     if arguments.html:
         from harness.page import write_page
 
         path = write_page(run)
+    print(f"written to {path.parent}", file=sys.stderr)
+
+
+def _report_over_seeds(arguments: argparse.Namespace) -> None:
+    from harness.seeds import write_seeds
+    from harness.store import find_run, load_run
+
+    if arguments.html:
+        raise UserError(f"--html shows one run, and {len(arguments.runs)} are given; name one of them")
+    path = write_seeds([load_run(find_run(arguments.out, name)) for name in arguments.runs], arguments.out)
+    print(path.read_text())
     print(f"written to {path.parent}", file=sys.stderr)
 
 

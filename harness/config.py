@@ -172,14 +172,6 @@ def parse_setting(text: str) -> tuple[str, Any]:
         raise UserError(f"--set {text!r}: the value is no YAML ({str(error).splitlines()[0]})") from error
 
 
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """{'iro': {'width': 4}} -> [('iro.width', 4)]."""
-    out = []
-    for key, value in tree.items():
-        out += flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(f"{prefix}{key}", value)]
-    return out
-
-
 def _assign(
     values: dict[str, dict[str, Any]], types: Mapping[str, type], methods: Sequence[str], key: str, value: Any
 ) -> None:

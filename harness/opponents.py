@@ -12,11 +12,10 @@ import polars as pl
 from harness.core.errors import UserError
 from harness.core.judge import Entry, Pair
 from harness.store import Run
-from harness.table import same_answers
+from harness.table import Row, repeats_value
 
 REFERENCE = "reference"
 IN_THE_RUN = ("base", "best_of_n", REFERENCE)  # opponents that need no second run
-Row = tuple[str, int, str]  # method, iteration, final pick
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ def _sides(run: Run) -> dict[Row, Side]:
     parts = {row: part.sort("prompt_id") for row, part in grouped.items()}
     sides = {}
     for row, part in parts.items():
-        if row[2] == "first" and same_answers(part, parts.get((*row[:2], "value"))):
+        if repeats_value(parts, row):
             continue
         scores = part.select(metrics).fill_null(float("nan")).to_dicts()
         entries = [Entry(text, s) for text, s in zip(part["response"], scores, strict=True)]

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from harness.config import RunConfig, flatten, resolve
+from harness.config import RunConfig, resolve
 from harness.core.digest import digest
 from harness.core.errors import UserError
+from harness.core.nested import flatten
 from harness.core.streams import Streams
 from harness.core.task import GOLD
 from harness.core.types import Completion

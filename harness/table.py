@@ -19,26 +19,17 @@ from harness.drift import drift
 from harness.store import Run
 
 GOLD, PROXY = "gold_reward", "proxy_reward"
+Row = tuple[str, int, str]  # method, iteration, final pick
 
 
 def comparison(run: Run) -> list[dict[str, Any]]:
     """One row per method, iteration and final pick: gold and proxy in sd of base samples, and costs."""
-    units = run.about["units"]
-    wide = run.scores.pivot("metric", index=["method", "iteration", "final_pick", "prompt_id"], values="value")
-    wide = wide.join(run.completions, on=["method", "iteration", "final_pick", "prompt_id"], how="inner")
-    for metric in (GOLD, PROXY):
-        wide = wide.with_columns((pl.col(metric) - units[metric]["mean"]) / units[metric]["sd"])
-    parts = {
-        key: part.sort("prompt_id")
-        for key, part in wide.partition_by(
-            "method", "iteration", "final_pick", as_dict=True, maintain_order=True
-        ).items()
-    }
+    parts = answers_by_row(run)
     base = next((part for (method, _, _), part in parts.items() if method == "base"), None)
     best = next((part for (method, _, _), part in parts.items() if method == "best_of_n"), None)
     rows = []
     for (method, iteration, pick), part in parts.items():
-        if pick == "first" and same_answers(part, parts.get((method, iteration, "value"))):
+        if repeats_value(parts, (method, iteration, pick)):
             continue
         gold = part[GOLD].to_numpy()
         rows.append(
@@ -89,6 +80,17 @@ def comparison(run: Run) -> list[dict[str, Any]]:
     return rows
 
 
+def answers_by_row(run: Run) -> dict[Row, pl.DataFrame]:
+    """Answers by prompt id of each method, iteration and final pick, with gold and proxy in sd of base samples."""
+    units = run.about["units"]
+    wide = run.scores.pivot("metric", index=["method", "iteration", "final_pick", "prompt_id"], values="value")
+    wide = wide.join(run.completions, on=["method", "iteration", "final_pick", "prompt_id"], how="inner")
+    for metric in (GOLD, PROXY):
+        wide = wide.with_columns((pl.col(metric) - units[metric]["mean"]) / units[metric]["sd"])
+    parts = wide.partition_by("method", "iteration", "final_pick", as_dict=True, maintain_order=True)
+    return {row: part.sort("prompt_id") for row, part in parts.items()}
+
+
 def best_of_n_curve(run: Run) -> list[dict[str, Any]]:
     """Gold and proxy of best-of-n for n = 1..N from the pool of the test prompts, with intervals and costs."""
     gold, proxy = best_of_n_by_prompt(run, GOLD), best_of_n_by_prompt(run, PROXY)
@@ -111,7 +113,7 @@ def best_of_n_by_prompt(run: Run, metric: str = GOLD) -> list[np.ndarray]:
     ]
 
 
-def _find_equivalents(run: Run, rows: Sequence[dict[str, Any]], golds: Mapping[tuple[Any, ...], np.ndarray]) -> None:
+def _find_equivalents(run: Run, rows: Sequence[dict[str, Any]], golds: Mapping[Row, np.ndarray]) -> None:
     """Add the n at which best-of-n is as good as each row, and the row's share of what that costs."""
     curves = best_of_n_by_prompt(run)
     for row in rows:
@@ -128,9 +130,11 @@ def _find_equivalents(run: Run, rows: Sequence[dict[str, Any]], golds: Mapping[t
             row["share_of_flops_with_fitting"] = share_of_cost(row["flops_with_fitting"], flops, n)
 
 
-def same_answers(part: pl.DataFrame, other: pl.DataFrame | None) -> bool:
-    """Whether two rows of a table, sorted by prompt id, answer alike: a `first` that is the `value` needs no row."""
-    return other is not None and part["response"].equals(other["response"])
+def repeats_value(parts: Mapping[Row, pl.DataFrame], row: Row) -> bool:
+    """Whether a row is a `first` that answers every prompt as `value` does, and so needs no place in a table."""
+    method, iteration, pick = row
+    value = parts.get((method, iteration, "value"))
+    return pick == "first" and value is not None and parts[row]["response"].equals(value["response"])
 
 
 def flat_row(row: Mapping[str, Any]) -> dict[str, Any]:

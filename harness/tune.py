@@ -13,9 +13,10 @@ import polars as pl
 import yaml
 
 from harness.chosen import DEFAULTS, settings_from
-from harness.config import RunConfig, flatten, names_of, resolve
+from harness.config import RunConfig, names_of, resolve
 from harness.core.digest import digest
 from harness.core.files import whole
+from harness.core.nested import flatten
 from harness.ranks import join_ranks
 from harness.run import complete
 from harness.store import load_run

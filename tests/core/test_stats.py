@@ -81,6 +81,16 @@ def test_over_seeds_a_pair_without_a_score_is_left_out_and_a_second_one_is_refus
         stats.difference_over_seeds(a, [0.0] * 5, prompts, [0, 0, 0, 1, 0])
 
 
+def test_two_seeds_of_luck_alone_give_their_own_values_as_interval_and_one_prompt_gives_none():
+    prompts, seeds = np.repeat(np.arange(30), 2), np.tile([0, 1], 30)
+    luck = np.tile([0.1, 0.4], 30)
+    got = stats.difference_over_seeds(luck, np.zeros(60), prompts, seeds)
+    assert (got.value, got.low, got.high, got.n) == (*(pytest.approx(x) for x in (0.25, 0.1, 0.4)), 30)
+    one = stats.difference_over_seeds(luck[:2], np.zeros(2), prompts[:2], seeds[:2])
+    assert (one.value, one.n) == (pytest.approx(0.25), 1)
+    assert np.isnan([one.low, one.high, one.p]).all()
+
+
 def test_the_detectable_differences_of_the_plan():
     assert stats.detectable_difference(1.3, 200) == pytest.approx(0.26, abs=0.005)
     assert stats.detectable_difference(1.3, 600) == pytest.approx(0.15, abs=0.005)
