@@ -20,6 +20,7 @@ from harness import figures, style
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import whole
+from harness.core.nested import flatten
 from harness.leaderboard_text import html, markdown
 from harness.store import Run, is_done, load_run
 from harness.table import GOLD, PROXY, comparison, flat_row
@@ -140,15 +141,12 @@ def _unproven(source: str, config: Mapping[str, Any], out: Path) -> str:
         return f"settings chosen by the tuning {name}, which is not in tuning/"
     chosen = yaml.safe_load(path.read_text())
     settings = config["settings"]
-    wrong = [method for method in config["methods"] if not _holds(chosen.get(method, {}), settings[method])]
+    wrong = [m for m in config["methods"] if not set(_said(chosen.get(m, {}))) <= set(_said(settings[m]))]
     return f"the tuning {name} chose other settings for {', '.join(wrong)}" if wrong else ""
 
 
-def _holds(chosen: Any, settings: Any) -> bool:
-    """Whether all that was chosen stands in the settings, which say more."""
-    if isinstance(chosen, dict):
-        return all(_holds(value, settings[name]) for name, value in chosen.items())
-    return chosen == settings
+def _said(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(name, json.dumps(value)) for name, value in flatten(settings)]
 
 
 def _entry(row: Mapping[str, Any]) -> tuple[Any, ...]:
