@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from harness import figures
+from harness import ablation_figures
 from harness.core import stats
 from harness.core.errors import UserError
 from harness.core.files import whole
@@ -100,19 +100,19 @@ def _draw(folder: Path, axes: Sequence[Mapping[str, Any]], rows: Sequence[dict[s
         last = max(row["iteration"] for row in rows)
         final = [row for row in rows if row["method"] == axes[0]["method"] and row["iteration"] == last]
         shown = [row for row in final if row["final_pick"] == final[0]["final_pick"]]
-        figures.heat_map(shown, [axis["label"] for axis in axes], folder / gold)
+        ablation_figures.heat_map(shown, [axis["label"] for axis in axes], folder / gold)
         return lines
     curve = best_of_n_curve(widest) if axes[0]["is_budget"] else []
     values = [row["value"] for row in rows]
     if all(isinstance(v, int | float) and not isinstance(v, bool) and v > 0 for v in values):
-        figures.gold_along(rows, axes[0]["label"], curve, folder / gold)
+        ablation_figures.gold_along(rows, axes[0]["label"], curve, folder / gold)
     else:
-        figures.gold_by_choice(rows, axes[0]["label"], folder / gold)
+        ablation_figures.gold_by_choice(rows, axes[0]["label"], folder / gold)
     if axes[0]["is_budget"]:
         wins = f"win_rate_by_{names[0]}.png"
         rivals = [{"n": n + 1, "gold": rate} for n, rate in enumerate(_wins_of_best_of_n(widest))]
         won = [{**row, "gold": _in_percent(row["wins"])} for row in rows if row["wins"]]
-        figures.gold_along(won, axes[0]["label"], rivals, folder / wins, "prompts won over base, %")
+        ablation_figures.gold_along(won, axes[0]["label"], rivals, folder / wins, "prompts won over base, %")
         lines.append(f"![win rate by {names[0]}]({wins})")
     return lines
 

@@ -10,7 +10,20 @@ import pytest
 ROOT = Path(__file__).parents[1]
 OURS = ("harness", "methods", "tasks")
 # harness files that must not import torch, directly or not
-STORED = {"store", "ablation", "seeds", "table", "cost", "drift", "report", "sections", "markdown", "figures", "style"}
+STORED = {
+    "store",
+    "ablation",
+    "ablation_figures",
+    "seeds",
+    "table",
+    "cost",
+    "drift",
+    "report",
+    "sections",
+    "markdown",
+    "figures",
+    "style",
+}
 BOARD = {"leaderboard", "leaderboard_text", "page", "page.markup"}
 LIGHT = STORED | BOARD | {"judge", "judge_options", "opponents", "alpaca_eval"}
 
