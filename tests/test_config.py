@@ -2,8 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from harness.config import flatten, parse_setting, resolve
+from harness.config import parse_setting, resolve
 from harness.core.errors import UserError
+from harness.core.nested import flatten
 
 
 def asked(methods=("iro",), given=(), task="toy", **options):
