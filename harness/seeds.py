@@ -23,7 +23,7 @@ from harness.markdown import markdown_table, name_of, p_value
 from harness.store import Run
 from harness.table import GOLD, answers_by_row, flat_row, repeats_value
 
-_MAY_DIFFER = ("seed", "evaluate.prompts", "evaluate.trace")  # none of the last two changes an answer
+_MAY_DIFFER = ("seed", "evaluate.prompts", "evaluate.trace")  # neither of the last two changes an answer
 _FACTS = ("model_fingerprint", "task_facts", "stages")  # of run.json: weights, rewards, versions of the code's stages
 _NOT_RECORDED = "not recorded"
 _FEW = (  # see stats.difference_over_seeds
@@ -54,7 +54,7 @@ def write_seeds(runs: Sequence[Run], out: Path) -> Path:
 def over_seeds(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """One row per method, iteration and final pick: gold and its difference from best-of-n over prompts and seeds.
 
-    Only prompts that all runs answered count. All golds are in sd of the base samples of the first run's report.
+    Only prompts that all runs answered count. All golds are in sd of the base samples of the first run.
     """
     units = runs[0].about["units"]
     common = _common_prompts(runs)
