@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from harness.core.finalists import sample_rows
+from harness.core.handle import PolicyHandle
+from harness.core.ledger import Ledger
 from harness.core.reward import RewardHandle, Scale
 from harness.core.streams import Streams
 from methods.base import Base
@@ -25,15 +27,37 @@ def fitted(handle, ledger, prompts=200, **settings):
     return method
 
 
+@pytest.fixture(scope="module")
+def first_value(toy):
+    """The value of iteration 1 on 200 prompts: no setting of the tests that take it touches its fit."""
+    ledger = Ledger()
+    with ledger.phase("fit"):
+        return fitted(PolicyHandle(toy, TOY_SAMPLER, ledger), ledger, iterations=1).values[0]
+
+
+@pytest.fixture
+def after_one(toy_handle, ledger, first_value):
+    """A method after its first iteration, with the given settings."""
+
+    def make(**settings):
+        config = Iro.Config(width=2, successors=2, chunk=1, iterations=1, **settings)
+        assert Iro.fit_config(config, 1) == Iro.fit_config(Iro.Config(width=2, successors=2, chunk=1, iterations=1), 1)
+        method = Iro(config, toy_handle, reward(ledger), Streams(0))
+        method.values = [first_value]
+        return method
+
+    return make
+
+
 def test_zero_iterations_picked_first_is_base(toy_handle, ledger):
     iro = Iro(Iro.Config(iterations=0), toy_handle, reward(ledger), Streams(3)).generate(toy_prompts(30))
     base = Base(Base.Config(), toy_handle, reward(ledger), Streams(3)).generate(toy_prompts(30))
     assert [a.pick("first").tokens for a in iro] == [a.pick("first").tokens for a in base]
 
 
-def test_one_iteration_raises_the_reward_far_above_base(toy, toy_handle, ledger):
+def test_one_iteration_raises_the_reward_far_above_base(after_one, toy_handle, ledger):
     """Guided by a fitted value, without asking the reward: 300 prompts, more than five standard errors."""
-    method = fitted(toy_handle, ledger, iterations=1)
+    method = after_one()
     gain = [
         proxy_of(g.pick("value").text) - proxy_of(b.pick("first").text)
         for g, b in zip(
@@ -46,8 +70,8 @@ def test_one_iteration_raises_the_reward_far_above_base(toy, toy_handle, ledger)
 
 
 @pytest.mark.parametrize("keep, at_most", [("argmax", 1), ("random", 1), ("all", 2), ("rows", 4)])
-def test_keep_decides_what_a_search_leaves_as_training_data(toy_handle, ledger, keep, at_most):
-    method = fitted(toy_handle, ledger, iterations=1, keep=keep)
+def test_keep_decides_what_a_search_leaves_as_training_data(after_one, keep, at_most):
+    method = after_one(keep=keep)
     kept = method.rollout(2, toy_prompts(40), (1,))
     by_prompt = {}
     for candidate in kept:
@@ -103,11 +127,10 @@ def test_answers_are_shared_by_settings_that_only_shape_later_fits():
         assert Iro.answer_config(Iro.Config(beta=(1.0, 2.0), **other), 2) != Iro.answer_config(plain, 2)
 
 
-def test_reweighted_base_samples_follow_the_tilt(toy, toy_handle, ledger):
+def test_reweighted_base_samples_follow_the_tilt(after_one):
     """Without a search: base samples, drawn by exp(S). S is raised, and 8 of 64 draws keep within Monte-Carlo error of
     the mean S under the weights: false alarm below 1e-6 at five standard errors."""
-    settings = {"iterations": 1, "keep": "reweight", "rollout_width": 8, "rollout_successors": 8}
-    method = fitted(toy_handle, ledger, **settings)
+    method = after_one(keep="reweight", rollout_width=8, rollout_successors=8)
     samples = method.rollout(2, toy_prompts(50), (1,))
     assert len(samples) == 50 * 64 and all(c.states is not None for c in samples)
     scores = np.array([c.score for c in samples]).reshape(50, 64)
@@ -124,9 +147,9 @@ def test_reweighted_base_samples_follow_the_tilt(toy, toy_handle, ledger):
     assert report.choices["rollouts"] == 50 * 8
 
 
-def test_later_values_are_fitted_on_the_guided_distribution(toy, toy_handle, ledger):
+def test_later_values_are_fitted_on_the_guided_distribution(toy, after_one):
     """Rollouts of iteration 2 follow V_1: they are worth more than base samples."""
-    method = fitted(toy_handle, ledger, iterations=1)
+    method = after_one()
     guided = np.mean([c.reward for c in method.rollout(2, toy_prompts(100), (1,))])
     values = toy.values(TOY_SAMPLER, lambda _, y: proxy_of(toy.text(y)))
     base = np.mean([values[toy.index[topic, ()]] for topic in range(2)])
