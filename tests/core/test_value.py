@@ -1,6 +1,7 @@
 """Where a value is read: fitted on the toy, values must equal the enumerated ones, prefix by prefix."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -73,8 +74,12 @@ def test_texts_of_the_same_weight_whatever_their_length(ledger, toy_handle):
 
 
 def prefix_mass(toy, topic, prefix):
-    finished = toy.finished_distribution(TOY_SAMPLER, topic)
-    return sum(p for y, p in finished.items() if y[: len(prefix)] == prefix)
+    return sum(p for y, p in finished_texts(toy, topic).items() if y[: len(prefix)] == prefix)
+
+
+@cache
+def finished_texts(toy, topic):
+    return toy.finished_distribution(TOY_SAMPLER, topic)
 
 
 def test_the_report_says_how_good_the_fit_is_by_position(fitted):
