@@ -7,6 +7,7 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from copy import deepcopy
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -16,6 +17,7 @@ from scipy.stats import chisquare
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from harness import figures
 from harness.core.handle import PolicyHandle
 from harness.core.ledger import Ledger
 from harness.core.sampling import Sampler
@@ -150,3 +152,22 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def unrendered(monkeypatch) -> None:
+    """Figures of a run are built but not rendered, which takes longer than the toy run; their files are empty.
+
+    The leaderboard's, which keeps notes, and those of ablations are whole.
+    """
+    plain = figures.save
+
+    def build(fig: figures.plt.Figure, path: Path, notes: dict[str, str] | None = None) -> None:
+        if notes:
+            plain(fig, path, notes)
+            return
+        figures.plt.close(fig)
+        for kind in (".png", ".svg"):
+            path.with_suffix(kind).write_bytes(b"")
+
+    monkeypatch.setattr(figures, "save", build)

@@ -6,6 +6,8 @@ import pytest
 from harness import cli
 from harness.store import load_run
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 TOY = ["--task", "toy", "--limit", "16", "--set", "fit.prompts=20", "--set", "iro.iterations=2"]
 
 

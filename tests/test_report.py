@@ -18,7 +18,7 @@ def test_flops_are_a_column_where_the_run_has_prices(planted):
     assert "| 20 (20) |" in shown and "| 90 (91) |" in shown
 
 
-def test_the_report_says_which_best_of_n_is_as_good(planted):
+def test_the_report_says_which_best_of_n_is_as_good(planted, unrendered):
     report = write_report(planted).read_text()
     section = report.split("## The best-of-n that is as good")[1].split("\n## ")[0]
     value, reward = (line for line in section.splitlines() if line.startswith("| iro"))
@@ -29,7 +29,7 @@ def test_the_report_says_which_best_of_n_is_as_good(planted):
     assert "share of its FLOPs, with fitting" in write_report(priced).read_text()
 
 
-def test_the_report_shows_over_optimisation_and_drift(planted):
+def test_the_report_shows_over_optimisation_and_drift(planted, unrendered):
     section = write_report(planted).read_text().split("## Over-optimisation and drift")[1].split("\n## ")[0]
     value, reward = (line for line in section.splitlines() if line.startswith("| iro"))
     assert "| 100% [100, 100] | 8.0 |" in value  # every answer repeats; 8 tokens
@@ -67,7 +67,7 @@ def test_a_run_of_the_base_alone_has_a_report(planted):
     assert "best-of-n that is as good" not in report and "| base | first |" in report
 
 
-def test_layers_and_poolings_that_were_tried_are_compared(planted):
+def test_layers_and_poolings_that_were_tried_are_compared(planted, unrendered):
     scored = {("last", 6): 0.2, ("last", 9): 0.3, ("mean_all", 9): 0.4}
     tried = [
         {
