@@ -28,6 +28,19 @@ def newest(but: set[str] = frozenset()) -> str:
     return name
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory) -> Path:
+    """What the stages of all runs here leave: nothing on a board depends on which run computed it."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def place(place, cache, monkeypatch, unrendered) -> Path:
+    """An OUT of its own; the cache is shared."""
+    monkeypatch.setenv("HARNESS_CACHE", str(cache))
+    return place
+
+
 @pytest.fixture
 def two(place) -> tuple[str, str]:
     """Two runs with the settings of their profile, 60 and 12 prompts, of seeds 0 and 1."""
