@@ -30,6 +30,22 @@ def run(*extra: str) -> int:
     return cli.main([*RUN, *extra])
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """Results and cache of a finished run, by one worker."""
+    place = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HARNESS_CACHE", str(place / "cache"))
+        assert run("--workers", "1", "--out", str(place / "results")) == 0
+    return place
+
+
+@pytest.fixture
+def ran(place, finished) -> Path:
+    """A place where the run was made before."""
+    return shutil.copytree(finished, place, dirs_exist_ok=True)
+
+
 def the_run(place: Path, out: str = "results", ending: str = ""):
     (folder,) = (f for f in (place / out / "runs").iterdir() if f.name.endswith(ending))
     return load_run(folder)
@@ -63,37 +79,31 @@ def test_a_run_leaves_tables_with_unique_keys_a_report_and_figures(place, capsys
     assert "iro (iteration 3)" in printed and (stored.folder / "report.md").read_text() in printed
 
 
-def test_asking_again_reports_and_changes_nothing(place, capsys):
-    run()
-    before = {p: p.read_bytes() for p in the_run(place).folder.iterdir()}
+def test_asking_again_reports_and_changes_nothing(ran, capsys):
+    before = {p: p.read_bytes() for p in the_run(ran).folder.iterdir()}
     assert run() == 0
     assert "is done" in capsys.readouterr().err
-    assert {p: p.read_bytes() for p in the_run(place).folder.iterdir()} == before
+    assert {p: p.read_bytes() for p in the_run(ran).folder.iterdir()} == before
 
 
-def test_the_number_of_workers_changes_no_byte(place):
-    run("--workers", "1", "--out", "one")
-    shutil.rmtree(place / "cache")
+def test_the_number_of_workers_changes_no_byte(place, finished, unrendered):
     run("--workers", "3", "--out", "three")
-    assert table_bytes(place, "one") == table_bytes(place, "three")
+    assert table_bytes(finished, "results") == table_bytes(place, "three")
 
 
-def test_two_launched_processes_end_with_the_same_bytes_as_one(place):
+def test_two_launched_processes_end_with_the_same_bytes_as_one(place, finished):
     """What `accelerate launch` starts, on a CPU (which its own flag --cpu would silently make one process)."""
-    run("--workers", "1", "--out", "one")
-    shutil.rmtree(place / "cache")
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
     command = [*launcher, "harness", *RUN, "--out", str(place / "two")]
     done = subprocess.run(command, cwd=ROOT, env=_env(place), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "2 worker(s)" in done.stderr and done.stdout.count("# toy-") == 1
-    assert table_bytes(place, "one") == table_bytes(place, "two")
+    assert table_bytes(finished, "results") == table_bytes(place, "two")
 
 
-def test_what_is_stored_is_used_again_and_charged_as_if_made_alone(place):
-    run("--out", "one")
+def test_what_is_stored_is_used_again_and_charged_as_if_made_alone(ran, unrendered):
     run("--out", "again")
-    one, again = the_run(place, "one").ledger, the_run(place, "again").ledger
+    one, again = the_run(ran).ledger, the_run(ran, "again").ledger
     assert not again["computed"].any()
     columns = ["method", "iteration", "phase", "role", "tokens", "sequences", "prefill_tokens"]
     assert one.select(columns).equals(again.select(columns))
@@ -101,7 +111,7 @@ def test_what_is_stored_is_used_again_and_charged_as_if_made_alone(place):
     assert not shared.filter(pl.col("phase") == "fit")["computed"].any()  # the base samples are the harness's
 
 
-def test_the_report_says_what_sharing_saved(place):
+def test_the_report_says_what_sharing_saved(place, unrendered):
     """Two methods fit on the base samples: alone each pays for them, together they are made once."""
     run("--method", "iro,controlled_decoding")
     done = the_run(place)
@@ -115,7 +125,7 @@ def test_the_report_says_what_sharing_saved(place):
     assert calls - calls_once == pool.filter(pl.col("role") == "proxy")["sequences"].sum() > 0
 
 
-def test_a_wider_search_at_test_time_fits_nothing_anew(place):
+def test_a_wider_search_at_test_time_fits_nothing_anew(place, unrendered):
     run("--out", "one", "--set", "iro.rollout_width=2", "--set", "iro.rollout_successors=2")
     run("--out", "two", "--set", "iro.width=4", "--set", "iro.rollout_width=2", "--set", "iro.rollout_successors=2")
     again = the_run(place, "two").ledger.filter(pl.col("method") == "iro")
@@ -124,14 +134,10 @@ def test_a_wider_search_at_test_time_fits_nothing_anew(place):
     assert the_run(place, "two").fits.drop("run_id").equals(the_run(place, "one").fits.drop("run_id"))
 
 
-def test_storing_search_trees_changes_no_other_table_and_no_stored_stage(place):
-    run("--out", "plain", "--workers", "1")
+def test_storing_search_trees_changes_no_other_table_and_no_stored_stage(ran, unrendered):
     run("--out", "traced", "--workers", "1", "--set", "evaluate.trace=2")
-    assert (
-        the_run(place, "plain").trace is None
-        and "trace" not in the_run(place, "plain").about["config"]["settings"]["evaluate"]
-    )
-    plain, traced = the_run(place, "plain"), the_run(place, "traced")
+    plain, traced = the_run(ran), the_run(ran, "traced")
+    assert plain.trace is None and "trace" not in plain.about["config"]["settings"]["evaluate"]
     assert plain.id != traced.id
     for name in ("completions", "scores", "fits", "pool"):
         assert vars(plain)[name].drop("run_id").equals(vars(traced)[name].drop("run_id")), name
@@ -205,37 +211,34 @@ def test_a_dead_worker_stops_the_run_and_keeps_what_is_finished(tmp_path):
     assert sorted(p.name for p in tmp_path.glob("batch-*.json")) == [f"batch-{i:04d}.json" for i in range(3)]
 
 
-def test_fresh_recomputes_next_to_the_stored_run_and_prints_the_differences(place, capsys):
-    run()
+def test_fresh_recomputes_next_to_the_stored_run_and_prints_the_differences(ran, capsys, unrendered):
     assert run("--fresh") == 0
     assert "completions are identical" in capsys.readouterr().out
-    assert len(list((place / "results" / "runs").iterdir())) == 2
-    assert not list((place / "cache" / "fresh").iterdir())
-    assert the_run(place, ending="fresh1").ledger.filter(pl.col("method") == "harness")["computed"].all()
+    assert len(list((ran / "results" / "runs").iterdir())) == 2
+    assert not list((ran / "cache" / "fresh").iterdir())
+    assert the_run(ran, ending="fresh1").ledger.filter(pl.col("method") == "harness")["computed"].all()
 
 
-def test_fresh_uses_no_stored_artifact_where_there_is_no_run_yet(place):
-    run("--out", "one")
+def test_fresh_uses_no_stored_artifact_where_there_is_no_run_yet(ran, unrendered):
     run("--out", "two", "--fresh")
-    assert the_run(place, "two").ledger.filter(pl.col("method") == "base")["computed"].all()
+    assert the_run(ran, "two").ledger.filter(pl.col("method") == "base")["computed"].all()
 
 
-def test_reports_are_rebuilt_from_stored_files_alone(place):
-    run()
-    stored = the_run(place)
+def test_reports_are_rebuilt_from_stored_files_alone(ran):
+    stored = the_run(ran)
     first = (stored.folder / "report.md").read_bytes(), (stored.folder / "gold_by_method.png").read_bytes()
     for name in ("report.md", "table.parquet", "gold_by_method.png", "gold_against_compute.png"):
         (stored.folder / name).unlink()
     code = (
         "import sys; from harness.cli import main; "
-        f"code = main(['report', '{stored.id[:8]}', '--out', '{place / 'results'}']); "
+        f"code = main(['report', '{stored.id[:8]}', '--out', '{ran / 'results'}']); "
         "assert 'torch' not in sys.modules; sys.exit(code)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True)
     assert first == ((stored.folder / "report.md").read_bytes(), (stored.folder / "gold_by_method.png").read_bytes())
 
 
-def test_a_config_file_holds_any_option_and_the_command_line_wins(place):
+def test_a_config_file_holds_any_option_and_the_command_line_wins(place, unrendered):
     Path("c.yaml").write_text(
         "method: iro\ntask: toy\nlimit: 5\nonly: true\nset: {iro.iterations: 1}\niro: {width: 3}\nfit: {prompts: 10}\n"
     )
@@ -326,11 +329,10 @@ def test_a_full_disk_is_said_in_one_line(place, capsys, monkeypatch):
     assert "No space left on device" in said and "finished batches are kept" in said and "Traceback" not in said
 
 
-def test_a_run_is_found_by_path_id_or_unambiguous_prefix(place):
-    run()
+def test_a_run_is_found_by_path_id_or_unambiguous_prefix(ran, unrendered):
     run("--seed", "1")
-    one, two = sorted(p.name for p in (place / "results" / "runs").iterdir())
-    out = place / "results"
+    one, two = sorted(p.name for p in (ran / "results" / "runs").iterdir())
+    out = ran / "results"
     assert find_run(out, one).name == find_run(out, one[:9]).name == find_run(out, str(out / "runs" / one)).name == one
     with pytest.raises(UserError, match="several runs 'toy'"):
         find_run(out, "toy")
