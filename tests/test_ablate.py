@@ -8,7 +8,7 @@ from harness.store import load_run
 
 pytestmark = pytest.mark.usefixtures("unrendered")
 
-TOY = ["--task", "toy", "--limit", "16", "--set", "fit.prompts=20", "--set", "iro.iterations=2"]
+TOY = ["--task", "toy", "--limit", "16", "--set", "fit.prompts=20", "--set", "iro.iterations=2", "--workers", "1"]
 
 
 def ablate(*extra: str, axis: str = "width") -> int:

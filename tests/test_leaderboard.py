@@ -14,10 +14,11 @@ from harness.store import read_about
 from tasks.toy import Toy
 
 RESULTS = Path("results")
+ALONE = ["--workers", "1"]  # forks take longer than the toy's batches
 
 
 def run(*extra: str) -> None:
-    assert cli.main(["run", "--task", "toy", "--method", "iro", *extra]) == 0
+    assert cli.main(["run", "--task", "toy", "--method", "iro", *extra, *ALONE]) == 0
 
 
 def leaderboard(*extra: str) -> int:
@@ -155,7 +156,7 @@ def test_tuned_settings_count_until_a_hand_changes_them(place, monkeypatch):
     from methods import METHODS
 
     monkeypatch.setattr(METHODS["iro"], "tries", ({"chunk": 4},))  # the only try, so it wins
-    assert cli.main(["tune", "--task", "toy", "--tries", "1", "--limit", "12"]) == 0
+    assert cli.main(["tune", "--task", "toy", "--tries", "1", "--limit", "12", *ALONE]) == 0
     (folder,) = (RESULTS / "tuning").iterdir()
     file = folder / "chosen.yaml"
     asked = {
@@ -165,7 +166,7 @@ def test_tuned_settings_count_until_a_hand_changes_them(place, monkeypatch):
     }
     seen: set[str] = set()
     for source, options in asked.items():
-        assert cli.main(["run", *options]) == 0
+        assert cli.main(["run", *options, *ALONE]) == 0
         name = newest(seen)
         seen.add(name)
         assert read_about(RESULTS / "runs" / name)["settings_from"] == source
@@ -184,8 +185,8 @@ def test_tuned_settings_count_until_a_hand_changes_them(place, monkeypatch):
         assert any(folder.name in row["reason"] and reason in row["reason"] for row in board.others)
     file.write_text(written)
     # another profile was not tuned, and what was given by hand to `tune` was not either
-    assert cli.main(["run", "--config", str(file), "--profile", "standard", "--limit", "12"]) == 0
+    assert cli.main(["run", "--config", str(file), "--profile", "standard", "--limit", "12", *ALONE]) == 0
     assert read_about(RESULTS / "runs" / newest(seen))["settings_from"] == "chosen by hand"
-    assert cli.main(["tune", "--task", "toy", "--tries", "1", "--limit", "12", "--set", "fit.prompts=20"]) == 0
+    assert cli.main(["tune", "--task", "toy", "--tries", "1", "--limit", "12", "--set", "fit.prompts=20", *ALONE]) == 0
     (other,) = set((RESULTS / "tuning").iterdir()) - {folder}
     assert "tuned" not in yaml.safe_load((other / "chosen.yaml").read_text())

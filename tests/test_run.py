@@ -102,7 +102,7 @@ def test_two_launched_processes_end_with_the_same_bytes_as_one(place, finished):
 
 
 def test_what_is_stored_is_used_again_and_charged_as_if_made_alone(ran, unrendered):
-    run("--out", "again")
+    run("--out", "again", "--workers", "1")
     one, again = the_run(ran).ledger, the_run(ran, "again").ledger
     assert not again["computed"].any()
     columns = ["method", "iteration", "phase", "role", "tokens", "sequences", "prefill_tokens"]
@@ -113,7 +113,7 @@ def test_what_is_stored_is_used_again_and_charged_as_if_made_alone(ran, unrender
 
 def test_the_report_says_what_sharing_saved(place, unrendered):
     """Two methods fit on the base samples: alone each pays for them, together they are made once."""
-    run("--method", "iro,controlled_decoding")
+    run("--method", "iro,controlled_decoding", "--workers", "1")
     done = the_run(place)
     said = re.search(
         r"take ([\d,]+) policy tokens and ([\d,]+) reward calls .*; ([\d,]+) and ([\d,]+) where",
@@ -126,8 +126,9 @@ def test_the_report_says_what_sharing_saved(place, unrendered):
 
 
 def test_a_wider_search_at_test_time_fits_nothing_anew(place, unrendered):
-    run("--out", "one", "--set", "iro.rollout_width=2", "--set", "iro.rollout_successors=2")
-    run("--out", "two", "--set", "iro.width=4", "--set", "iro.rollout_width=2", "--set", "iro.rollout_successors=2")
+    searches = ["--set", "iro.rollout_width=2", "--set", "iro.rollout_successors=2", "--workers", "1"]
+    run("--out", "one", *searches)
+    run("--out", "two", "--set", "iro.width=4", *searches)
     again = the_run(place, "two").ledger.filter(pl.col("method") == "iro")
     assert not again.filter(pl.col("phase") == "fit")["computed"].any()
     assert again.filter(pl.col("phase") == "generate")["computed"].all()
@@ -330,7 +331,7 @@ def test_a_full_disk_is_said_in_one_line(place, capsys, monkeypatch):
 
 
 def test_a_run_is_found_by_path_id_or_unambiguous_prefix(ran, unrendered):
-    run("--seed", "1")
+    run("--seed", "1", "--workers", "1")
     one, two = sorted(p.name for p in (ran / "results" / "runs").iterdir())
     out = ran / "results"
     assert find_run(out, one).name == find_run(out, one[:9]).name == find_run(out, str(out / "runs" / one)).name == one

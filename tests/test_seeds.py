@@ -126,9 +126,9 @@ TOY = ["run", "--task", "toy", "--method", "iro", "--set", "fit.prompts=20", "--
 
 
 def test_reporting_two_seeds_of_the_toy_and_every_mistake(place, capsys, unrendered):
-    assert cli.main([*TOY, "--limit", "16"]) == 0
+    assert cli.main([*TOY, "--limit", "16", "--workers", "1"]) == 0
     (zero,) = (path.name for path in (place / "results" / "runs").iterdir())
-    assert cli.main([*TOY, "--limit", "12", "--seed", "1"]) == 0
+    assert cli.main([*TOY, "--limit", "12", "--seed", "1", "--workers", "1"]) == 0
     (one,) = (path.name for path in (place / "results" / "runs").iterdir() if path.name != zero)
     capsys.readouterr()
 

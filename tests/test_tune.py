@@ -6,7 +6,7 @@ import yaml
 from harness import cli
 from harness.store import load_run
 
-TOY = ["--task", "toy", "--limit", "12", "--set", "fit.prompts=20"]
+TOY = ["--task", "toy", "--limit", "12", "--set", "fit.prompts=20", "--workers", "1"]
 
 
 def test_every_method_gets_the_same_number_of_tries_and_the_best_is_written(place, capsys):
@@ -24,7 +24,7 @@ def test_every_method_gets_the_same_number_of_tries_and_the_best_is_written(plac
         assert about["config"]["settings"]["evaluate"]["slice"] == "development"
     assert report.count("yes") == 3
     options = ["--config", str(folder / "chosen.yaml"), "--limit", "12"]
-    assert cli.main(["run", *options]) == 0
+    assert cli.main(["run", *options, "--workers", "1"]) == 0
     before = sorted(p.name for p in (folder / "runs").iterdir())
     assert cli.main(["tune", "--method", "best_of_n,args,iro", "--tries", "2", *TOY]) == 0
     assert sorted(p.name for p in (folder / "runs").iterdir()) == before
