@@ -19,7 +19,8 @@ from tests.conftest import TOY_SAMPLER, tiny_prompts, toy_prompts
 
 def rollouts(handle, ledger, prompts, samples, layers):
     reward = RewardHandle(lambda cs: np.array([proxy_of(c.text) for c in cs]), ledger, Scale(0, 1))
-    answers = sample_rows(handle, prompts, samples, Streams(0), "first", reward, layers)
+    parts = [prompts[i : i + 100] for i in range(0, len(prompts), 100)]  # as the harness does, in batches
+    answers = [a for part in parts for a in sample_rows(handle, part, samples, Streams(0), "first", reward, layers)]
     return [c for a in answers for c in a.finalists]
 
 
