@@ -3,6 +3,7 @@
 value: the largest S. reward: the best by the proxy, which costs a call for each distinct text. first: the first place.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
@@ -50,6 +51,7 @@ def finalists_of(
     value_calls = nothing if value_calls is None else value_calls
     value_tokens = nothing if value_tokens is None else value_tokens
     distinct = {(int(o), c.tokens): c for o, c in zip(owner, completions, strict=True)}
+    texts = Counter(o for o, _ in distinct)
     rewards = np.full(len(completions), np.nan, dtype=np.float32)
     if reward is not None:
         known = dict(zip(distinct, reward(list(distinct.values())), strict=True))
@@ -59,7 +61,7 @@ def finalists_of(
         mine = np.flatnonzero(owner == p)
         chosen = {"value": argmax(scores[mine]), "reward": argmax(rewards[mine]), "first": 0}
         free = Work(int(rows.prompt_tokens[p] + rows.sampled[p]), int(value_tokens[p]), int(value_calls[p]))
-        rewarded = free.with_rewards(sum(o == p for o, _ in distinct))
+        rewarded = free.with_rewards(texts[p])
         answers.append(
             Answer(
                 prompt,
