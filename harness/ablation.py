@@ -77,7 +77,8 @@ def _rows(axis: Mapping[str, Any], runs: Mapping[Point, Run], reference: Point, 
         moved = row["value"] != first if column else row["point"] != reference
         moved = moved and row["method"] not in ("base", "best_of_n")
         row["against_reference"] = stats.difference(gold, same) if moved and len(same) else None
-    compared = [row for row in rows if row["against_reference"] is not None]
+        row["is_shared"] = row["point"] != reference and np.array_equal(gold, same, equal_nan=True)
+    compared = [row for row in rows if row["against_reference"] is not None and not row["is_shared"]]
     for row, p in zip(compared, stats.holm([row["against_reference"].p for row in compared]), strict=True):
         row["p_holm_reference"] = p
     return rows
@@ -143,22 +144,27 @@ def _markdown(
     compares = not axis["is_budget"]
     compared_with = rows[0]["value"] if axis["column"] else _shown(reference)
     columns = [" x ".join(a["label"] for a in axes), "method", "final pick", "gold (sd)", "win rate over base"]
-    columns += ["gold - best-of-n", *([] if axis["column"] else [f"gold - best-of-{most}"])]
-    columns += [f"gold - same at {compared_with}", "p (Holm)"] if compares else []
+    columns += ["gold - best-of-n"]
+    columns += [f"gold - same at {compared_with}", "p (Holm)"] if compares else [f"gold - best-of-{most}"]
     lines = [f"# {name}", "", f"| {' | '.join([*columns, 'run'])} |", "|" + "---|" * (len(columns) + 1)]
-    for row in rows:
+    shown = [row for row in rows if not row["is_shared"] or row["against_reference"] is not None]
+    for row in shown:
         equal, moved, wins = row["against_best_of_n"], row["against_reference"], row["wins"]
         cells = [row["value"] if len(axes) == 1 else _shown(row["point"]), name_of(row), row["final_pick"], row["gold"]]
         cells += [percent(wins) if wins else "", equal.shown("+.2f") if equal else ""]
-        cells += [] if axis["column"] else [row["against_widest"].shown("+.2f")]
-        if compares:
+        if not compares:
+            cells += [row["against_widest"].shown("+.2f")]
+        elif row["is_shared"]:
+            cells += ["the same answers", ""]
+        else:
             cells += [moved.shown("+.2f"), p_value(row["p_holm_reference"])] if moved else ["", ""]
         lines.append("| " + " | ".join(map(str, [*cells, row["run_id"]])) + " |")
     n, smallest = rows[0]["gold"].n, stats.detectable_difference(PLANNING_SD, rows[0]["gold"].n)
     lines += [
         "",
         f"{n} prompts: paired differences of {smallest:.2f} sd or more show (80% power, planning sd {PLANNING_SD}). "
-        "Gold in standard deviations of the same base samples in all rows; intervals and p are paired by prompt.",
+        "Gold in standard deviations of the same base samples in all rows; intervals and p are paired by prompt."
+        + (" Base and best-of-n, which the axis does not touch, are shown once." if len(shown) < len(rows) else ""),
     ]
     if axis["is_budget"]:
         lines += ["", f"Reaching best-of-{most} (mean gold at least as high; the paired difference in brackets):", ""]

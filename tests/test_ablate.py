@@ -52,12 +52,16 @@ def test_values_are_compared_with_the_default_on_the_same_prompts(place, capsys)
     assert ablate("--values", "rows,all,reweight", axis="keep") == 0
     report = capsys.readouterr().out
     assert "gold - same at rows" in report
+    shown = [line.split(" | ") for line in report.splitlines() if line.startswith("| ")][1:]
+    assert [line[1] for line in shown].count("base") == 1  # not once a value
+    assert {line[6] for line in shown if line[1] == "iro (iteration 1)" and line[0] != "| rows"} == {"the same answers"}
     folder, table = written(place)
     assert (folder / "gold_by_keep.png").stat().st_size > 5000
     iro = table.filter(pl.col("method") == "iro")
     assert iro.filter(pl.col("value") == "rows")["against_reference"].is_null().all()
     first = iro.filter((pl.col("iteration") == 1) & (pl.col("value") != "rows"))
     assert first["against_reference"].to_list() == [0.0] * len(first)  # what is kept counts from iteration 2 on
+    assert first["p_holm_reference"].is_null().all()  # ... and equal answers are no comparison that Holm counts
     again = load_run(place / "results" / "runs" / first["run_id"][0]).ledger
     mine = again.filter((pl.col("method") == "iro") & (pl.col("iteration") == 1))
     assert not mine["computed"].any()  # ... and was made once for all values
