@@ -2,6 +2,7 @@
 
     folder = artifacts.folder("generate", inputs)     # cache/generate/<hash>/, inputs.json inside
     run_stage(...)                                    # batch-0000.json (+ .npz), written whole, so a run can resume
+    run_stage(..., names)                             # batch-<name>.json: what any run with such a batch takes up
 
 A batch file holds its payload and the usage that made it, which is replayed into the ledger when it is used again.
 """
@@ -55,12 +56,16 @@ def run_stage(
     phase: Phase,
     workers: int,
     ranks: Ranks,
+    names: Sequence[str] | None = None,
 ) -> StageResult:
     """Do job(batch) -> (plain data, arrays) for every batch that is not stored yet, and load all of them.
 
-    With several ranks each does its share, and all of them load everything.
+    Batches are stored by number, or by `names` in a folder that other lists of batches share. With several ranks each
+    does its share, and all of them load everything.
     """
-    missing = [i for i in range(len(batches)) if not _path(folder, i).exists()]
+    names = names or [f"{i:04d}" for i in range(len(batches))]
+    stored = [folder / f"batch-{name}.json" for name in names]
+    missing = [i for i, path in enumerate(stored) if not path.exists()]
     ranks.wait()  # nobody begins before all have seen what is missing
     share = [i for i in missing if i % ranks.count == ranks.index]
 
@@ -69,9 +74,9 @@ def run_stage(
         with ledger.phase(phase):
             payload, arrays = job(batches[i])
         if arrays:
-            with whole(folder / f"batch-{i:04d}.npz") as part, part.open("wb") as file:
+            with whole(stored[i].with_suffix(".npz")) as part, part.open("wb") as file:
                 np.savez(file, **arrays)
-        with whole(_path(folder, i)) as part:
+        with whole(stored[i]) as part:
             part.write_text(json.dumps({"usage": ledger.drain(), "payload": payload}))
 
     with Progress(name, len(batches), quiet=not ranks.first) as progress:
@@ -80,15 +85,11 @@ def run_stage(
             progress.step()
     ranks.wait()
     payloads, usage = [], []
-    for i in range(len(batches)):
-        stored = json.loads(_path(folder, i).read_text())
-        payloads.append(stored["payload"])
-        usage += [{**row, "computed": i in missing} for row in stored["usage"]]
+    for i, path in enumerate(stored):
+        batch = json.loads(path.read_text())
+        payloads.append(batch["payload"])
+        usage += [{**row, "computed": i in missing} for row in batch["usage"]]
     return StageResult(folder.name, payloads, usage)
-
-
-def _path(folder: Path, i: int) -> Path:
-    return folder / f"batch-{i:04d}.json"
 
 
 # --- answers and candidates as plain data ---------------------------------------------------------------------------

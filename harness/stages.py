@@ -108,10 +108,11 @@ class Bench:
         batches: Sequence[Any],
         job: Callable[[Any], tuple[Any, Mapping[str, np.ndarray]]],
         phase: Phase,
+        names: Sequence[str] | None = None,
     ) -> tuple[Path, StageResult]:
-        """Do a stage or find it done: its folder, and what it made."""
+        """Do a stage or find it done: its folder, and what it made. Named batches are found by any list with them."""
         folder = self.artifacts.folder(stage, {**self._inputs, "version": VERSIONS[stage], **inputs})
-        return folder, run_stage(label, folder, batches, job, self.ledger, phase, self.workers, self.ranks)
+        return folder, run_stage(label, folder, batches, job, self.ledger, phase, self.workers, self.ranks, names)
 
     def charge(self, method: str, iteration: int, result: StageResult) -> None:
         """Book a stage on a method as if it had made it alone; `computed` is true for the first who is charged."""
@@ -191,15 +192,17 @@ def fit(
 def answer(
     bench: Bench, name: str, iteration: int, method: Generator, key: str, prompts: Sequence[Prompt]
 ) -> list[Answer]:
-    """Answers of the method as it stands, in the order of the prompts' ids."""
+    """Answers of the method as it stands, in the order of the prompts' ids; a longer run takes up a shorter one's."""
 
     def job(batch: list[Prompt]):
         return [answer_to_data(a) for a in method.generate(batch)], {}
 
     settings = asdict(method.answer_config(method.config, iteration))  # `key` knows those that shaped the fits
-    inputs = {"method": key, "settings": settings, "iteration": iteration, "prompts": [p.id for p in prompts]}
+    inputs = {"method": key, "settings": settings, "iteration": iteration}
     batches = bench.batches(prompts, method.rows_per_prompt(method.config), method.memory_factor(method.config))
-    _, result = bench.run("generate", f"{label_of(name, iteration)}: answers", inputs, batches, job, "generate")
+    names = [digest([p.id for p in batch])[:20] for batch in batches]
+    label = f"{label_of(name, iteration)}: answers"
+    _, result = bench.run("generate", label, inputs, batches, job, "generate", names)
     bench.charge(name, iteration, result)
     by_id = {p.id: p for p in prompts}
     answers = [answer_from_data(data, by_id) for payload in result.payloads for data in payload]

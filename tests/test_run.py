@@ -111,6 +111,17 @@ def test_what_is_stored_is_used_again_and_charged_as_if_made_alone(ran, unrender
     assert not shared.filter(pl.col("phase") == "fit")["computed"].any()  # the base samples are the harness's
 
 
+def test_a_longer_run_takes_up_the_answers_of_a_shorter_one(ran, unrendered):
+    assert run("--limit", "18", "--workers", "1", "--out", "longer") == 0
+    taken_up, alone = the_run(ran, "longer"), the_run(ran)
+    answers = taken_up.ledger.filter(pl.col("phase") == "generate", pl.col("role") == "policy")
+    assert set(answers["computed"]) == {True, False}
+    shorter = alone.completions["prompt_id"].unique()
+    both = taken_up.completions.filter(pl.col("prompt_id").is_in(shorter.implode()))
+    columns = [c for c in both.columns if c != "run_id"]
+    assert both.select(columns).sort(columns).equals(alone.completions.select(columns).sort(columns))
+
+
 def test_the_report_says_what_sharing_saved(place, unrendered):
     """Two methods fit on the base samples: alone each pays for them, together they are made once."""
     run("--method", "iro,controlled_decoding", "--workers", "1")
