@@ -52,7 +52,7 @@ def write_seeds(runs: Sequence[Run], out: Path) -> Path:
 
 
 def over_seeds(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """One row per method, iteration and final pick: gold and its difference from best-of-n over prompts and seeds.
+    """One row per method, iteration and final pick: gold over prompts and seeds, against best-of-n and iteration 1.
 
     Only prompts that all runs answered count. All golds are in sd of the base samples of the first run.
     """
@@ -71,6 +71,7 @@ def over_seeds(runs: Sequence[Run]) -> list[dict[str, Any]]:
         if all(repeats_value(part, (method, iteration, pick)) for part in parts):
             continue
         rivals = None if method == "best_of_n" else best
+        first = golds.get((method, 1, pick)) if iteration > 1 else None
         flat, zeros = np.concatenate(gold), np.zeros(len(seeds))
         rows.append(
             {
@@ -84,6 +85,9 @@ def over_seeds(runs: Sequence[Run]) -> list[dict[str, Any]]:
                 "against_best_of_n": None
                 if rivals is None
                 else stats.difference_over_seeds(flat, np.concatenate(rivals), prompts, seeds),
+                "against_first": None
+                if first is None
+                else stats.difference_over_seeds(flat, np.concatenate(first), prompts, seeds),
                 **{
                     _column(run): None if rivals is None else stats.difference(gold[i], rivals[i])
                     for i, run in enumerate(runs)
@@ -154,7 +158,7 @@ def _markdown(name: str, runs: Sequence[Run], rows: Sequence[Mapping[str, Any]])
         f"seed alone: {', '.join(answered)}. `python -m harness report {' '.join(run.id for run in runs)}`.",
         "\n".join(markdown_table([_cells(row, runs) for row in rows], unknown="")),
         f"Gold is in standard deviations of the base samples of {runs[0].id}, above their mean, in all rows. "
-        "Differences from best-of-n are paired by prompt and seed; beside them are those of each seed alone, on the "
+        "Differences are paired by prompt and seed; beside those from best-of-n are those of each seed alone, on the "
         "same prompts, with intervals over prompts. All other intervals are over prompts and seeds. Intervals are 95%; "
         "Holm's correction is over the rows of the table.",
         _FEW,
@@ -163,7 +167,7 @@ def _markdown(name: str, runs: Sequence[Run], rows: Sequence[Mapping[str, Any]])
 
 
 def _cells(row: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, str | None]:
-    against = row["against_best_of_n"]
+    against, first = row["against_best_of_n"], row["against_first"]
     alone = {f"gold - best-of-n, seed {_seed(run)}": row[_column(run)] for run in runs}
     return {
         "method": name_of(row),
@@ -172,6 +176,7 @@ def _cells(row: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, str | None]
         "gold - best-of-n": against and against.shown("+.2f"),
         "p (Holm)": against and p_value(row["p_holm"]),
         **{name: difference and difference.shown("+.2f") for name, difference in alone.items()},
+        "gold - iteration 1": first and first.shown("+.2f"),
         "prompts": str(row["gold"].n),
         "seeds": str(len(runs)),
     }

@@ -143,15 +143,18 @@ def test_reporting_two_seeds_of_the_toy_and_every_mistake(place, capsys, unrende
     row = pl.read_parquet(folder / "table.parquet").filter(method="iro", iteration=2, final_pick="value")
     stored = [load_run(place / "results" / "runs" / name) for name in (zero, one)]
     common = pl.col("prompt_id").is_in(stored[1].completions["prompt_id"].unique().to_list())
-    golds = []
+    golds, added = [], []
     for run in stored:
         gold = run.scores.filter(common, metric="gold_reward")
         best = gold.filter(method="best_of_n")["value"].mean()
-        golds.append(gold.filter(method="iro", iteration=2, final_pick="value")["value"].mean() - best)
+        first, second = (gold.filter(method="iro", iteration=i, final_pick="value")["value"].mean() for i in (1, 2))
+        golds.append(second - best)
+        added.append(second - first)
     sd = stored[0].about["units"]["gold_reward"]["sd"]
     assert row["against_best_of_n_seed_0"].item() == pytest.approx(golds[0] / sd)
     assert row["against_best_of_n_seed_1"].item() == pytest.approx(golds[1] / sd)
     assert row["against_best_of_n"].item() == pytest.approx(sum(golds) / 2 / sd)
+    assert row["against_first"].item() == pytest.approx(sum(added) / 2 / sd)
 
     for names, says in (
         ((zero, zero), f"run {zero} is given twice"),
