@@ -22,7 +22,7 @@ from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.core.stats import PLANNING_SD, Estimate
 from harness.markdown import name_of, p_value, percent
-from harness.store import Run, find_run, load_run
+from harness.store import Run, find_run, load_run, read_json
 from harness.table import GOLD, PROXY, best_of_n_by_prompt, best_of_n_curve, comparison, flat_row
 
 Point = tuple[Any, ...]
@@ -38,7 +38,9 @@ def find_ablation(out: Path, reference: str) -> Path | None:
 
 def write_ablation(folder: Path, out: Path) -> Path:
     """Write table, figures and report of the runs that about.json names; the path of report.md."""
-    about = json.loads((folder / "about.json").read_text())
+    about = read_json(folder / "about.json")
+    if missing := sorted({"axes", "reference", "runs"} - set(about)):
+        raise UserError(f"{folder / 'about.json'} has no {', '.join(missing)}; run the ablation's command once more")
     axes, reference = about["axes"], tuple(about["reference"])
     runs = {tuple(entry["point"]): load_run(find_run(out, entry["run"])) for entry in about["runs"]}
     if reference not in runs:

@@ -17,6 +17,7 @@ from harness.core.files import whole
 
 TABLES = ("completions", "scores", "ledger", "fits", "pool")
 _LATER = ("trace", "values")  # that a run need not have
+_DAMAGED = "copy it again from where it came, or remove its folder"
 KEYS = ("run_id", "task", "method", "variant", "iteration", "final_pick", "seed")
 
 
@@ -53,7 +54,15 @@ def is_done(folder: Path) -> bool:
 
 
 def read_about(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "run.json").read_text())
+    return read_json(folder / "run.json")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What a stored file says. Raises UserError where it is not JSON."""
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:  # UnicodeDecodeError is one, too
+        raise UserError(f"{path} is not JSON ({error}); {_DAMAGED}") from error
 
 
 def write_about(folder: Path, about: Mapping[str, Any]) -> None:
@@ -95,8 +104,15 @@ def load_run(folder: Path) -> Run:
         path = folder / f"{name}.parquet"
         if not path.exists():
             raise UserError(f"run {folder.name} is incomplete: {path.name} is missing; run its command with --fresh")
-        tables[name] = pl.read_parquet(path)
+        tables[name] = _read_parquet(path)
     for name in _LATER:
         path = folder / f"{name}.parquet"
-        tables[name] = pl.read_parquet(path) if path.exists() else None
+        tables[name] = _read_parquet(path) if path.exists() else None
     return Run(folder, read_about(folder), **tables)
+
+
+def _read_parquet(path: Path) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(path)
+    except pl.exceptions.PolarsError as error:
+        raise UserError(f"{path} is not parquet ({error}); {_DAMAGED}") from error

@@ -46,6 +46,9 @@ def test_each_width_is_a_run_and_all_share_one_fit(place, capsys):
             path.unlink()
     assert cli.main(["report", folder.name]) == 0
     assert capsys.readouterr().out == report and {p.name for p in folder.iterdir()} > drawn
+    (folder / "about.json").write_text('{"axes": []}')
+    assert cli.main(["report", folder.name]) == 2
+    assert "about.json has no reference, runs" in capsys.readouterr().err
 
 
 def test_values_are_compared_with_the_default_on_the_same_prompts(place, capsys):

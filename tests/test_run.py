@@ -366,3 +366,12 @@ def test_the_listing_shows_every_method_task_and_setting(capsys):
     said = capsys.readouterr().out
     for words in ("iro.width = 4", "best_of_n.n = 16", "sampler.top_k = 50", "--profile standard", "arXiv 2506.17828"):
         assert words in said
+
+
+@pytest.mark.parametrize("name, says", [("run.json", "is not JSON"), ("scores.parquet", "is not parquet")])
+def test_a_damaged_file_of_a_stored_run_is_named(ran, capsys, name, says):
+    path = the_run(ran).folder / name
+    path.write_text("{")
+    assert cli.main(["report", path.parent.name]) == 2
+    said = capsys.readouterr().err
+    assert name in said and says in said and "copy it again" in said
