@@ -21,11 +21,14 @@ from harness.core import stats
 from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.core.stats import PLANNING_SD, Estimate
+from harness.cost import best_of_n_costs
 from harness.markdown import name_of, p_value, percent
+from harness.needed import needed
 from harness.store import Run, find_run, load_run, read_json
 from harness.table import GOLD, PROXY, best_of_n_by_prompt, best_of_n_curve, comparison, flat_row
 
 Point = tuple[Any, ...]
+USUAL = 16  # the n of best-of-n that papers compare with most, and the default U of searches
 
 
 def find_ablation(out: Path, reference: str) -> Path | None:
@@ -54,7 +57,7 @@ def write_ablation(folder: Path, out: Path) -> Path:
         pl.DataFrame(flat, infer_schema_length=None).write_parquet(part)
     drawn = _draw(folder, axes, rows, widest)
     with whole(folder / "report.md") as part:
-        part.write_text(_markdown(folder.name, axes, rows, reference, widest) + "\n\n" + "\n".join(drawn) + "\n")
+        part.write_text(_markdown(folder.name, axes, rows, runs, reference, widest) + "\n\n" + "\n".join(drawn) + "\n")
     return folder / "report.md"
 
 
@@ -139,6 +142,7 @@ def _markdown(
     name: str,
     axes: Sequence[Mapping[str, Any]],
     rows: Sequence[Mapping[str, Any]],
+    runs: Mapping[Point, Run],
     reference: Point,
     widest: Run,
 ) -> str:
@@ -169,28 +173,11 @@ def _markdown(
         + (" Base and best-of-n, which the axis does not touch, are shown once." if len(shown) < len(rows) else ""),
     ]
     if axis["is_budget"]:
-        lines += ["", f"Reaching best-of-{most} (mean gold at least as high; the paired difference in brackets):", ""]
-        lines += _reached(rows)
+        rivals, paid = np.stack(best_of_n_by_prompt(widest)), best_of_n_costs(widest, most)
+        levels = sorted({n for n in (USUAL, most) if n <= most})
+        lines += ["", *needed(rows, lambda row: _gold(runs[row["point"]], row), rivals, paid, levels)]
     return "\n".join(lines)
 
 
 def _shown(point: Point) -> str:
     return " x ".join(map(str, point))
-
-
-def _reached(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The smallest U at which each row of IRO is level with the largest best-of-n."""
-    groups: dict[tuple[int, str], list[Mapping[str, Any]]] = {}
-    for row in rows:
-        if row["method"] == "iro":
-            groups.setdefault((row["iteration"], row["final_pick"]), []).append(row)
-    lines = []
-    for (iteration, pick), group in groups.items():
-        level = [row for row in group if row["against_widest"].value >= 0]
-        if level:
-            first = min(level, key=lambda row: row["value"])
-            where = f"U = {first['value']} ({first['against_widest'].shown('+.2f')})"
-        else:
-            where = f"not up to U = {max(row['value'] for row in group)}"
-        lines.append(f"* iteration {iteration}, picked by {'proxy' if pick == 'reward' else pick}: {where}")
-    return lines

@@ -1,7 +1,7 @@
 """How tables and numbers are written in reports."""
 
 from collections.abc import Mapping, Sequence
-from math import isnan
+from math import isinf, isnan
 from typing import Any
 
 from harness.core.stats import Estimate
@@ -29,6 +29,20 @@ def percent(rate: Estimate) -> str:
     """'89% [86, 92]'."""
     interval = "" if isnan(rate.low) else f" [{100 * rate.low:.0f}, {100 * rate.high:.0f}]"
     return f"{100 * rate.value:.0f}%{interval}"
+
+
+def reached(where: Estimate, most: int) -> str:
+    """'9.3 [7.1, 12.0]'; beyond the last point '>16'."""
+    value, low, high = (f">{most}" if isinf(x) else f"{x:.1f}" for x in (where.value, where.low, where.high))
+    return value if isnan(where.low) or isinf(where.low) else f"{value} [{low}, {high}]"
+
+
+def share(part: Estimate, where: Estimate, beyond: str) -> str:
+    """'43% [35, 56]'; `beyond` (< or >) marks the ends that are bounds, those where `where` is infinite."""
+    ends = ((part.value, where.value), (part.low, where.low), (part.high, where.high))
+    value, low, high = (f"{beyond if isinf(place) else ''}{100 * x:.0f}" for x, place in ends)
+    is_bound = isnan(where.low) or isinf(min(where.low, where.high))
+    return f"{value}%" if is_bound else f"{value}% [{low}, {high}]"
 
 
 def p_value(p: float) -> str:

@@ -1,14 +1,13 @@
 """The sections of a report that compare: gains, the best-of-n that is as good, over-optimisation and drift."""
 
 from collections.abc import Mapping, Sequence
-from math import isinf, isnan
 from typing import Any
 
 import polars as pl
 
 from harness.core.stats import Estimate
 from harness.drift import WORDS
-from harness.markdown import markdown_table, name_of, number, p_value, percent
+from harness.markdown import markdown_table, name_of, number, p_value, percent, reached, share
 
 
 def gains(table: Sequence[dict[str, Any]]) -> str:
@@ -47,11 +46,11 @@ def equivalents(table: Sequence[dict[str, Any]], most: int) -> str:
         {
             "method": name_of(row),
             "final pick": row["final_pick"],
-            "as good as best-of-n at n =": _reached(row["as_good_as"], most),
-            "share of its policy tokens": _share(row["share_of_tokens"], row["as_good_as"]),
-            "share of its FLOPs": row["share_of_flops"] and _share(row["share_of_flops"], row["as_good_as"]),
+            "as good as best-of-n at n =": reached(row["as_good_as"], most),
+            "share of its policy tokens": _at_most(row["share_of_tokens"], row["as_good_as"]),
+            "share of its FLOPs": row["share_of_flops"] and _at_most(row["share_of_flops"], row["as_good_as"]),
             "share of its FLOPs, with fitting": row["share_of_flops_with_fitting"]
-            and _share(row["share_of_flops_with_fitting"], row["as_good_as"]),
+            and _at_most(row["share_of_flops_with_fitting"], row["as_good_as"]),
         }
         for row in known
     ]
@@ -64,17 +63,9 @@ def equivalents(table: Sequence[dict[str, Any]], most: int) -> str:
     return "\n\n".join(["## The best-of-n that is as good", "\n".join(markdown_table(rows)), text])
 
 
-def _reached(n: Estimate, most: int) -> str:
-    """'9.3 [7.1, 12.0]'; beyond the pool '>16'."""
-    value, low, high = (f">{most}" if isinf(x) else f"{x:.1f}" for x in (n.value, n.low, n.high))
-    return value if isnan(n.low) or isinf(n.low) else f"{value} [{low}, {high}]"
-
-
-def _share(share: Estimate, n: Estimate) -> str:
-    """'43% [35, 56]'; '<' where best-of-n would need more than the pool."""
-    ends = ((share.value, n.value), (share.low, n.high), (share.high, n.low))
-    value, low, high = (f"{'<' if isinf(where) else ''}{100 * x:.0f}" for x, where in ends)
-    return f"{value}%" if isnan(n.low) or isinf(n.low) else f"{value}% [{low}, {high}]"
+def _at_most(part: Estimate, n: Estimate) -> str:
+    """What the row costs over best-of-n at n; the more samples best-of-n needs, the less."""
+    return share(part, Estimate(n.value, n.high, n.low, n.n), "<")
 
 
 def drifts(table: Sequence[dict[str, Any]], curve: Sequence[dict[str, Any]]) -> str:

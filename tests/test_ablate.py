@@ -23,7 +23,8 @@ def written(place):
 def test_each_width_is_a_run_and_all_share_one_fit(place, capsys):
     assert ablate("--values", "1,4,9") == 0
     report = capsys.readouterr().out
-    assert "Reaching best-of-9" in report and "iteration 2, picked by value" in report
+    needs = report.split("## What a search needs")[1]
+    assert "| iro (iteration 2) | value | best-of-9 | " in needs
     folder, table = written(place)
     drawn = {f"{what}_by_width.{kind}" for what in ("gold", "win_rate") for kind in ("png", "svg")}
     assert {p.name for p in folder.iterdir()} == {"about.json", "report.md", "table.parquet"} | drawn

@@ -2,6 +2,11 @@
 
 n = as_good_as(curves, gold)         # Estimate: 9.3 [7.1, 12.0]; infinite beyond the pool
 share_of_cost(400.0, costs, n)       # Estimate: what the result costs over what best-of-that-n costs
+
+The other way round, for a search that was run at several numbers of rows: which of them best-of-n's gold needs.
+
+u = reached_at([1, 4, 9], golds, gold)        # Estimate: 6.1 [5.0, 8.2]; infinite beyond the widest search
+cost_of_reaching(u, [1, 4, 9], costs, 400.0)  # Estimate: what the search costs there over the cost of best-of-n
 """
 
 from collections.abc import Sequence
@@ -14,32 +19,41 @@ from harness.core.stats import RESAMPLES, Estimate, resampled_means
 def as_good_as(curves: np.ndarray, gold: np.ndarray, resamples: int = RESAMPLES) -> Estimate:
     """The smallest n whose mean gold reaches the mean of `gold`, between whole numbers by straight lines.
 
-    curves (P, N): expected gold of best-of-1..N by prompt; gold (P,): of the same prompts. The interval is a bootstrap
-    over prompts, drawn for both alike. 1 is as good as one sample, or worse; infinity is better than best-of-N.
-    Prompts with NaN in either are left out.
+    curves (P, N): expected gold of best-of-1..N by prompt; gold (P,): of the same prompts. 1 is as good as one sample,
+    or worse; infinity is better than best-of-N. Otherwise as `reached_at`.
     """
-    assert curves.shape == (len(gold), curves.shape[1]), f"curves {curves.shape} for {len(gold)} prompts"
-    both = np.column_stack([curves, gold])  # (P, N + 1)
+    return reached_at(np.arange(1, curves.shape[1] + 1), curves, gold, resamples)
+
+
+def reached_at(at: Sequence[float], curves: np.ndarray, level: np.ndarray, resamples: int = RESAMPLES) -> Estimate:
+    """Where on `at` (N,), increasing, the mean of curves (P, N) first reaches the mean of level (P,).
+
+    Between the points by straight lines; infinity if nowhere. The interval is a bootstrap over prompts, drawn for both
+    alike. Prompts with NaN in either are left out.
+    """
+    assert curves.shape == (len(level), len(at)), f"curves {curves.shape} for {len(level)} prompts, {len(at)} points"
+    both = np.column_stack([curves, level])  # (P, N + 1)
     both = both[~np.isnan(both).any(1)]
     if not len(both):
         return Estimate(float("nan"), float("nan"), float("nan"), 0)
-    value = float(first_reached(both[:, :-1].mean(0)[None], both[:, -1].mean()[None])[0])
+    value = float(first_reached(at, both[:, :-1].mean(0)[None], both[:, -1].mean()[None])[0])
     if len(both) < 2:
         return Estimate(value, float("nan"), float("nan"), len(both))
     means = resampled_means(both, resamples)  # (R, N + 1)
     # quantiles that are values: there is no middle between a number and infinity
-    low, high = np.quantile(first_reached(means[:, :-1], means[:, -1]), [0.025, 0.975], method="inverted_cdf")
+    low, high = np.quantile(first_reached(at, means[:, :-1], means[:, -1]), [0.025, 0.975], method="inverted_cdf")
     return Estimate(value, float(low), float(high), len(both))
 
 
-def first_reached(curves: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """Where each curve (R, N) over n = 1..N first reaches its level (R,), by straight lines; infinity if nowhere."""
+def first_reached(at: Sequence[float], curves: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Where each curve (R, N) over `at` (N,) first reaches its level (R,), by straight lines; infinity if nowhere."""
+    at = np.asarray(at, dtype=float)
     reached = curves >= levels[:, None] - 1e-9  # (R, N); what is equal but for rounding is reached
     above = reached.argmax(1)  # the first, 0-based
     below, row = np.maximum(above - 1, 0), np.arange(len(curves))
-    rise = curves[row, above] - curves[row, below]  # positive, unless the first sample is enough
+    rise = curves[row, above] - curves[row, below]  # positive, unless the first point is enough
     part = np.clip((levels - curves[row, below]) / np.where(rise > 0, rise, 1), 0, 1)
-    return np.where(reached.any(1), below + part + 1, np.inf)
+    return np.where(reached.any(1), at[below] + part * (at[above] - at[below]), np.inf)
 
 
 def share_of_cost(cost: float, best_of_n: Sequence[float], n: Estimate) -> Estimate:
@@ -50,3 +64,12 @@ def share_of_cost(cost: float, best_of_n: Sequence[float], n: Estimate) -> Estim
     whole = np.arange(1, len(best_of_n) + 1)
     value, low, high = (float(cost / np.interp(x, whole, best_of_n)) for x in (n.value, n.high, n.low))
     return Estimate(value, low, high, n.n)
+
+
+def cost_of_reaching(where: Estimate, at: Sequence[float], costs: Sequence[float], rival: float) -> Estimate:
+    """The cost at `where` over `rival`, given `costs` at the points `at`; beyond the last point: that of the last.
+
+    Costs are taken as known.
+    """
+    value, low, high = (float(np.interp(x, at, costs) / rival) for x in (where.value, where.low, where.high))
+    return Estimate(value, low, high, where.n)

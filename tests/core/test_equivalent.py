@@ -15,7 +15,7 @@ CURVE = np.array([0.0, 1.0, 1.5, 1.4, 1.6])
     [(-1, 1), (0, 1), (0.5, 1.5), (1.0, 2), (1.25, 2.5), (1.5, 3), (1.55, 4.75), (1.6, 5), (1.7, np.inf)],
 )
 def test_the_smallest_n_is_taken_between_whole_ones_by_straight_lines(level, n):
-    assert first_reached(CURVE[None], np.array([level]))[0] == pytest.approx(n)
+    assert first_reached(range(1, 6), CURVE[None], np.array([level]))[0] == pytest.approx(n)
 
 
 def test_best_of_n_is_as_good_as_itself():

@@ -1,0 +1,52 @@
+"""The rows that a search needs to be as good as best-of-n, and their cost, on planted golds."""
+
+import numpy as np
+import pytest
+
+from harness.core.equivalent import cost_of_reaching, reached_at
+from harness.core.stats import Estimate
+from harness.needed import needed
+
+NOISE = np.linspace(-0.1, 0.1, 20)
+GOLD = {1: 0.0, 4: 0.3, 9: 0.8}
+
+
+def row(u, flops):
+    price = {"policy_tokens": 10.0 * u, "flops": flops and flops * u, "flops_with_fitting": flops and flops * u + 50.0}
+    if u == 1:
+        return {"method": "base", "iteration": 0, "final_pick": "first", "value": 9, "gold": u} | price
+    return {"method": "iro", "iteration": 1, "final_pick": "value", "value": u, "gold": u} | price
+
+
+def lines(flops, levels=(2, 3)):
+    rivals = np.array([0.0, 0.4, 0.9]) + NOISE[:, None]
+    paid = [{"policy_tokens": 10.0 * n, "flops": flops and 20.0 * n} for n in (1, 2, 3)]
+    rows = [row(u, flops) for u in (9, 1, 4)]
+    return needed(rows, lambda row: GOLD[row["gold"]] + NOISE, rivals, paid, levels)
+
+
+def test_rows_and_shares_by_hand():
+    _, _, header, _, first, second, _, text = lines(20.0)
+    assert "FLOPs, with fitting" in header and "`>9`" in text
+    # 0.4 lies a fifth of the way from U = 4 to 9; equal noise cancels, so that the intervals are points
+    assert (
+        first
+        == "| iro (iteration 1) | value | best-of-2 | 5.0 [5.0, 5.0] | 250% [250, 250] | 250% [250, 250] | "
+        + ("375% [375, 375] |")
+    )
+    assert second == "| iro (iteration 1) | value | best-of-3 | >9 | >300% | >300% | >383% |"
+
+
+def test_without_prices_tokens_alone_are_shown():
+    _, _, header, _, first, *_ = lines(None, levels=[2])
+    assert "FLOPs" not in header and first.endswith("| 5.0 [5.0, 5.0] | 250% [250, 250] |")
+
+
+def test_the_costs_are_read_between_the_points_and_end_with_the_last():
+    part = cost_of_reaching(Estimate(2.5, 1.0, np.inf, 30), [1, 4], [10, 40], 50)
+    assert (part.value, part.low, part.high, part.n) == (pytest.approx(0.5), 0.2, 0.8, 30)
+
+
+def test_curves_that_do_not_belong_to_the_points_are_refused():
+    with pytest.raises(AssertionError, match="2 points"):
+        reached_at([1, 4], np.zeros((5, 3)), np.zeros(5))
