@@ -14,6 +14,7 @@ STORED = {
     "store",
     "ablation",
     "ablation_figures",
+    "needed",
     "seeds",
     "table",
     "cost",
