@@ -28,7 +28,7 @@ def gold_along(
             if row["method"] != "base" and not (curve and row["method"] == "best_of_n"):
                 groups.setdefault((row["method"], row["iteration"], row["final_pick"]), []).append(row)
         last = max((iteration for _, iteration, _ in groups), default=0)
-        values = list(dict.fromkeys(row["value"] for row in rows))
+        values = list(dict.fromkeys([*(row["value"] for row in rows), *([curve[-1]["n"]] if curve else [])]))
         for (method, iteration, pick), group in groups.items():
             gold, x = [row["gold"] for row in group], [row["value"] for row in group]
             ax.plot(
