@@ -194,14 +194,15 @@ def _options(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, A
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    import yaml
+    from harness.core.yaml_text import read_yaml
 
     if not path.is_file():
         raise UserError(f"--config {str(path)!r}: no such file")
     try:
-        tree = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"--config {str(path)!r} is no YAML: {str(error).splitlines()[0]}") from error
+        text = path.read_text()
+    except UnicodeDecodeError as error:
+        raise UserError(f"--config {str(path)!r} is no UTF-8 text: {error}") from error
+    tree = read_yaml(text, f"--config {str(path)!r}")
     if not isinstance(tree, dict):
         raise UserError(f"--config {str(path)!r}: expected names and values, found {type(tree).__name__}")
     return tree

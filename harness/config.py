@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as settings_dataclass
 
@@ -16,6 +15,7 @@ from harness.core.digest import digest
 from harness.core.errors import UserError, unknown
 from harness.core.sampling import Sampler
 from harness.core.search import Search
+from harness.core.yaml_text import read_yaml
 from harness.presets import PRESETS, settings_of
 from methods import METHODS
 from tasks import TASKS
@@ -166,10 +166,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise UserError(f"--set {text!r}: write it as name=value, for instance --set iro.width=4")
-    try:
-        return key.strip(), yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise UserError(f"--set {text!r}: the value is no YAML ({str(error).splitlines()[0]})") from error
+    return key.strip(), read_yaml(value, f"--set {text!r}: the value")
 
 
 def _assign(

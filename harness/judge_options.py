@@ -1,13 +1,13 @@
 """The options of `python -m harness judge`, and the judge they name. Heavy imports wait until one is asked for."""
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from harness.core.errors import UserError, unknown
+from harness.core.yaml_text import read_yaml
 
 if TYPE_CHECKING:
     from harness.core.judge import Judge
@@ -96,10 +96,12 @@ def _field(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name or name in ("model", "messages"):
         raise UserError(f"--request {text!r}: write a field as name=value, for instance --request max_tokens=100")
+    read = read_yaml(value, f"--request {text!r}: the value")
     try:
-        return name, yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise UserError(f"--request {text!r}: the value is no YAML ({str(error).splitlines()[0]})") from error
+        json.dumps(read, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"--request {text!r}: the value cannot be sent as JSON ({error}); put it in quotes") from error
+    return name, read
 
 
 def _given(arguments: argparse.Namespace, names: Sequence[str]) -> list[str]:

@@ -289,6 +289,8 @@ def test_other_files_are_named_with_the_entry_at_fault(place, capsys, content, s
         (["toy-one", "--model", "m"], "--model belongs to --judge llm, but the judge is gold"),
         (["toy-one", *LLM, "--tries", "0"], "--tries 0: give more than 0"),
         (["toy-one", *LLM, "--request", "max_tokens"], "--request 'max_tokens': write a field as name=value"),
+        (["toy-one", *LLM, "--request", "seed=.nan"], "--request 'seed=.nan': the value cannot be sent as JSON"),
+        (["toy-one", *LLM, "--request", "seed=2026-01-01"], "the value cannot be sent as JSON"),
         (["toy-one", *LLM, "--endpoint", "localhost"], "--endpoint 'localhost' is no URL"),
         (["toy-one", *LLM, "--template", "none.txt"], "--template 'none.txt': no such file"),
         (["toy-one", *LLM], "the environment variable OPENAI_API_KEY holds no key"),

@@ -1,0 +1,33 @@
+"""YAML as users write it: what is no YAML is named with its line, and a name given twice is refused.
+
+read_yaml("iro: {width: 4}", "--config 'mine.yaml'")     # {"iro": {"width": 4}}
+"""
+
+from itertools import pairwise
+from typing import Any
+
+import yaml
+
+from harness.core.errors import UserError
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain data; of two equal names YAML's own would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [name for name, _ in node.value if isinstance(name, yaml.ScalarNode)]
+        for name, later in pairwise(sorted(names, key=lambda name: name.value)):
+            if name.value == later.value:
+                raise yaml.constructor.ConstructorError(None, None, f"{name.value!r} is there twice", later.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(text: str, what: str) -> Any:
+    """The data of a text. Raises UserError, which begins with `what`, where it is no YAML."""
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise UserError(f"{what} is no YAML: {error.problem}{line}") from error
+    except (yaml.YAMLError, ValueError) as error:  # a date such as 2026-13-45 is a ValueError
+        raise UserError(f"{what} is no YAML: {str(error).splitlines()[0]}") from error
