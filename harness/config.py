@@ -6,6 +6,7 @@ is here, so the hash of a `RunConfig` names the run.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from itertools import chain
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -13,6 +14,7 @@ from pydantic.dataclasses import dataclass as settings_dataclass
 
 from harness.core.digest import digest
 from harness.core.errors import UserError, unknown
+from harness.core.nested import flatten
 from harness.core.sampling import Sampler
 from harness.core.search import Search
 from harness.core.yaml_text import read_yaml
@@ -132,7 +134,7 @@ def resolve(
     for section, settings in [*profiles[profile].items(), *named.items()]:
         if section in values:
             values[section].update(settings)
-    for key, value in given:
+    for key, value in chain.from_iterable(flatten({key: value}) for key, value in given):
         _assign(values, types, names, key, value)
     if limit is not None:
         if limit < 1:
@@ -189,14 +191,17 @@ def _assign(
     for i, name in enumerate(path):
         if name not in names_of(kind):
             raise unknown("setting", key, [".".join([section, *path[:i], n]) for n in names_of(kind)])
-        if i == len(path) - 1:
-            target[name] = value
-        else:
-            kind = next(f.type for f in fields(kind) if f.name == name)
-            kind = getattr(kind, "__origin__", kind)  # Annotated[X, ...] -> X
+        kind = next(f.type for f in fields(kind) if f.name == name)
+        kind = getattr(kind, "__origin__", kind)  # Annotated[X, ...] -> X
+        if i < len(path) - 1:
             if not is_dataclass(kind):
                 raise UserError(f"setting {key!r}: {'.'.join([section, *path[: i + 1]])} has no parts")
             target = target.setdefault(name, {})
+        elif is_dataclass(kind):
+            parts = ", ".join(f"{key}.{part}" for part in names_of(kind))
+            raise UserError(f"setting {key} = {value!r}: it has parts; set those: {parts}")
+        else:
+            target[name] = value
 
 
 def names_of(kind: type) -> list[str]:
@@ -205,8 +210,26 @@ def names_of(kind: type) -> list[str]:
 
 def _validated(section: str, kind: type, values: Mapping[str, Any]) -> Any:
     try:
-        return TypeAdapter(kind).validate_python(dict(values))
+        made = TypeAdapter(kind).validate_python(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join([section, *map(str, first["loc"])])
-        raise UserError(f"setting {name} = {first['input']!r}: {first['msg'].lower()}") from error
+        wanted = "give a list, in square brackets" if first["type"] == "tuple_type" else first["msg"].lower()
+        raise UserError(f"setting {name} = {first['input']!r}: {wanted}") from error
+    _require_numbers(section, values, made)
+    return made
+
+
+def _require_numbers(section: str, values: Mapping[str, Any], made: Any) -> None:
+    """Raises UserError for what pydantic takes as a number and no setting means: true, nan, inf, more than 64 bits."""
+    used = dict(flatten(asdict(made), f"{section}."))
+    said = used | dict(flatten(values, f"{section}."))
+    for name, value in used.items():
+        for asked, number in zip(_listed(said[name]), _listed(value), strict=False):
+            is_truth = isinstance(asked, bool) and not isinstance(number, bool)
+            if is_truth or (isinstance(number, int | float) and not abs(number) < 2**63):
+                raise UserError(f"setting {name} = {said[name]!r}: give a finite number, below 2^63")
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]

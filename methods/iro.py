@@ -30,7 +30,7 @@ class Config(Search):
     iterations: Annotated[int, Field(ge=0, description="value functions fitted (paper: 3)")] = 3
     beta: Annotated[
         tuple[Annotated[float, Field(gt=0)], ...],
-        BeforeValidator(lambda value: [value] if isinstance(value, int | float) else value),
+        BeforeValidator(lambda value: [value] if isinstance(value, int | float | str) else value),
         Field(min_length=1, description="beta_i; the last one holds for later iterations; `top`: only ratios matter"),
     ] = (1.0,)
     keep: Annotated[

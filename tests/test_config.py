@@ -60,6 +60,15 @@ def test_a_bare_name_is_taken_where_one_method_has_it():
         ({"given": [("iro.select", "bottom")]}, "iro.select = 'bottom': input should be 'top' or 'resample'"),
         ({"given": [("iro.beta", [1, -1])]}, "iro.beta.1 = -1"),
         ({"given": [("iro.width.deep", 1)]}, "iro.width has no parts"),
+        ({"given": [("iro.beta", "low")]}, "iro.beta.0 = 'low': input should be a valid number"),
+        ({"given": [("iro.beta", [float("inf"), 1])]}, r"iro.beta = \[inf, 1\]: give a finite number"),
+        ({"given": [("iro.width", True)]}, "iro.width = True: give a finite number"),
+        ({"given": [("fit.layers", [True])]}, r"fit.layers = \[True\]: give a finite number"),
+        ({"given": [("fit.layers", 1)]}, "fit.layers = 1: give a list, in square brackets"),
+        ({"given": [("iro.value", 5)]}, "iro.value = 5: it has parts; set those: iro.value.poolings, "),
+        ({"given": [("iro.value.stride", 10**24)]}, "iro.value.stride = 10{24}: give a finite number, below 2"),
+        ({"given": [("batch.memory_gb", float("inf"))]}, "batch.memory_gb = inf: give a finite number"),
+        ({"given": [("cards.target", float("nan"))], "methods": ["cards"]}, "cards.target = nan: give a finite number"),
         ({"given": [("fit.prompts", 0)]}, "fit.prompts = 0"),
         ({"limit": 0}, "--limit 0"),
         ({"limit": -3}, "--limit -3"),
@@ -80,6 +89,12 @@ def test_settings_are_yaml_values():
 
 def test_a_single_beta_needs_no_list():
     assert asked(given=[("iro.beta", 2)]).settings["iro"].beta == (2.0,)
+    assert asked(given=[parse_setting("iro.beta=1e-3")]).settings["iro"].beta == (0.001,)  # a text in YAML 1.1
+
+
+def test_parts_of_a_setting_may_come_one_by_one_or_together():
+    value = asked(given=[("iro.value.epochs", 3), ("iro.value", {"hidden": 5})]).settings["iro"].value
+    assert (value.epochs, value.hidden) == (3, 5)
 
 
 def test_the_run_id_names_what_was_asked_and_nothing_else():
