@@ -132,6 +132,11 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 
+# what a --config may hold for an option; the others take text
+_KINDS: dict[str, type] = dict.fromkeys(("seed", "limit", "workers"), int) | dict.fromkeys(("only", "fresh"), bool)
+_WANTED = {int: "a whole number", bool: "true or false", str: "text"}
+
+
 def _run(arguments: argparse.Namespace) -> None:
     from harness.config import resolve
 
@@ -160,7 +165,7 @@ def _tune(arguments: argparse.Namespace) -> None:
 
 def _options(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
     """Options from defaults, --config and the command line; and what of them `config.resolve` takes."""
-    from harness.config import Tuned, parse_setting
+    from harness.config import Tuned, parse_setting, sections
     from harness.core.errors import unknown
     from harness.core.nested import flatten
 
@@ -169,28 +174,35 @@ def _options(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, A
         tree = _read_config(arguments.config)
         for key, value in tree.items():
             if key in _DEFAULTS:
+                _require_kind(arguments.config, key, value)
                 options[key] = value
-            elif key == "set":
-                given += flatten(value)
             elif key == "tuned":
                 tuned = value
+            elif key not in ("set", *sections()):
+                raise unknown(f"key in {arguments.config}", str(key), [*_DEFAULTS, "set", *sections()])
             elif isinstance(value, dict):
-                given += flatten({key: value})
+                given += flatten(value if key == "set" else {key: value})
             else:
-                raise unknown(f"key in {arguments.config}", key, [*_DEFAULTS, "set"])
+                raise UserError(f"{key} in {arguments.config} is {value!r}: give names and values, such as {{name: 1}}")
         if tuned is not None:
             tuned = Tuned(str(tuned), options["task"], options["model"], options["profile"], tuple(given))
     options |= {k: v for k, v in vars(arguments).items() if k in _DEFAULTS and v is not None}
     given += [parse_setting(text) for text in arguments.set]
-    for name in ("seed", "limit", "workers"):
-        if options[name] is not None and not isinstance(options[name], int):
-            raise UserError(f"{name} = {options[name]!r}: give a whole number")
     if options["workers"] is not None and options["workers"] < 1:
         raise UserError(f"--workers {options['workers']}: give at least 1")
     method = options["method"]
     asked = {k: options[k] for k in ("task", "model", "profile", "preset", "seed", "device", "dtype", "limit", "only")}
     methods = method.split(",") if isinstance(method, str) else method
     return options, {**asked, "methods": methods, "given": given, "tuned": tuned}
+
+
+def _require_kind(path: Path, name: str, value: Any) -> None:
+    """Raises UserError where a --config gives an option what the command line could not."""
+    kind, several = _KINDS.get(name, str), name == "method" and isinstance(value, list) and value
+    if value is None and _DEFAULTS[name] is None:
+        return
+    if not all(type(one) is kind for one in (value if several else [value])):
+        raise UserError(f"{name} in {path} is {value!r}: give {_WANTED[kind]}")
 
 
 def _read_config(path: Path) -> dict[str, Any]:

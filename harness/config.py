@@ -204,6 +204,11 @@ def _assign(
             target[name] = value
 
 
+def sections() -> list[str]:
+    """Every name that settings can begin with."""
+    return [*SECTIONS, *TASKS, *METHODS]
+
+
 def names_of(kind: type) -> list[str]:
     return [f.name for f in fields(kind)]
 

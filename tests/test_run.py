@@ -260,6 +260,30 @@ def test_a_config_file_holds_any_option_and_the_command_line_wins(place, unrende
     assert (settings["iro"]["iterations"], settings["iro"]["width"], settings["fit"]["prompts"]) == (1, 3, 10)
 
 
+@pytest.mark.parametrize(
+    "text, says",
+    [
+        ("limit: '8'", "limit in c.yaml is '8': give a whole number"),
+        ("seed: true", "seed in c.yaml is True: give a whole number"),
+        ("seed:", "seed in c.yaml is None: give a whole number"),
+        ("only: 'no'", "only in c.yaml is 'no': give true or false"),
+        ("out: 5", "out in c.yaml is 5: give text"),
+        ("task: [toy]", "task in c.yaml is ['toy']: give text"),
+        ("method: [iro, 5]", "method in c.yaml is ['iro', 5]: give text"),
+        ("method: {iro: 1}", "method in c.yaml is {'iro': 1}: give text"),
+        ("set: [iro.width=2]", "set in c.yaml is ['iro.width=2']: give names and values"),
+        ("iro: 5", "iro in c.yaml is 5: give names and values"),
+        ("iro:", "iro in c.yaml is None: give names and values"),
+        ("irq: {}", "unknown key in c.yaml 'irq'. Did you mean 'iro'?"),
+        ("1: 2", "unknown key in c.yaml '1'"),
+    ],
+)
+def test_what_a_config_file_cannot_mean_is_named(place, capsys, text, says):
+    Path("c.yaml").write_text(text)
+    assert cli.main(["run", "--config", "c.yaml"]) == 2
+    assert says in capsys.readouterr().err
+
+
 def test_more_prompts_than_the_task_has_stop_the_run(place, capsys):
     assert run("--limit", "401") == 2
     assert "evaluate.prompts=401, but task toy has 400 test prompts" in capsys.readouterr().err
