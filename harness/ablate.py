@@ -13,11 +13,12 @@ from typing import Any
 
 from harness.ablation import Point, write_ablation
 from harness.axes import AXES
-from harness.config import RunConfig, parse_setting, resolve
+from harness.config import RunConfig, resolve
 from harness.core.digest import digest
 from harness.core.errors import UserError, unknown
 from harness.core.files import whole
 from harness.core.stats import PLANNING_SD, detectable_difference
+from harness.core.yaml_text import read_yaml
 from harness.ranks import join_ranks
 from harness.report import write_report
 from harness.run import complete
@@ -65,12 +66,17 @@ def ablate(axes: str, values: str | None, asked: Mapping[str, Any], out: Path, c
 
 def _points(names: Sequence[str], values: str | None, plain: RunConfig) -> list[Point]:
     """The values to run: of one axis, or all pairs of two."""
+    if len(set(names)) < len(names):
+        raise UserError(f"--axis {','.join(names)} names an axis twice; give one axis, or two different ones")
     for name in names:
         if name not in AXES:
             raise unknown("axis", name, AXES)
         if AXES[name].method not in plain.settings:
             methods = ", ".join(plain.methods)
-            raise UserError(f"axis {name} varies {AXES[name].method}; the methods of this run are {methods}")
+            raise UserError(
+                f"axis {name} varies {AXES[name].method}; the methods of this run are {methods}. Name it in a "
+                f"--config, as method: {AXES[name].method}"
+            )
     if len(names) > 2 or (len(names) == 2 and any(AXES[n].is_budget or AXES[n].column for n in names)):
         raise UserError(
             f"--axis {','.join(names)}: give one axis, or two of which none is width, iteration, final_pick"
@@ -82,6 +88,14 @@ def _points(names: Sequence[str], values: str | None, plain: RunConfig) -> list[
     for name, text in zip(names, given, strict=True):
         if text is not None and AXES[name].column:
             raise UserError(f"--values {text!r}: axis {name} shows what a single run has; leave --values out")
-        asked = [parse_setting(f"v={v}")[1] for v in text.split(",")] if text is not None else AXES[name].values
+        asked = AXES[name].values if text is None else [_value(one, values) for one in text.split(",")]
         lists.append(list(dict.fromkeys(asked)) or [None])
     return list(product(*lists))
+
+
+def _value(text: str, values: str) -> Any:
+    """One value of a list."""
+    value = read_yaml(text, f"--values {values!r}: {text!r}")
+    if value is None or isinstance(value, list | dict):
+        raise UserError(f"--values {values!r}: {text!r} is no value; give values by comma, such as 1,2,4")
+    return value
