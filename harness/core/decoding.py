@@ -108,7 +108,7 @@ class Decoding:
 
     def extend(self, n: int) -> Chunk:
         """Write up to `n` more sampled tokens on every unfinished row and return them with their states."""
-        return self._advance(n, self._sample)
+        return self._advance(min(n, self._tokens.shape[1]), self._sample)  # no row has room for more
 
     def write(self, tokens: torch.Tensor) -> Chunk:
         """Write one given token (L,) on each unfinished row, in the order of `choices`."""

@@ -25,6 +25,13 @@ def test_chunks_do_not_change_what_is_sampled(toy_handle):
     assert whole.tokens_of() == cut.tokens_of()
 
 
+def test_a_chunk_longer_than_any_text_takes_no_more_room(toy_handle):
+    """`iro.chunk=1000000000` asked for 256 GB; it is one chunk of a whole text."""
+    prompts = toy_prompts(6)
+    assert decode(toy_handle, prompts, 4, chunks=(10**9,)).tokens_of() == decode(toy_handle, prompts, 4).tokens_of()
+    assert toy_handle.decode(prompts, 4, Streams(0), (1,), False).extend(10**20).tokens.shape == (24, 4)
+
+
 def test_samples_follow_the_enumerated_distribution(toy, toy_handle):
     """Chi-square over all finished texts; a correct sampler fails once in 10,000 seeds, and the seed is fixed."""
     n = 4000
