@@ -15,6 +15,7 @@ from harness.artifacts import Artifacts
 from harness.chosen import settings_from
 from harness.config import RunConfig
 from harness.core.calibration import calibration, held_out
+from harness.core.device import place
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.generator import Generator
@@ -165,6 +166,7 @@ def policy_of(config: RunConfig, cache: Path) -> Policy:
             f"model {config.model!r} does not fit task {config.task!r}: the toy model goes with the toy task"
         )
     if config.model == "toy":
+        place(config.device, config.dtype)
         return ToyPolicy(length=config.settings["sampler"].max_new_tokens)
     return load_policy(config.model, config.device, config.dtype, cache)
 
