@@ -24,7 +24,7 @@ from harness.core.policy import Policy
 from harness.core.reward import Scale
 from harness.core.stats import PLANNING_SD, correlation, detectable_difference
 from harness.core.task import GOLD
-from harness.core.toy import ToyPolicy
+from harness.core.toy import LONGEST, ToyPolicy
 from harness.core.types import Answer, Completion, Prompt
 from harness.provenance import PeakMemory, open_slice
 from harness.ranks import Ranks, join_ranks
@@ -167,7 +167,10 @@ def policy_of(config: RunConfig, cache: Path) -> Policy:
         )
     if config.model == "toy":
         place(config.device, config.dtype)
-        return ToyPolicy(length=config.settings["sampler"].max_new_tokens)
+        length = config.settings["sampler"].max_new_tokens
+        if length > LONGEST:
+            raise UserError(f"sampler.max_new_tokens={length}: the toy lists all its texts; give at most {LONGEST}")
+        return ToyPolicy(length=length)
     return load_policy(config.model, config.device, config.dtype, cache)
 
 

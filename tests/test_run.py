@@ -301,6 +301,10 @@ def test_more_prompts_than_the_task_has_stop_the_run(place, capsys):
         (["run", "--task", "toy", "--out", "file"], "is a file; give a folder"),
         (["run", "--task", "toy", "--out", "file/below"], "cannot write"),
         (["run", "--task", "toy", "--set", "fit.layers=[7]"], "layers of toy are 0..1"),
+        (
+            ["run", "--task", "toy", "--set", "sampler.max_new_tokens=32"],
+            "max_new_tokens=32: the toy lists all its texts; give at most 6",
+        ),
         (["run", "--task", "toy", "--device", "tpu"], "device 'tpu' cannot be used here"),
         (["run", "--task", "toy", "--dtype", "float8"], "unknown dtype 'float8'"),
         (["run", "--config", "missing.yaml"], "no such file"),

@@ -19,6 +19,7 @@ from harness.core.sampling import Sampler, support
 from harness.core.types import Completion, Prompt
 
 EOS = 0
+LONGEST = 6  # letters of a text; every one more makes three times as many nodes, which all states are as wide as
 
 
 class ToyPolicy(Policy):
