@@ -73,7 +73,7 @@ def read_annotations(path: Path) -> pl.DataFrame:
     if not path.is_file():
         raise UserError(f"--import {str(path)!r}: no such file")
     try:
-        entries = TypeAdapter(list[Annotation]).validate_json(path.read_text())
+        entries = TypeAdapter(list[Annotation]).validate_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
         where = ", ".join(f"entry {part}" if isinstance(part, int) else part for part in first["loc"]) or "the file"

@@ -4,6 +4,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import UserError, unknown
@@ -79,12 +80,12 @@ def _chat_judge(arguments: argparse.Namespace, cache: Path) -> "Judge":
     from harness.core.chat import OPENAI, SETTINGS, Chat, Endpoint, Patience
     from harness.core.judge import TEMPLATE, ChatJudge, read_template
 
-    if arguments.model is None:
+    if not arguments.model:
         raise UserError("--judge llm needs --model, the name of a chat model at the endpoint")
     patience = {name: vars(arguments)[name] for name in _PATIENCE if vars(arguments)[name] is not None}
     for name, value in patience.items():
-        if not value > 0:
-            raise UserError(f"--{name} {value}: give more than 0")
+        if not 0 < value < TIMEOUT_MAX:
+            raise UserError(f"--{name} {value}: give more than 0, and not endlessly many")
     settings = SETTINGS | dict(map(_field, arguments.request or []))
     endpoint = Endpoint(arguments.endpoint or OPENAI, arguments.model, settings)
     chat = Chat(endpoint, cache, Patience(**patience), arguments.key_variable)

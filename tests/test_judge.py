@@ -292,6 +292,11 @@ def test_other_files_are_named_with_the_entry_at_fault(place, capsys, content, s
         (["toy-one", *LLM, "--request", "seed=.nan"], "--request 'seed=.nan': the value cannot be sent as JSON"),
         (["toy-one", *LLM, "--request", "seed=2026-01-01"], "the value cannot be sent as JSON"),
         (["toy-one", *LLM, "--endpoint", "localhost"], "--endpoint 'localhost' is no URL"),
+        (["toy-one", *LLM, "--endpoint", "http://[::1"], "--endpoint is no URL (Invalid IPv6 URL)"),
+        (["toy-one", *LLM, "--endpoint", "http://127.0.0.1:99999/v1"], "99999/v1' is no URL (Failed to parse"),
+        (["toy-one", *LLM, "--timeout", "inf"], "--timeout inf: give more than 0, and not endlessly many"),
+        (["toy-one", *LLM, "--template", "latin.txt"], "--template 'latin.txt' is no UTF-8 text"),
+        (["--import", "latin.txt"], "--import 'latin.txt': the file: Invalid JSON"),
         (["toy-one", *LLM, "--template", "none.txt"], "--template 'none.txt': no such file"),
         (["toy-one", *LLM], "the environment variable OPENAI_API_KEY holds no key"),
         (["--import", "none.json"], "--import 'none.json': no such file"),
@@ -304,6 +309,7 @@ def test_mistakes_end_with_one_message_and_exit_code_2(stored, monkeypatch, caps
     store("other-task", iro, task="imdb")
     store("elsewhere", iro, ids=("q0", "q1", "q2", "q3"))
     store("other-facts", iro, facts={"gold_accuracy": 0.5})
+    Path("latin.txt").write_bytes(b"{prompt} {answer_a} {answer_b} \xe9")
     assert judge(*arguments) == 2
     said = capsys.readouterr().err
     assert said.startswith("error: ") and says in said

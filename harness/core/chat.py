@@ -28,6 +28,7 @@ from harness.core.progress import Progress
 OPENAI, OPENAI_KEY = "https://api.openai.com/v1", "OPENAI_API_KEY"
 SETTINGS: dict[str, Any] = {"temperature": 0, "max_tokens": 512}  # greedy; room for a reason and a verdict
 _BUSY = {408, 425, 429}  # and every 5xx: asked again
+_SUCH_AS = "give one such as http://127.0.0.1:8080/v1"
 _SECRET_LENGTH = 8  # shorter keys ("none", "x") are no secrets, and words of answers
 
 
@@ -43,11 +44,18 @@ class Endpoint:
     settings: Mapping[str, Any] = field(default_factory=SETTINGS.copy)
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
+        try:
+            parts = urlsplit(self.url)
+        except ValueError as error:
+            raise UserError(f"--endpoint is no URL ({error}); {_SUCH_AS}") from error
         if parts.username is not None or parts.query:
             raise UserError("--endpoint holds a user, password or query; give keys in the variable of --key-variable")
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UserError(f"--endpoint {self.url!r} is no URL; give one such as http://127.0.0.1:8080/v1")
+            raise UserError(f"--endpoint {self.url!r} is no URL; {_SUCH_AS}")
+        try:
+            requests.Request("POST", self.url).prepare()
+        except requests.exceptions.InvalidURL as error:
+            raise UserError(f"--endpoint {self.url!r} is no URL ({error}); {_SUCH_AS}") from error
 
     def about(self) -> dict[str, Any]:
         """Everything that shapes its answers, besides the question."""

@@ -164,7 +164,10 @@ def read_template(path: Path) -> str:
     """A prompt template; raises UserError where a place is missing."""
     if not path.is_file():
         raise UserError(f"--template {str(path)!r}: no such file")
-    template = path.read_text()
+    try:
+        template = path.read_text()
+    except UnicodeDecodeError as error:
+        raise UserError(f"--template {str(path)!r} is no UTF-8 text: {error}") from error
     if missing := [f"{{{place}}}" for place in _PLACES if f"{{{place}}}" not in template]:
         raise UserError(f"--template {str(path)!r} lacks {', '.join(missing)}; {TEMPLATE.name} is an example")
     return template
