@@ -17,7 +17,9 @@ import harness
 from harness.core.errors import UserError
 from harness.judge_options import add_judge_options, chosen_judge, require_import_alone
 
-_UNWRITABLE = {errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST, errno.EPERM}
+_UNWRITABLE = {
+    errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST, errno.EPERM, errno.ENAMETOOLONG,
+}  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -300,6 +300,7 @@ def test_more_prompts_than_the_task_has_stop_the_run(place, capsys):
         (["run", "--task", "toy", "--workers", "0"], "--workers 0"),
         (["run", "--task", "toy", "--out", "file"], "is a file; give a folder"),
         (["run", "--task", "toy", "--out", "file/below"], "cannot write"),
+        (["run", "--task", "toy", "--out", "long" * 99], "File name too long"),
         (["run", "--task", "toy", "--set", "fit.layers=[7]"], "layers of toy are 0..1"),
         (
             ["run", "--task", "toy", "--set", "sampler.max_new_tokens=32"],
