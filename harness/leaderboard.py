@@ -47,6 +47,8 @@ def board_of(out: Path) -> Board:
     """Read every stored run. Of runs with equal settings the one with most prompts is shown, then the lowest seed."""
     folders = sorted(path.parent for path in (out / "runs").glob("*/run.json"))
     rows = [row for folder in folders if is_done(folder) for row in _rows(load_run(folder), out)]
+    if not rows:
+        raise UserError(f"there is no finished run in {out / 'runs'} to make a leaderboard of")
     best: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in sorted(rows, key=lambda row: (-row["prompts"], row["seed"], row["run_id"])):
         if not row["reason"] and (chosen := best.setdefault(_entry(row), row)) is not row:
@@ -168,8 +170,6 @@ def _texts(board: Board) -> dict[str, str]:
 
 def _table(board: Board) -> pl.DataFrame:
     rows = [{**row, "other_seeds": json.dumps(row["other_seeds"])} for row in [*board.rows, *board.others]]
-    if not rows:
-        raise UserError("there is no finished run in results/runs to make a leaderboard of")
     return pl.DataFrame([flat_row(row) for row in rows], infer_schema_length=None)
 
 

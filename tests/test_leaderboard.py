@@ -190,3 +190,8 @@ def test_tuned_settings_count_until_a_hand_changes_them(place, monkeypatch):
     assert cli.main(["tune", "--task", "toy", "--tries", "1", "--limit", "12", "--set", "fit.prompts=20", *ALONE]) == 0
     (other,) = set((RESULTS / "tuning").iterdir()) - {folder}
     assert "tuned" not in yaml.safe_load((other / "chosen.yaml").read_text())
+
+
+def test_a_folder_without_a_finished_run_is_named(place, capsys):
+    assert cli.main(["leaderboard", "--out", "elsewhere"]) == 2
+    assert "no finished run in elsewhere/runs" in capsys.readouterr().err
