@@ -5,7 +5,7 @@ run.completions, run.scores, run.ledger, run.fits, run.pool       # polars
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,14 @@ from harness.core.files import whole
 
 TABLES = ("completions", "scores", "ledger", "fits", "pool")
 _LATER = ("trace", "values")  # that a run need not have
+_ROW = ("method", "iteration", "final_pick", "prompt_id")
+COLUMNS = {  # that no report can do without
+    "completions": (*_ROW, "prompt", "response"),
+    "scores": (*_ROW, "metric", "value"),
+    "ledger": ("method", "iteration", "phase", "role"),
+    "pool": ("part", "prompt_id", "row", "proxy_reward", "gold_reward"),
+}
+_ABOUT = ("config", "units", "task_facts")
 _DAMAGED = "copy it again from where it came, or remove its folder"
 KEYS = ("run_id", "task", "method", "variant", "iteration", "final_pick", "seed")
 
@@ -58,11 +66,14 @@ def read_about(folder: Path) -> dict[str, Any]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """What a stored file says. Raises UserError where it is not JSON."""
+    """What a stored file says. Raises UserError where it is not a JSON object."""
     try:
-        return json.loads(path.read_text())
-    except ValueError as error:  # UnicodeDecodeError is one, too
+        said = json.loads(path.read_text())
+    except (ValueError, IsADirectoryError) as error:  # UnicodeDecodeError is a ValueError, too
         raise UserError(f"{path} is not JSON ({error}); {_DAMAGED}") from error
+    if not isinstance(said, dict):
+        raise UserError(f"{path} holds a {type(said).__name__} where names and values belong; {_DAMAGED}")
+    return said
 
 
 def write_about(folder: Path, about: Mapping[str, Any]) -> None:
@@ -99,16 +110,25 @@ def find_run(out: Path, reference: str) -> Path:
 
 
 def load_run(folder: Path) -> Run:
-    tables = {}
+    """The tables of a finished run. Raises UserError that names the file where one is missing or not a run's."""
+    about, tables = read_about(folder), {}
+    _require(folder / "run.json", _ABOUT, about)
     for name in TABLES:
         path = folder / f"{name}.parquet"
         if not path.exists():
             raise UserError(f"run {folder.name} is incomplete: {path.name} is missing; run its command with --fresh")
         tables[name] = _read_parquet(path)
+        _require(path, COLUMNS.get(name, ()), tables[name].columns)
+    _require(folder / "scores.parquet", ("proxy_reward", "gold_reward"), set(tables["scores"]["metric"]))
     for name in _LATER:
         path = folder / f"{name}.parquet"
         tables[name] = _read_parquet(path) if path.exists() else None
-    return Run(folder, read_about(folder), **tables)
+    return Run(folder, about, **tables)
+
+
+def _require(path: Path, names: Sequence[str], found: Container[str]) -> None:
+    if missing := [name for name in names if name not in found]:
+        raise UserError(f"{path} has no {', '.join(missing)}, which every run has; {_DAMAGED}")
 
 
 def _read_parquet(path: Path) -> pl.DataFrame:

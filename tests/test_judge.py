@@ -18,7 +18,7 @@ import requests
 
 from harness import cli
 from harness.core.assets import fetch
-from harness.store import TABLES, write_about, write_table
+from harness.store import COLUMNS, TABLES, write_about, write_table
 from tests.planted_server import Planted, served
 
 KEY = "sk-planted-9876543210"
@@ -49,8 +49,10 @@ def store(
             for metric, value in (("gold_reward", golds[i]), ("proxy_reward", -golds[i])):
                 scores.append({**where, "metric": metric, "value": value})
     for table in TABLES:
-        write_table(folder, table, {"completions": completions, "scores": scores}.get(table, [{"x": 1}]))
-    write_about(folder, {"status": "done", "config": {"task": task, "settings": settings}, "task_facts": facts or {}})
+        unread = [dict.fromkeys(COLUMNS.get(table, ["x"]), 1)]
+        write_table(folder, table, {"completions": completions, "scores": scores}.get(table, unread))
+    config = {"task": task, "settings": settings}
+    write_about(folder, {"status": "done", "config": config, "task_facts": facts or {}, "units": {}})
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -399,10 +400,27 @@ def test_the_listing_shows_every_method_task_and_setting(capsys):
         assert words in said
 
 
-@pytest.mark.parametrize("name, says", [("run.json", "is not JSON"), ("scores.parquet", "is not parquet")])
-def test_a_damaged_file_of_a_stored_run_is_named(ran, capsys, name, says):
+def parquet(column: str) -> bytes:
+    """A foreign table of one column."""
+    file = BytesIO()
+    pl.DataFrame({column: ["x"]}).write_parquet(file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "name, content, says",
+    [
+        ("run.json", b"{", "is not JSON"),
+        ("run.json", b"[]", "holds a list where names and values belong"),
+        ("run.json", b'{"status": "done"}', "has no config, units, task_facts, which every run has"),
+        ("scores.parquet", b"{", "is not parquet"),
+        ("scores.parquet", parquet("metric"), "has no method, iteration, final_pick, prompt_id, value"),
+        ("pool.parquet", parquet("part"), "has no prompt_id, row, proxy_reward, gold_reward"),
+    ],
+)
+def test_a_damaged_file_of_a_stored_run_is_named(ran, capsys, name, content, says):
     path = the_run(ran).folder / name
-    path.write_text("{")
+    path.write_bytes(content)
     assert cli.main(["report", path.parent.name]) == 2
     said = capsys.readouterr().err
     assert name in said and says in said and "copy it again" in said
