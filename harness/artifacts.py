@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from harness.core.digest import digest
-from harness.core.files import whole
+from harness.core.files import from_cache, whole
 from harness.core.ledger import Ledger, Phase
 from harness.core.progress import Progress
 from harness.core.types import Answer, Candidate, Completion, PrefixStates, Prompt, Work
@@ -86,7 +86,8 @@ def run_stage(
     ranks.wait()
     payloads, usage = [], []
     for i, path in enumerate(stored):
-        batch = json.loads(path.read_text())
+        with from_cache(path, remove=path):
+            batch = json.loads(path.read_text())
         payloads.append(batch["payload"])
         usage += [{**row, "computed": i in missing} for row in batch["usage"]]
     return StageResult(folder.name, payloads, usage)

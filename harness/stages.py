@@ -25,6 +25,7 @@ from harness.artifacts import (
 from harness.config import RunConfig
 from harness.core.digest import digest
 from harness.core.errors import UserError
+from harness.core.files import from_cache
 from harness.core.finalists import sample_rows
 from harness.core.generator import Generator
 from harness.core.handle import PolicyHandle
@@ -184,7 +185,8 @@ def fit(
 
     label = f"{name} iteration {iteration}: fit"
     result = run_stage(label, folder, [None], job, bench.ledger, "fit", 1, bench.ranks)
-    method.load(folder / "fitted")
+    with from_cache(folder / "fitted", remove=folder):
+        method.load(folder / "fitted")
     bench.charge(name, iteration, result)
     return FitReport(**result.payloads[0]), folder.name
 
@@ -295,7 +297,8 @@ def _candidates_from_data(folder: Path, result: StageResult, prompts: Sequence[P
     by_id = {p.id: p for p in prompts}
     out = []
     for i, payload in enumerate(result.payloads):
-        with np.load(folder / f"batch-{i:04d}.npz") as arrays:
+        path = folder / f"batch-{i:04d}.npz"
+        with from_cache(path, remove=path.with_suffix(".json")), np.load(path) as arrays:
             states = states_from_arrays(arrays)
         out += [candidate_from_data(d, by_id, s) for d, s in zip(payload, states, strict=True)]
     return out

@@ -208,6 +208,20 @@ def test_interrupting_says_how_to_go_on_and_loses_nothing(place):
     assert "run the same command again to go on" in said and "Traceback" not in said
 
 
+@pytest.mark.parametrize("name", ["pool/*/batch-0001.json", "pool/*/batch-0001.npz", "fit/*/fitted/value-1/value.json"])
+def test_a_damaged_file_of_the_cache_is_named_and_made_anew(ran, capsys, unrendered, name):
+    """A machine that loses power can leave a renamed file empty."""
+    damaged = sorted((ran / "cache").glob(name))[0]
+    damaged.write_bytes(b"")
+    assert run("--workers", "1", "--out", "again") == 2
+    said = capsys.readouterr().err
+    removed = Path(re.search(r"is damaged \(.*\); remove (\S+) and run the same command again", said)[1])
+    assert damaged.is_relative_to(removed) or removed == damaged.with_suffix(".json")
+    shutil.rmtree(removed) if removed.is_dir() else removed.unlink()
+    assert run("--workers", "1", "--out", "again") == 0
+    assert table_bytes(ran, "again") == table_bytes(ran, "results")
+
+
 def _env(place: Path) -> dict[str, str]:
     return {**os.environ, "HARNESS_CACHE": str(place / "cache"), "PYTHONPATH": str(ROOT)}
 

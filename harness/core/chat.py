@@ -22,7 +22,7 @@ import requests
 
 from harness.core.digest import digest
 from harness.core.errors import UserError
-from harness.core.files import whole
+from harness.core.files import from_cache, whole
 from harness.core.progress import Progress
 
 OPENAI, OPENAI_KEY = "https://api.openai.com/v1", "OPENAI_API_KEY"
@@ -126,7 +126,7 @@ class Chat:
                 f"{self.endpoint.url} does not answer: {error}. {kept} of {len(paths)} answers are kept: mend that and "
                 f"run the same command again, it asks the other {len(paths) - kept}"
             ) from error
-        return [Reply(**json.loads(paths[question].read_text())["reply"]) for question in questions]
+        return [_stored(paths[question]) for question in questions]
 
     def _ask_all(self, questions: Sequence[str], known: int) -> None:
         authorise, stop = self._authorisation(), Event()
@@ -235,6 +235,11 @@ class _Authorisation:
         if self.variable is None:
             return "and no key was sent; name its environment variable with --key-variable"
         return f"the key in the environment variable {self.variable} was refused"
+
+
+def _stored(path: Path) -> Reply:
+    with from_cache(path, remove=path):
+        return Reply(**json.loads(path.read_text())["reply"])
 
 
 def _parse(said: str) -> Reply:

@@ -1,10 +1,13 @@
-"""Files that exist are whole: everything is written under a temporary name and renamed."""
+"""Files that exist are whole: everything is written under a temporary name and renamed; a disk may still lose them."""
 
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from zipfile import BadZipFile
+
+from harness.core.errors import UserError
 
 
 @contextmanager
@@ -22,3 +25,15 @@ def whole(path: Path) -> Iterator[Path]:
             shutil.rmtree(part)
         else:
             part.unlink(missing_ok=True)
+
+
+@contextmanager
+def from_cache(path: Path, remove: Path) -> Iterator[None]:
+    """For the line that reads `path`. Raises UserError, which says what to `remove`, where that is damaged."""
+    try:
+        yield
+    except (OSError, EOFError, ValueError, BadZipFile) as error:
+        raise UserError(
+            f"{path} in the cache is damaged ({error}); remove {remove} and run the same command again, which makes it "
+            "anew"
+        ) from error
