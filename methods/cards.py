@@ -34,6 +34,10 @@ class Config:
     longest: Annotated[int, Field(ge=1, description="tokens of a segment, at most (published code)")] = 64
     attempts: Annotated[int, Field(ge=1, description="rejections before the best is taken (published code)")] = 20
 
+    def __post_init__(self) -> None:
+        if self.shortest > self.longest:
+            raise ValueError(f"no segment has shortest={self.shortest} tokens and at most longest={self.longest}")
+
 
 @plain_dataclass
 class _Text:

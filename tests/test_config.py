@@ -69,6 +69,10 @@ def test_a_bare_name_is_taken_where_one_method_has_it():
         ({"given": [("iro.value.stride", 10**24)]}, "iro.value.stride = 10{24}: give a finite number, below 2"),
         ({"given": [("batch.memory_gb", float("inf"))]}, "batch.memory_gb = inf: give a finite number"),
         ({"given": [("cards.target", float("nan"))], "methods": ["cards"]}, "cards.target = nan: give a finite number"),
+        (
+            {"given": [("cards.longest", 2)], "methods": ["cards"]},
+            "no segment has shortest=4 tokens and at most longest=2",
+        ),
         ({"given": [("fit.prompts", 0)]}, "fit.prompts = 0"),
         ({"limit": 0}, "--limit 0"),
         ({"limit": -3}, "--limit -3"),
