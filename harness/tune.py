@@ -15,6 +15,7 @@ import yaml
 from harness.chosen import DEFAULTS, settings_from
 from harness.config import RunConfig, names_of, resolve
 from harness.core.digest import digest
+from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.core.nested import flatten
 from harness.ranks import join_ranks
@@ -31,6 +32,8 @@ def tune(tries: int, asked: Mapping[str, Any], out: Path, cache: Path, workers: 
     """Try, choose, write tries.parquet and chosen.yaml, and return the table of tries."""
     asked = {**asked, "limit": PROMPTS if asked["limit"] is None else asked["limit"], "only": True}
     given = [*asked["given"], ("evaluate.slice", "development")]
+    if slices := [value for key, value in asked["given"] if key == "evaluate.slice" and value != "development"]:
+        raise UserError(f"evaluate.slice = {slices[0]!r}: tune looks at development prompts only; leave it out")
     plain = resolve(**{**asked, "given": given})
     attempts = [(name, dict(settings)) for name in plain.methods for settings in METHODS[name].tries[:tries]]
     folder = out / "tuning" / f"{plain.task}-{plain.profile}-{digest([plain.asked(), attempts])[:10]}"

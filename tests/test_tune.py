@@ -33,3 +33,8 @@ def test_every_method_gets_the_same_number_of_tries_and_the_best_is_written(plac
 def test_tries_below_one_are_refused(place, capsys):
     assert cli.main(["tune", "--tries", "0", *TOY]) == 2
     assert "--tries 0" in capsys.readouterr().err
+
+
+def test_another_slice_is_refused_instead_of_passed_over(place, capsys):
+    assert cli.main(["tune", "--method", "args", *TOY, "--set", "evaluate.slice=test"]) == 2
+    assert "evaluate.slice = 'test': tune looks at development prompts only" in capsys.readouterr().err
