@@ -17,6 +17,7 @@ from pydantic.dataclasses import dataclass
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import whole
+from harness.store import read_parquet
 
 
 def _on_its_scale(preference: float | None) -> float | None:
@@ -44,7 +45,7 @@ def export(judgement: Path, folder: Path) -> list[Path]:
 
     Returns the paths. Raises UserError where a file of another content is there.
     """
-    annotations = pl.read_parquet(judgement / "annotations.parquet")
+    annotations = read_parquet(judgement / "annotations.parquet")
     about = ("task", "prompt_id", "prompt")
     ours = annotations.select(*about, "generator", output="response")
     theirs = annotations.select(*about, generator="opponent", output="opponent_response")

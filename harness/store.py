@@ -117,12 +117,12 @@ def load_run(folder: Path) -> Run:
         path = folder / f"{name}.parquet"
         if not path.exists():
             raise UserError(f"run {folder.name} is incomplete: {path.name} is missing; run its command with --fresh")
-        tables[name] = _read_parquet(path)
+        tables[name] = read_parquet(path)
         _require(path, COLUMNS.get(name, ()), tables[name].columns)
     _require(folder / "scores.parquet", ("proxy_reward", "gold_reward"), set(tables["scores"]["metric"]))
     for name in _LATER:
         path = folder / f"{name}.parquet"
-        tables[name] = _read_parquet(path) if path.exists() else None
+        tables[name] = read_parquet(path) if path.exists() else None
     return Run(folder, about, **tables)
 
 
@@ -131,7 +131,8 @@ def _require(path: Path, names: Sequence[str], found: Container[str]) -> None:
         raise UserError(f"{path} has no {', '.join(missing)}, which every run has; {_DAMAGED}")
 
 
-def _read_parquet(path: Path) -> pl.DataFrame:
+def read_parquet(path: Path) -> pl.DataFrame:
+    """A stored table. Raises UserError where it is not parquet."""
     try:
         return pl.read_parquet(path)
     except pl.exceptions.PolarsError as error:

@@ -238,6 +238,9 @@ def test_files_of_alpaca_eval_come_and_go_unchanged(stored, capsys):
     assert judge("toy-one", "--export", "files") == 0  # the same files again
     assert judge("toy-one", "--judge", "reward:proxy_reward", "--export", "files") == 2
     assert "annotations.json holds something else already" in capsys.readouterr().err
+    (judgement(stored, "toy-one-base-gold") / "annotations.parquet").write_bytes(b"")
+    assert judge("toy-one", "--export", "more") == 2
+    assert "annotations.parquet is not parquet" in capsys.readouterr().err
 
 
 def test_old_draws_and_probabilities_of_alpaca_eval_are_read(place):
