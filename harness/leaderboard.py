@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import yaml
+from PIL import UnidentifiedImageError
 
 from harness import figures, style
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.core.nested import flatten
+from harness.core.yaml_text import read_yaml
 from harness.leaderboard_text import html, markdown
 from harness.store import Run, is_done, load_run
 from harness.table import GOLD, PROXY, comparison, flat_row
@@ -84,12 +85,16 @@ def difference(out: Path) -> str | None:
         if not (out / name).exists():
             return f"{out / name} is missing"
     for name, text in _texts(board).items():
-        stored = (out / name).read_text()
+        stored = (out / name).read_text(errors="replace")
         if stored != text:
             return f"{out / name}: {_first_line(stored.split(chr(10)), text.split(chr(10)))}"
-    if found := _first_value(pl.read_parquet(out / "leaderboard.parquet"), _table(board)):
+    try:
+        table, stored_hash = pl.read_parquet(out / "leaderboard.parquet"), figures.data_of(out / "leaderboard.png")
+    except (pl.exceptions.PolarsError, UnidentifiedImageError) as error:
+        return f"leaderboard.parquet or leaderboard.png in {out} is damaged: {error}"
+    if found := _first_value(table, _table(board)):
         return f"{out / 'leaderboard.parquet'}: {found}"
-    stored_hash, drawn = figures.data_of(out / "leaderboard.png"), _drawn(board)
+    drawn = _drawn(board)
     if stored_hash != drawn:
         return f"{out / 'leaderboard.png'}: drawn from data {stored_hash}, the runs give {drawn}"
     return None
@@ -141,7 +146,9 @@ def _unproven(source: str, config: Mapping[str, Any], out: Path) -> str:
     path = out / "tuning" / name / "chosen.yaml"
     if not path.is_file():
         return f"settings chosen by the tuning {name}, which is not in tuning/"
-    chosen = yaml.safe_load(path.read_text())
+    chosen = read_yaml(path.read_text(), str(path))
+    if not isinstance(chosen, dict):
+        return f"settings chosen by the tuning {name}, whose chosen.yaml names none"
     settings = config["settings"]
     wrong = [m for m in config["methods"] if not set(_said(chosen.get(m, {}))) <= set(_said(settings[m]))]
     return f"the tuning {name} chose other settings for {', '.join(wrong)}" if wrong else ""

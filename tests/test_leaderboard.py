@@ -127,6 +127,8 @@ def edit_figure(path: Path) -> None:
         ("leaderboard.parquet", edit_table, "column gold is"),
         ("leaderboard.png", edit_figure, "drawn from data None"),
         ("leaderboard.png", Path.unlink, "is missing"),
+        ("leaderboard.png", lambda path: path.write_bytes(b"x"), "is damaged"),
+        ("leaderboard.parquet", lambda path: path.write_bytes(b"x"), "is damaged"),
     ],
 )
 def test_a_check_names_the_edited_file(place, capsys, name, edit, says):
@@ -177,6 +179,7 @@ def test_tuned_settings_count_until_a_hand_changes_them(place, monkeypatch):
     written = file.read_text()
     for content, reason in (
         (written.replace("chunk: 4", "chunk: 2"), "chose other settings for iro"),
+        ("", "whose chosen.yaml names none"),
         (None, "not in"),
     ):
         file.unlink() if content is None else file.write_text(content)
