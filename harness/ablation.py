@@ -1,6 +1,6 @@
 """What an ablation shows, from its stored runs alone: table, figures and report; no torch.
 
-python -m harness report results/ablations/imdb-width-3f2a
+python -m harness report imdb-width-3f2a
 
 about.json says what was varied: `axes` (one or two), `reference` (the point that others are compared with) and `runs`
 (a run id for each point). A point is a value of each axis. All golds are in standard deviations of the base samples of
@@ -11,10 +11,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from harness import ablation_figures
 from harness.core import stats
@@ -31,19 +33,59 @@ Point = tuple[Any, ...]
 USUAL = 16  # the n of best-of-n that papers compare with most, and the default U of searches
 
 
+@dataclass(frozen=True)
+class _Axis:
+    name: str
+    label: str
+    method: str
+    is_budget: bool
+    column: str | None
+
+
+@dataclass(frozen=True)
+class _Entry:
+    point: list[Any]
+    run: str
+
+
+@dataclass(frozen=True)
+class _About:
+    """What about.json holds."""
+
+    axes: Annotated[list[_Axis], Field(min_length=1)]
+    reference: list[Any]
+    runs: list[_Entry]
+
+
 def find_ablation(out: Path, reference: str) -> Path | None:
-    """The folder of an ablation given by path or id; None where there is none."""
+    """The folder of an ablation given by path, id or unambiguous prefix of its id; None where there is none.
+
+    What is also the beginning of a run's id means the run.
+    """
     for folder in (Path(reference), out / "ablations" / reference):
         if (folder / "about.json").is_file():
             return folder
-    return None
+    matches = sorted(path.parent for path in (out / "ablations").glob("*/about.json"))
+    matches = [folder for folder in matches if folder.name.startswith(reference)]
+    if not matches or any(path.parent.name.startswith(reference) for path in (out / "runs").glob("*/run.json")):
+        return None
+    if len(matches) > 1:
+        names = ", ".join(folder.name for folder in matches)
+        raise UserError(f"several ablations {reference!r} in {out / 'ablations'}. There: {names}")
+    return matches[0]
 
 
 def write_ablation(folder: Path, out: Path) -> Path:
     """Write table, figures and report of the runs that about.json names; the path of report.md."""
     about = read_json(folder / "about.json")
-    if missing := sorted({"axes", "reference", "runs"} - set(about)):
-        raise UserError(f"{folder / 'about.json'} has no {', '.join(missing)}; run the ablation's command once more")
+    try:
+        TypeAdapter(_About).validate_python(about)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UserError(
+            f"{folder / 'about.json'}: {where}: {first['msg'].lower()}; run the ablation's command once more"
+        ) from error
     axes, reference = about["axes"], tuple(about["reference"])
     runs = {tuple(entry["point"]): load_run(find_run(out, entry["run"])) for entry in about["runs"]}
     if reference not in runs:

@@ -1,5 +1,7 @@
 """Ablations on the toy: every value is a stored run, fits are shared, and what is written follows from the runs."""
 
+import shutil
+
 import polars as pl
 import pytest
 
@@ -47,9 +49,20 @@ def test_each_width_is_a_run_and_all_share_one_fit(place, capsys):
             path.unlink()
     assert cli.main(["report", folder.name]) == 0
     assert capsys.readouterr().out == report and {p.name for p in folder.iterdir()} > drawn
-    (folder / "about.json").write_text('{"axes": []}')
-    assert cli.main(["report", folder.name]) == 2
-    assert "about.json has no reference, runs" in capsys.readouterr().err
+    assert cli.main(["report", "toy-width"]) == 0
+    assert capsys.readouterr().out == report
+    shutil.copytree(folder, folder.with_name("toy-width-another"))
+    assert cli.main(["report", "toy-wid"]) == 2
+    both = f"toy-width-another, {folder.name}"
+    assert f"several ablations 'toy-wid' in results/ablations. There: {both}" in capsys.readouterr().err
+    for damaged, said in {
+        '{"axes": []}': "axes: list should have at least 1 item",
+        '{"axes": [{}], "reference": [4], "runs": []}': "axes.0.name: field required",
+        '{"axes": 3, "reference": [4], "runs": null}': "axes: input should be a valid list",
+    }.items():
+        (folder / "about.json").write_text(damaged)
+        assert cli.main(["report", folder.name]) == 2
+        assert f"about.json: {said}" in capsys.readouterr().err
 
 
 def test_values_are_compared_with_the_default_on_the_same_prompts(place, capsys):
