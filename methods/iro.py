@@ -29,7 +29,7 @@ from harness.core.value import HiddenValue, mean_flops
 class Config(Search):
     iterations: Annotated[int, Field(ge=0, description="value functions fitted (paper: 3)")] = 3
     beta: Annotated[
-        tuple[Annotated[float, Field(gt=0)], ...],
+        tuple[Annotated[float, Field(ge=1e-6)], ...],  # a millionth of an sd: what is smaller overflows the weights
         BeforeValidator(lambda value: [value] if isinstance(value, int | float | str) else value),
         Field(min_length=1, description="beta_i; the last one holds for later iterations; `top`: only ratios matter"),
     ] = (1.0,)
