@@ -1,3 +1,5 @@
+"""YAML as users write it: what is refused, and what is not."""
+
 import pytest
 
 from harness.core.errors import UserError
@@ -11,6 +13,7 @@ from harness.core.yaml_text import read_yaml
         ("iro:\n\twidth: 2", "mine is no YAML: found character '\\t' that cannot start any token in line 2"),
         ("2026-13-45", "mine is no YAML: month must be in 1..12"),
         ("a: \x00", "mine is no YAML: unacceptable character"),
+        ("a: &a [*a]", "mine is no YAML: found unconstructable recursive node in line 1"),
         ("[1, 2", "mine is no YAML: expected ',' or ']', but got '<stream end>' in line 1"),
     ],
 )

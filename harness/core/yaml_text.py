@@ -12,7 +12,11 @@ from harness.core.errors import UserError
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain data; of two equal names YAML's own would silently keep the last."""
+    """Plain data; of two equal names YAML's own would silently keep the last, and aliases could hold themselves."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.deep_construct = True  # then an alias inside what it stands for is an error
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         names = [name for name, _ in node.value if isinstance(name, yaml.ScalarNode)]
