@@ -9,7 +9,7 @@ import argparse
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +153,7 @@ def _ablate(arguments: argparse.Namespace) -> None:
     from harness.ablate import ablate
 
     options, asked = _options(arguments)
+    _require_not_fresh(options, "ablate")
     print(ablate(arguments.axis, arguments.values, asked, Path(options["out"]), cache_folder(), options["workers"]))
 
 
@@ -162,6 +163,7 @@ def _tune(arguments: argparse.Namespace) -> None:
     if arguments.tries < 1:
         raise UserError(f"--tries {arguments.tries}: give at least 1")
     options, asked = _options(arguments)
+    _require_not_fresh(options, "tune")
     print(tune(arguments.tries, asked, Path(options["out"]), cache_folder(), options["workers"]))
 
 
@@ -196,6 +198,11 @@ def _options(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, A
     asked = {k: options[k] for k in ("task", "model", "profile", "preset", "seed", "device", "dtype", "limit", "only")}
     methods = method.split(",") if isinstance(method, str) else method
     return options, {**asked, "methods": methods, "given": given, "tuned": tuned}
+
+
+def _require_not_fresh(options: Mapping[str, Any], command: str) -> None:
+    if options["fresh"]:
+        raise UserError(f"fresh: true is for `run`; leave it out of the --config of {command}")
 
 
 def _require_kind(path: Path, name: str, value: Any) -> None:

@@ -299,6 +299,13 @@ def test_what_a_config_file_cannot_mean_is_named(place, capsys, text, says):
     assert says in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", [["tune"], ["ablate", "--axis", "keep"]])
+def test_only_run_can_be_fresh(place, capsys, command):
+    Path("c.yaml").write_text("task: toy\nfresh: true")
+    assert cli.main([*command, "--config", "c.yaml"]) == 2
+    assert f"leave it out of the --config of {command[0]}" in capsys.readouterr().err
+
+
 def test_more_prompts_than_the_task_has_stop_the_run(place, capsys):
     assert run("--limit", "401") == 2
     assert "evaluate.prompts=401, but task toy has 400 test prompts" in capsys.readouterr().err
