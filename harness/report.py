@@ -102,7 +102,7 @@ def _markdown(run: Run, table: Sequence[dict[str, Any]], curve: Sequence[dict[st
         "![gold against test-time compute](gold_against_compute.png)",
         "![win rates and gold](win_rates.png)",
         gains(table),
-        equivalents(table, len(curve)),
+        equivalents(table, curve),
         drifts(table, curve),
         "## Rewards",
         _rewards(facts, agreement),

@@ -7,7 +7,7 @@ import polars as pl
 
 from harness.core.stats import Estimate
 from harness.drift import WORDS
-from harness.markdown import markdown_table, name_of, number, p_value, percent, reached, share
+from harness.markdown import giga, markdown_table, name_of, number, p_value, percent, reached, share
 
 
 def gains(table: Sequence[dict[str, Any]]) -> str:
@@ -37,9 +37,9 @@ def gains(table: Sequence[dict[str, Any]]) -> str:
     return "## Gains over base, and what iterations add\n\n" + "\n".join(markdown_table(rows, unknown=""))
 
 
-def equivalents(table: Sequence[dict[str, Any]], most: int) -> str:
-    """The n at which best-of-n is as good as each row, and what the row costs over that."""
-    known = [row for row in table if row["as_good_as"] is not None]
+def equivalents(table: Sequence[dict[str, Any]], curve: Sequence[dict[str, Any]]) -> str:
+    """The n at which best-of-n is as good as each row, what the row costs over that; best-of-n at each doubling."""
+    known, most = [row for row in table if row["as_good_as"] is not None], len(curve)
     if not known:
         return ""
     rows = [
@@ -60,7 +60,23 @@ def equivalents(table: Sequence[dict[str, Any]], most: int) -> str:
         f"than best-of-{most}, and its share is less than shown (`<`). Intervals are 95% over prompts, n = "
         f"{known[0]['as_good_as'].n}; costs are taken as known."
     )
-    return "\n\n".join(["## The best-of-n that is as good", "\n".join(markdown_table(rows)), text])
+    return "\n\n".join(["## The best-of-n that is as good", "\n".join(markdown_table(rows)), text, _doublings(curve)])
+
+
+def _doublings(curve: Sequence[dict[str, Any]]) -> str:
+    """Table of best-of-1, 2, 4, ... and of the whole pool."""
+    shown = [point for point in curve if point["n"].bit_count() == 1 or point is curve[-1]]
+    rows = [
+        {
+            "best of": str(point["n"]),
+            "gold (sd)": str(point["gold"]),
+            "proxy (sd)": str(point["proxy"]),
+            "policy tokens": f"{point['policy_tokens']:,.0f}",
+            "GFLOPs": None if point["flops"] is None else giga(point["flops"]),
+        }
+        for point in shown
+    ]
+    return "\n".join(markdown_table(rows))
 
 
 def _at_most(part: Estimate, n: Estimate) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import polars as pl
 
 from harness.report import table_markdown, write_report
-from harness.table import comparison
+from harness.table import best_of_n_curve, comparison
 from tests.conftest import PRICES
 
 
@@ -25,6 +25,12 @@ def test_the_report_says_which_best_of_n_is_as_good(planted, unrendered):
     n, share = comparison(planted)[2]["as_good_as"], comparison(planted)[2]["share_of_tokens"]
     assert f"| {n.value:.1f} [{n.low:.1f}, " in value and f"| {100 * share.value:.0f}%" in value
     assert "| >8" in reward and "| <100%" in reward
+    doubled = [line.split(" | ") for line in section.split("| best of |")[1].splitlines()[2:]]
+    curve = best_of_n_curve(planted)
+    assert [line[:3] for line in doubled] == [
+        [f"| {n}", str(curve[n - 1]["gold"]), str(curve[n - 1]["proxy"])] for n in (1, 2, 4, 8)
+    ]
+    assert [line[3] for line in doubled] == ["20 |", "30 |", "50 |", "90 |"]
     priced = replace(planted, about={**planted.about, "flops": PRICES})
     assert "share of its FLOPs, with fitting" in write_report(priced).read_text()
 
