@@ -30,7 +30,7 @@ from harness.store import Run, find_run, load_run, read_json
 from harness.table import GOLD, PROXY, best_of_n_by_prompt, best_of_n_curve, comparison, flat_row
 
 Point = tuple[Any, ...]
-USUAL = 16  # the n of best-of-n that papers compare with most, and the default U of searches
+USUAL = 16  # the default U of searches, and so the n that their best-of-n has
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,8 @@ def _markdown(
     reference: Point,
     widest: Run,
 ) -> str:
-    axis, most = axes[0], len(best_of_n_by_prompt(widest)[0])
+    axis, rivals = axes[0], np.stack(best_of_n_by_prompt(widest))  # (P, N)
+    most = rivals.shape[1]
     compares = not axis["is_budget"]
     compared_with = rows[0]["value"] if axis["column"] else _shown(reference)
     columns = [" x ".join(a["label"] for a in axes), "method", "final pick", "gold (sd)", "win rate over base"]
@@ -215,8 +216,7 @@ def _markdown(
         + (" Base and best-of-n, which the axis does not touch, are shown once." if len(shown) < len(rows) else ""),
     ]
     if axis["is_budget"]:
-        rivals, paid = np.stack(best_of_n_by_prompt(widest)), best_of_n_costs(widest, most)
-        levels = sorted({n for n in (USUAL, most) if n <= most})
+        levels, paid = sorted({min(USUAL, most), most}), best_of_n_costs(widest, most)
         lines += ["", *needed(rows, lambda row: _gold(runs[row["point"]], row), rivals, paid, levels)]
     return "\n".join(lines)
 
