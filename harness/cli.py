@@ -72,8 +72,8 @@ def _parser() -> argparse.ArgumentParser:
         "runs",
         nargs="+",
         metavar="RUN",
-        help="path, id, or the beginning of an id; several runs that differ in the seed alone make one table over "
-        "prompts and seeds; or an ablation's path or id",
+        help="path, id, or the beginning of an id, of a run or an ablation; several runs that differ in the seed alone "
+        "make one table over prompts and seeds",
     )
     report.add_argument("--html", action="store_true", help="also write report.html: a page with every answer")
     report.add_argument("--out", type=Path, default=Path("results"), help="folder of results (default: results)")
