@@ -11,7 +11,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from harness.ablation import Point, write_ablation
 from harness.axes import AXES
 from harness.config import RunConfig, resolve
 from harness.core.digest import digest
@@ -19,10 +18,11 @@ from harness.core.errors import UserError, unknown
 from harness.core.files import whole
 from harness.core.stats import PLANNING_SD, detectable_difference
 from harness.core.yaml_text import read_yaml
+from harness.evidence.ablation import Point, write_ablation
+from harness.evidence.report import write_report
+from harness.evidence.store import load_run
 from harness.ranks import join_ranks
-from harness.report import write_report
 from harness.run import complete
-from harness.store import load_run
 
 
 def ablate(axes: str, values: str | None, asked: Mapping[str, Any], out: Path, cache: Path, workers: int | None) -> str:

@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import whole
-from harness.store import read_parquet
+from harness.evidence.store import read_parquet
 
 
 def _on_its_scale(preference: float | None) -> float | None:

@@ -230,9 +230,9 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _report(arguments: argparse.Namespace) -> None:
-    from harness.ablation import find_ablation, write_ablation
-    from harness.report import write_report
-    from harness.store import find_run, load_run
+    from harness.evidence.ablation import find_ablation, write_ablation
+    from harness.evidence.report import write_report
+    from harness.evidence.store import find_run, load_run
 
     ablations = {name: found for name in arguments.runs if (found := find_ablation(arguments.out, name)) is not None}
     for name, ablation in ablations.items():
@@ -249,15 +249,15 @@ def _report(arguments: argparse.Namespace) -> None:
     path = write_report(run)
     print(path.read_text())
     if arguments.html:
-        from harness.page import write_page
+        from harness.evidence.page import write_page
 
         path = write_page(run)
     print(f"written to {path.parent}", file=sys.stderr)
 
 
 def _report_over_seeds(arguments: argparse.Namespace) -> None:
-    from harness.seeds import write_seeds
-    from harness.store import find_run, load_run
+    from harness.evidence.seeds import write_seeds
+    from harness.evidence.store import find_run, load_run
 
     if arguments.html:
         raise UserError(f"--html shows one run, and {len(arguments.runs)} are given; name one of them")
@@ -291,7 +291,7 @@ def _judge(arguments: argparse.Namespace) -> None:
 def _leaderboard(arguments: argparse.Namespace) -> int:
     if arguments.rescore is not None:
         return _rescore(arguments)
-    from harness.leaderboard import difference, write_leaderboard
+    from harness.evidence.leaderboard import difference, write_leaderboard
 
     if arguments.check:
         found = difference(arguments.out)

@@ -55,7 +55,7 @@ def add_judge_options(parser: argparse.ArgumentParser) -> None:
 def chosen_judge(arguments: argparse.Namespace, cache: Path) -> "Judge":
     """The judge of --judge. Raises UserError for an unknown one, and for options that belong to another."""
     from harness.core.judge import ScoreJudge
-    from harness.table import GOLD
+    from harness.evidence.table import GOLD
 
     kind, _, metric = (arguments.judge or "gold").partition(":")
     if kind != "llm" and (given := _given(arguments, _CHAT)):

@@ -11,8 +11,8 @@ import polars as pl
 
 from harness.core.errors import UserError
 from harness.core.judge import Entry, Pair
-from harness.store import Run
-from harness.table import Row, repeats_value
+from harness.evidence.store import Run
+from harness.evidence.table import Row, repeats_value
 
 REFERENCE = "reference"
 IN_THE_RUN = ("base", "best_of_n", REFERENCE)  # opponents that need no second run

@@ -15,7 +15,7 @@ from harness.config import RunConfig
 from harness.core.digest import digest
 from harness.core.policy import Policy
 from harness.core.task import Task
-from harness.store import read_about, write_about
+from harness.evidence.store import read_about, write_about
 
 _PACKAGES = ("torch", "transformers", "scikit-learn", "polars", "numpy", "iro-harness")
 

@@ -18,8 +18,8 @@ from harness.core.nested import flatten
 from harness.core.streams import Streams
 from harness.core.task import GOLD
 from harness.core.types import Completion
+from harness.evidence.store import Run, is_done, load_run
 from harness.run import policy_of
-from harness.store import Run, is_done, load_run
 from tasks import TASKS
 
 TOLERANCE = 1e-3  # raw units of the gold

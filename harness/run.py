@@ -26,9 +26,11 @@ from harness.core.stats import PLANNING_SD, correlation, detectable_difference
 from harness.core.task import GOLD
 from harness.core.toy import LONGEST, ToyPolicy
 from harness.core.types import Answer, Completion, Prompt
+from harness.evidence.report import write_report
+from harness.evidence.store import Run, is_done, load_run, read_about, runs_folder, write_about, write_table
+from harness.evidence.table import comparison
 from harness.provenance import PeakMemory, open_slice
 from harness.ranks import Ranks, join_ranks
-from harness.report import write_report
 from harness.stages import (
     RAW,
     VERSIONS,
@@ -44,8 +46,6 @@ from harness.stages import (
     score,
     trace,
 )
-from harness.store import Run, is_done, load_run, read_about, runs_folder, write_about, write_table
-from harness.table import comparison
 from harness.workers import choose_workers
 from methods import METHODS
 from tasks import TASKS

@@ -18,10 +18,10 @@ from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.core.nested import flatten
+from harness.evidence.store import load_run
+from harness.evidence.table import comparison, flat_row
 from harness.ranks import join_ranks
 from harness.run import complete
-from harness.store import load_run
-from harness.table import comparison, flat_row
 from methods import METHODS
 
 PROMPTS = 64  # of the development slice, unless --limit says otherwise

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from harness import cli
-from harness.store import load_run
+from harness.evidence.store import load_run
 
 pytestmark = pytest.mark.usefixtures("unrendered")
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.cost import AMORTISED_OVER, best_of_n_costs, costs
+from harness.evidence.cost import AMORTISED_OVER, best_of_n_costs, costs
 from tests.conftest import PRICES
 
 

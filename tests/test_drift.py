@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from harness.drift import distinct, drift, repeats
+from harness.evidence.drift import distinct, drift, repeats
 
 
 def rows(gold: list[float], proxy: list[float], texts: list[str]) -> pl.DataFrame:

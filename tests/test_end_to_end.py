@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from harness.cli import cache_folder
-from harness.store import load_run
+from harness.evidence.store import load_run
 
 ROOT = Path(__file__).parents[1]
 MINIATURE = [

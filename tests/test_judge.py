@@ -18,7 +18,7 @@ import requests
 
 from harness import cli
 from harness.core.assets import fetch
-from harness.store import COLUMNS, TABLES, write_about, write_table
+from harness.evidence.store import COLUMNS, TABLES, write_about, write_table
 from tests.planted_server import Planted, served
 
 KEY = "sk-planted-9876543210"

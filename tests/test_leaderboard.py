@@ -9,8 +9,8 @@ import yaml
 from PIL import Image
 
 from harness import cli
-from harness.leaderboard import board_of
-from harness.store import read_about
+from harness.evidence.leaderboard import board_of
+from harness.evidence.store import read_about
 from tasks.toy import Toy
 
 RESULTS = Path("results")

@@ -5,7 +5,7 @@ import pytest
 
 from harness.core.equivalent import cost_of_reaching, reached_at
 from harness.core.stats import Estimate
-from harness.needed import needed
+from harness.evidence.rows_needed import needed
 
 NOISE = np.linspace(-0.1, 0.1, 20)
 GOLD = {1: 0.0, 4: 0.3, 9: 0.8}

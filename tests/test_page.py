@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from harness import cli
-from harness.page import page_data, write_page
-from harness.store import Run, load_run
+from harness.evidence.page import page_data, write_page
+from harness.evidence.store import Run, load_run
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = (

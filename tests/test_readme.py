@@ -7,9 +7,9 @@ import pytest
 
 from harness.core.handle import PolicyHandle
 from harness.core.streams import Streams
-from harness.report import table_markdown
-from harness.store import load_run
-from harness.table import comparison
+from harness.evidence.report import table_markdown
+from harness.evidence.store import load_run
+from harness.evidence.table import comparison
 from tests.conftest import TOY_SAMPLER, toy_prompts
 
 ROOT = Path(__file__).parents[1]

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import polars as pl
 
-from harness.report import table_markdown, write_report
-from harness.table import best_of_n_curve, comparison
+from harness.evidence.report import table_markdown, write_report
+from harness.evidence.table import best_of_n_curve, comparison
 from tests.conftest import PRICES
 
 

@@ -19,8 +19,8 @@ from harness import cli, stages
 from harness.artifacts import Artifacts, run_stage
 from harness.core.errors import UserError
 from harness.core.ledger import Ledger
+from harness.evidence.store import KEYS, find_run, load_run
 from harness.ranks import Ranks
-from harness.store import KEYS, find_run, load_run
 from tasks.toy import Toy
 
 ROOT = Path(__file__).parents[1]

@@ -11,9 +11,9 @@ from polars.testing import assert_frame_equal
 from harness import cli
 from harness.core import stats
 from harness.core.errors import UserError
-from harness.seeds import over_seeds, write_seeds
-from harness.store import Run, load_run
-from harness.table import comparison
+from harness.evidence.seeds import over_seeds, write_seeds
+from harness.evidence.store import Run, load_run
+from harness.evidence.table import comparison
 
 ROOT = Path(__file__).parents[1]
 VALUE, REWARD = ("iro", 1, "value"), ("iro", 1, "reward")

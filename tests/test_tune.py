@@ -4,7 +4,7 @@ import polars as pl
 import yaml
 
 from harness import cli
-from harness.store import load_run
+from harness.evidence.store import load_run
 
 TOY = ["--task", "toy", "--limit", "12", "--set", "fit.prompts=20", "--workers", "1"]
 

@@ -12,7 +12,20 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from harness.style import FAINT, MARKERS, PICKS, STYLE, TEXT, colour, drawn_as, label, plt, save, shade, short_label
+from harness.evidence.plot_style import (
+    FAINT,
+    MARKERS,
+    PICKS,
+    STYLE,
+    TEXT,
+    colour,
+    drawn_as,
+    label,
+    plt,
+    save,
+    shade,
+    short_label,
+)
 
 _BARS = 0.6  # of the height of `win_rates` for bars, the rest for gold
 

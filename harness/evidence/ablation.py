@@ -18,16 +18,16 @@ import polars as pl
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from harness import ablation_figures
 from harness.core import stats
 from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.core.stats import PLANNING_SD, Estimate
-from harness.cost import best_of_n_costs
-from harness.markdown import name_of, p_value, percent
-from harness.needed import needed
-from harness.store import Run, find_run, load_run, read_json
-from harness.table import GOLD, PROXY, best_of_n_by_prompt, best_of_n_curve, comparison, flat_row
+from harness.evidence import ablation_figures
+from harness.evidence.cost import best_of_n_costs
+from harness.evidence.markdown import name_of, p_value, percent
+from harness.evidence.rows_needed import needed
+from harness.evidence.store import Run, find_run, load_run, read_json
+from harness.evidence.table import GOLD, PROXY, best_of_n_by_prompt, best_of_n_curve, comparison, flat_row
 
 Point = tuple[Any, ...]
 USUAL = 16  # the default U of searches, and so the n that their best-of-n has

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from harness.store import Run
+from harness.evidence.store import Run
 
 AMORTISED_OVER = 10_000  # prompts answered with one fit; ours, as no paper says
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.style import MARKERS, STYLE, colour, drawn_as, label, plt, save, shade
+from harness.evidence.plot_style import MARKERS, STYLE, colour, drawn_as, label, plt, save, shade
 
 
 def gold_along(

@@ -19,9 +19,9 @@ from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.core.nested import flatten
-from harness.markdown import markdown_table, name_of, p_value
-from harness.store import Run
-from harness.table import GOLD, answers_by_row, flat_row, repeats_value
+from harness.evidence.markdown import markdown_table, name_of, p_value
+from harness.evidence.store import Run
+from harness.evidence.table import GOLD, answers_by_row, flat_row, repeats_value
 
 _MAY_DIFFER = ("seed", "evaluate.prompts", "evaluate.trace")  # neither of the last two changes an answer
 _FACTS = ("model_fingerprint", "task_facts", "stages")  # of run.json: weights, rewards, versions of the code's stages

@@ -16,15 +16,16 @@ from typing import Any
 import polars as pl
 from PIL import UnidentifiedImageError
 
-from harness import figures, style
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.core.nested import flatten
 from harness.core.yaml_text import read_yaml
-from harness.leaderboard_text import html, markdown
-from harness.store import Run, is_done, load_run
-from harness.table import GOLD, PROXY, comparison, flat_row
+from harness.evidence import figures
+from harness.evidence import plot_style as style
+from harness.evidence.leaderboard_markdown import html, markdown
+from harness.evidence.store import Run, is_done, load_run
+from harness.evidence.table import GOLD, PROXY, comparison, flat_row
 
 SECTION = ("task", "model", "profile", "same_reward")
 ENTRY = (*SECTION, "settings_hash", "method", "iteration", "final_pick")

@@ -6,8 +6,8 @@ from typing import Any
 import polars as pl
 
 from harness.core.stats import Estimate
-from harness.drift import WORDS
-from harness.markdown import giga, markdown_table, name_of, number, p_value, percent, reached, share
+from harness.evidence.drift import WORDS
+from harness.evidence.markdown import giga, markdown_table, name_of, number, p_value, percent, reached, share
 
 
 def gains(table: Sequence[dict[str, Any]]) -> str:

@@ -14,9 +14,9 @@ import polars as pl
 from harness.core import stats
 from harness.core.equivalent import as_good_as, share_of_cost
 from harness.core.stats import Estimate
-from harness.cost import best_of_n_costs, costs
-from harness.drift import drift
-from harness.store import Run
+from harness.evidence.cost import best_of_n_costs, costs
+from harness.evidence.drift import drift
+from harness.evidence.store import Run
 
 GOLD, PROXY = "gold_reward", "proxy_reward"
 Row = tuple[str, int, str]  # method, iteration, final pick

@@ -13,9 +13,9 @@ from typing import Any
 import polars as pl
 
 from harness.core.files import whole
-from harness.page.markup import HERE, document, to_html
-from harness.store import Run
-from harness.table import GOLD, PROXY
+from harness.evidence.page.markup import HERE, document, to_html
+from harness.evidence.store import Run
+from harness.evidence.table import GOLD, PROXY
 
 _ROW = ("method", "iteration", "final_pick")
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from harness.core.equivalent import cost_of_reaching, reached_at
 from harness.core.stats import Estimate
-from harness.cost import AMORTISED_OVER
-from harness.markdown import markdown_table, name_of, reached, share
+from harness.evidence.cost import AMORTISED_OVER
+from harness.evidence.markdown import markdown_table, name_of, reached, share
 
 COSTS = {
     "policy_tokens": "share of its policy tokens",

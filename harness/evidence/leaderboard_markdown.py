@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from harness.markdown import giga, name_of, p_value
-from harness.page.markup import document, to_html
+from harness.evidence.markdown import giga, name_of, p_value
+from harness.evidence.page.markup import document, to_html
 
 _COMMON = (
     "method", "final pick", "gold (sd)", "n", "gold - best-of-n", "p (Holm)", "win rate over base", "proxy (sd)",

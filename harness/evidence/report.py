@@ -9,13 +9,13 @@ from typing import Any
 
 import polars as pl
 
-from harness import figures
 from harness.core.files import whole
-from harness.cost import AMORTISED_OVER
-from harness.markdown import giga, markdown_table, name_of, number, one_line, p_value, percent
-from harness.sections import calibrated, drifts, equivalents, gains, layers
-from harness.store import Run
-from harness.table import GOLD, best_of_n_curve, comparison, flat_row
+from harness.evidence import figures
+from harness.evidence.cost import AMORTISED_OVER
+from harness.evidence.markdown import giga, markdown_table, name_of, number, one_line, p_value, percent
+from harness.evidence.report_sections import calibrated, drifts, equivalents, gains, layers
+from harness.evidence.store import Run
+from harness.evidence.table import GOLD, best_of_n_curve, comparison, flat_row
 
 _PRICES = (
     " GFLOPs are estimated from those counts; in brackets with fitting, its policy tokens and proxy calls shared by "

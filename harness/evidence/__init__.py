@@ -1,0 +1,1 @@
+"""What is read from stored runs: tables, figures, reports, the leaderboard. Never torch."""
