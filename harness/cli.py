@@ -15,7 +15,7 @@ from typing import Any
 
 import harness
 from harness.core.errors import UserError
-from harness.judge_options import add_judge_options, chosen_judge, require_import_alone
+from harness.judging.options import add_judge_options, chosen_judge, require_import_alone
 
 _UNWRITABLE = {
     errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST, errno.EPERM, errno.ENAMETOOLONG,
@@ -267,9 +267,9 @@ def _report_over_seeds(arguments: argparse.Namespace) -> None:
 
 
 def _judge(arguments: argparse.Namespace) -> None:
-    from harness.alpaca_eval import export
-    from harness.judge import import_judgement, judge_run
-    from harness.opponents import Selection
+    from harness.judging.alpaca_eval import export
+    from harness.judging.judge import import_judgement, judge_run
+    from harness.judging.opponents import Selection
 
     if arguments.annotations is not None:
         require_import_alone(arguments)

@@ -4,10 +4,10 @@ from math import isnan, nan
 
 import pytest
 
-from harness.core.chat import Chat, Endpoint, Patience, Reply
 from harness.core.errors import UserError
-from harness.core.judge import TEMPLATE, ChatJudge, Entry, Pair, ScoreJudge, in_both_orders, question, verdict
-from harness.core.judge import read_template as read
+from harness.judging.chat import Chat, Endpoint, Patience, Reply
+from harness.judging.judges import TEMPLATE, ChatJudge, Entry, Pair, ScoreJudge, in_both_orders, question, verdict
+from harness.judging.judges import read_template as read
 from tests.planted_server import Planted, served
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from harness.core.length_control import length_controlled
 from harness.core.stats import mean
+from harness.judging.length_control import length_controlled
 
 
 def test_it_recovers_a_planted_preference_under_a_planted_length_bias():

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from harness.core.errors import UserError
-from harness.core.judge import Entry, Pair
 from harness.evidence.store import Run
 from harness.evidence.table import Row, repeats_value
+from harness.judging.judges import Entry, Pair
 
 REFERENCE = "reference"
 IN_THE_RUN = ("base", "best_of_n", REFERENCE)  # opponents that need no second run

@@ -11,7 +11,7 @@ from harness.core.errors import UserError, unknown
 from harness.core.yaml_text import read_yaml
 
 if TYPE_CHECKING:
-    from harness.core.judge import Judge
+    from harness.judging.judges import Judge
 
 _CHAT = ("model", "endpoint", "key_variable", "template", "request", "parallel", "tries", "wait", "timeout")
 _PATIENCE = ("parallel", "tries", "wait", "timeout")
@@ -54,8 +54,8 @@ def add_judge_options(parser: argparse.ArgumentParser) -> None:
 
 def chosen_judge(arguments: argparse.Namespace, cache: Path) -> "Judge":
     """The judge of --judge. Raises UserError for an unknown one, and for options that belong to another."""
-    from harness.core.judge import ScoreJudge
     from harness.evidence.table import GOLD
+    from harness.judging.judges import ScoreJudge
 
     kind, _, metric = (arguments.judge or "gold").partition(":")
     if kind != "llm" and (given := _given(arguments, _CHAT)):
@@ -77,8 +77,8 @@ def require_import_alone(arguments: argparse.Namespace) -> None:
 
 
 def _chat_judge(arguments: argparse.Namespace, cache: Path) -> "Judge":
-    from harness.core.chat import OPENAI, SETTINGS, Chat, Endpoint, Patience
-    from harness.core.judge import TEMPLATE, ChatJudge, read_template
+    from harness.judging.chat import OPENAI, SETTINGS, Chat, Endpoint, Patience
+    from harness.judging.judges import TEMPLATE, ChatJudge, read_template
 
     if not arguments.model:
         raise UserError("--judge llm needs --model, the name of a chat model at the endpoint")

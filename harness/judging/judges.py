@@ -11,8 +11,8 @@ from math import isnan, nan
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from harness.core.chat import Chat, Reply
 from harness.core.errors import UserError, unknown
+from harness.judging.chat import Chat, Reply
 
 TEMPLATE = Path(__file__).with_name("judge_prompt.txt")
 _PLACES = ("prompt", "answer_a", "answer_b")

@@ -13,19 +13,19 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from harness import alpaca_eval
 from harness.core import stats
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import whole
-from harness.core.judge import Judge, Judgement, Pair
-from harness.core.length_control import length_controlled
 from harness.core.stats import Estimate
 from harness.evidence import figures
 from harness.evidence.markdown import name_of, percent
 from harness.evidence.store import Run, find_run, load_run
 from harness.evidence.table import flat_row
-from harness.opponents import IN_THE_RUN, Contest, Selection, contests
+from harness.judging import alpaca_eval
+from harness.judging.judges import Judge, Judgement, Pair
+from harness.judging.length_control import length_controlled
+from harness.judging.opponents import IN_THE_RUN, Contest, Selection, contests
 
 VERSION = 1  # of what is stored here; raised when a change alters numbers
 

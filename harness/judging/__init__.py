@@ -1,0 +1,1 @@
+"""Who did better on stored answers: gold, stored rewards, chat models. Never torch."""
