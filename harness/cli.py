@@ -140,17 +140,17 @@ _WANTED = {int: "a whole number", bool: "true or false", str: "text"}
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from harness.config import resolve
+    from harness.running.config import resolve
 
     options, asked = _options(arguments)
     config = resolve(**asked)
-    from harness.run import run_and_report
+    from harness.running.run import run_and_report
 
     run_and_report(config, Path(options["out"]), cache_folder(), options["workers"], options["fresh"])
 
 
 def _ablate(arguments: argparse.Namespace) -> None:
-    from harness.ablate import ablate
+    from harness.sweeps.ablate import ablate
 
     options, asked = _options(arguments)
     _require_not_fresh(options, "ablate")
@@ -158,7 +158,7 @@ def _ablate(arguments: argparse.Namespace) -> None:
 
 
 def _tune(arguments: argparse.Namespace) -> None:
-    from harness.tune import tune
+    from harness.sweeps.tune import tune
 
     if arguments.tries < 1:
         raise UserError(f"--tries {arguments.tries}: give at least 1")
@@ -169,9 +169,9 @@ def _tune(arguments: argparse.Namespace) -> None:
 
 def _options(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
     """Options from defaults, --config and the command line; and what of them `config.resolve` takes."""
-    from harness.config import Tuned, parse_setting, sections
     from harness.core.errors import unknown
     from harness.core.nested import flatten
+    from harness.running.config import Tuned, parse_setting, sections
 
     options, given, tuned = dict(_DEFAULTS), [], None
     if arguments.config is not None:
@@ -302,7 +302,7 @@ def _leaderboard(arguments: argparse.Namespace) -> int:
 
 
 def _rescore(arguments: argparse.Namespace) -> int:
-    from harness.rescore import TOLERANCE, rescore
+    from harness.running.rescore import TOLERANCE, rescore
 
     if arguments.rescore < 1:
         raise UserError(f"--rescore {arguments.rescore}: give at least 1")
@@ -312,8 +312,8 @@ def _rescore(arguments: argparse.Namespace) -> int:
 
 
 def _bench(arguments: argparse.Namespace) -> None:
-    from harness.bench import run_bench, table, write_bench
     from harness.core.loading import load_model, load_policy
+    from harness.running.speed import run_bench, table, write_bench
 
     if arguments.repeats < 1:
         raise UserError(f"--repeats {arguments.repeats}: give at least 1")

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
-from harness.axes import AXES
-from harness.config import SECTIONS
-from harness.presets import PRESETS, settings_of
+from harness.running.config import SECTIONS
+from harness.running.presets import PRESETS, settings_of
+from harness.sweeps.axes import AXES
 from methods import METHODS
 from tasks import TASKS
 

@@ -1,8 +1,8 @@
 import polars as pl
 from transformers import LlamaForCausalLM
 
-from harness.bench import flops_of, run_bench, table, write_bench
 from harness.core.transformers_policy import TransformersPolicy
+from harness.running.speed import flops_of, run_bench, table, write_bench
 
 
 def test_the_benchmark_runs_on_a_tiny_model_and_stores_every_figure(tiny, tmp_path):

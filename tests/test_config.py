@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from harness.config import parse_setting, resolve
 from harness.core.errors import UserError
 from harness.core.nested import flatten
+from harness.running.config import parse_setting, resolve
 
 
 def asked(methods=("iro",), given=(), task="toy", **options):

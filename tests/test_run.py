@@ -15,12 +15,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from harness import cli, stages
-from harness.artifacts import Artifacts, run_stage
+from harness import cli
 from harness.core.errors import UserError
 from harness.core.ledger import Ledger
 from harness.evidence.store import KEYS, find_run, load_run
-from harness.ranks import Ranks
+from harness.running import stages
+from harness.running.artifacts import Artifacts, run_stage
+from harness.running.ranks import Ranks
 from tasks.toy import Toy
 
 ROOT = Path(__file__).parents[1]

@@ -1,7 +1,7 @@
 import pytest
 
 from harness.core.errors import UserError
-from harness.workers import choose_workers, run_batches
+from harness.running.workers import choose_workers, run_batches
 
 
 def test_every_batch_is_done_once_whatever_the_number_of_workers(tmp_path):

@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from harness import cli
-from harness.config import resolve
 from harness.core.errors import UserError
 from harness.core.finalists import sample_rows
 from harness.core.preference import pairs_of
 from harness.core.reward import RewardHandle, Scale
 from harness.core.streams import Streams
 from harness.core.types import Prompt
+from harness.running.config import resolve
 from methods.dpo import Dpo
 
 

@@ -20,8 +20,8 @@ from harness.core.files import from_cache, whole
 from harness.core.ledger import Ledger, Phase
 from harness.core.progress import Progress
 from harness.core.types import Answer, Candidate, Completion, PrefixStates, Prompt, Work
-from harness.ranks import Ranks
-from harness.workers import run_batches
+from harness.running.ranks import Ranks
+from harness.running.workers import run_batches
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from harness.core.nested import flatten
 from harness.core.sampling import Sampler
 from harness.core.search import Search
 from harness.core.yaml_text import read_yaml
-from harness.presets import PRESETS, settings_of
+from harness.running.presets import PRESETS, settings_of
 from methods import METHODS
 from tasks import TASKS
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from harness.config import RunConfig, resolve
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.nested import flatten
@@ -19,7 +18,8 @@ from harness.core.streams import Streams
 from harness.core.task import GOLD
 from harness.core.types import Completion
 from harness.evidence.store import Run, is_done, load_run
-from harness.run import policy_of
+from harness.running.config import RunConfig, resolve
+from harness.running.run import policy_of
 from tasks import TASKS
 
 TOLERANCE = 1e-3  # raw units of the gold

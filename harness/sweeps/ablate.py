@@ -11,8 +11,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from harness.axes import AXES
-from harness.config import RunConfig, resolve
 from harness.core.digest import digest
 from harness.core.errors import UserError, unknown
 from harness.core.files import whole
@@ -21,8 +19,10 @@ from harness.core.yaml_text import read_yaml
 from harness.evidence.ablation import Point, write_ablation
 from harness.evidence.report import write_report
 from harness.evidence.store import load_run
-from harness.ranks import join_ranks
-from harness.run import complete
+from harness.running.config import RunConfig, resolve
+from harness.running.ranks import join_ranks
+from harness.running.run import complete
+from harness.sweeps.axes import AXES
 
 
 def ablate(axes: str, values: str | None, asked: Mapping[str, Any], out: Path, cache: Path, workers: int | None) -> str:

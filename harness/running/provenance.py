@@ -11,11 +11,11 @@ from typing import Any, Self
 import psutil
 import torch
 
-from harness.config import RunConfig
 from harness.core.digest import digest
 from harness.core.policy import Policy
 from harness.core.task import Task
 from harness.evidence.store import read_about, write_about
+from harness.running.config import RunConfig
 
 _PACKAGES = ("torch", "transformers", "scikit-learn", "polars", "numpy", "iro-harness")
 
@@ -92,7 +92,7 @@ class PeakMemory:
 def commit_of_code() -> tuple[str, bool]:
     """Commit of the harness's own checkout and whether its code has uncommitted changes; unknown outside a checkout."""
     here = Path(__file__).resolve().parent
-    status = ["git", "status", "--porcelain", "--", ".", "../methods", "../tasks"]
+    status = ["git", "status", "--porcelain", "--", "..", "../../methods", "../../tasks"]
     try:
         commit, changes = (
             subprocess.run(command, cwd=here, capture_output=True, text=True, check=True).stdout

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from math import isqrt
 from typing import Any
 
-from harness.config import RunConfig, names_of
 from harness.core.errors import UserError
+from harness.running.config import RunConfig, names_of
 from tasks import TASKS
 
 Settings = list[tuple[str, Any]]

@@ -11,18 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from harness.artifacts import (
-    Artifacts,
-    StageResult,
-    answer_from_data,
-    answer_to_data,
-    candidate_from_data,
-    candidate_to_data,
-    run_stage,
-    states_from_arrays,
-    states_to_arrays,
-)
-from harness.config import RunConfig
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import from_cache
@@ -35,7 +23,19 @@ from harness.core.reward import RewardHandle, Scale, checked, require_some
 from harness.core.streams import Streams
 from harness.core.task import GOLD, Task
 from harness.core.types import Answer, Candidate, Completion, FitReport, Prompt
-from harness.ranks import Ranks
+from harness.running.artifacts import (
+    Artifacts,
+    StageResult,
+    answer_from_data,
+    answer_to_data,
+    candidate_from_data,
+    candidate_to_data,
+    run_stage,
+    states_from_arrays,
+    states_to_arrays,
+)
+from harness.running.config import RunConfig
+from harness.running.ranks import Ranks
 from methods import METHODS
 
 VERSIONS = {

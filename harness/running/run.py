@@ -11,9 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from harness.artifacts import Artifacts
-from harness.chosen import settings_from
-from harness.config import RunConfig
 from harness.core.calibration import calibration, held_out
 from harness.core.device import place
 from harness.core.digest import digest
@@ -29,9 +26,12 @@ from harness.core.types import Answer, Completion, Prompt
 from harness.evidence.report import write_report
 from harness.evidence.store import Run, is_done, load_run, read_about, runs_folder, write_about, write_table
 from harness.evidence.table import comparison
-from harness.provenance import PeakMemory, open_slice
-from harness.ranks import Ranks, join_ranks
-from harness.stages import (
+from harness.running.artifacts import Artifacts
+from harness.running.config import RunConfig
+from harness.running.provenance import PeakMemory, open_slice
+from harness.running.ranks import Ranks, join_ranks
+from harness.running.settings_source import settings_from
+from harness.running.stages import (
     RAW,
     VERSIONS,
     Bench,
@@ -46,7 +46,7 @@ from harness.stages import (
     score,
     trace,
 )
-from harness.workers import choose_workers
+from harness.running.workers import choose_workers
 from methods import METHODS
 from tasks import TASKS
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from harness.config import RunConfig, resolve
+from harness.running.config import RunConfig, resolve
 
 DEFAULTS, BY_HAND = "defaults", "chosen by hand"
 _APART = ("evaluate", "batch")  # which prompts, and how work is cut: nothing that a method is helped by

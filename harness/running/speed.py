@@ -25,8 +25,8 @@ from harness.core.streams import Streams
 from harness.core.transformers_policy import TransformersPolicy
 from harness.core.types import Prompt
 from harness.core.value import Head, HiddenValue
-from harness.provenance import commit_of_code
-from harness.workers import choose_workers, run_batches
+from harness.running.provenance import commit_of_code
+from harness.running.workers import choose_workers, run_batches
 
 SHAPES = ((16, 32), (200, 48))  # prompt tokens, new tokens
 ROWS = (1, 16, 64)

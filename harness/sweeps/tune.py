@@ -12,16 +12,16 @@ from typing import Any
 import polars as pl
 import yaml
 
-from harness.chosen import DEFAULTS, settings_from
-from harness.config import RunConfig, names_of, resolve
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.core.nested import flatten
 from harness.evidence.store import load_run
 from harness.evidence.table import comparison, flat_row
-from harness.ranks import join_ranks
-from harness.run import complete
+from harness.running.config import RunConfig, names_of, resolve
+from harness.running.ranks import join_ranks
+from harness.running.run import complete
+from harness.running.settings_source import DEFAULTS, settings_from
 from methods import METHODS
 
 PROMPTS = 64  # of the development slice, unless --limit says otherwise

@@ -1,0 +1,1 @@
+"""Making one run: request, stages, record; the cache and the processes."""

@@ -1,0 +1,1 @@
+"""Making several runs: along a setting, or to choose settings."""
