@@ -312,7 +312,7 @@ def _rescore(arguments: argparse.Namespace) -> int:
 
 
 def _bench(arguments: argparse.Namespace) -> None:
-    from harness.core.loading import load_model, load_policy
+    from harness.core.models.loading import load_model, load_policy
     from harness.running.speed import run_bench, table, write_bench
 
     if arguments.repeats < 1:

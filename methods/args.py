@@ -13,10 +13,10 @@ import torch
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from harness.core.decoding import Decoding
-from harness.core.finalists import finalists_of
 from harness.core.generator import Generator
-from harness.core.sampling import draw
+from harness.core.models.decoding import Decoding
+from harness.core.models.sampling import draw
+from harness.core.search.finalists import finalists_of
 from harness.core.types import Answer, Completion, Prompt
 
 

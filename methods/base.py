@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from harness.core.finalists import sample_rows
 from harness.core.generator import Generator
-from harness.core.sampling import Sampler
+from harness.core.models.sampling import Sampler
+from harness.core.search.finalists import sample_rows
 from harness.core.types import Answer, Prompt
 
 

@@ -11,10 +11,10 @@ import numpy as np
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from harness.core.finalists import sample_rows
 from harness.core.generator import Generator
-from harness.core.sampling import Sampler
-from harness.core.search import resample
+from harness.core.models.sampling import Sampler
+from harness.core.search.finalists import sample_rows
+from harness.core.search.search import resample
 from harness.core.types import Answer, Prompt
 
 

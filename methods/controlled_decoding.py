@@ -15,15 +15,15 @@ import torch
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from harness.core.bootstrap import BootstrapSettings, fit_bootstrapped
 from harness.core.errors import UserError
-from harness.core.finalists import finalists_of
-from harness.core.fitting import ValueSettings, fit_value
 from harness.core.generator import Generator
-from harness.core.sampling import Sampler, draw
-from harness.core.search import Search, guided_search, kl_bound
+from harness.core.models.sampling import Sampler, draw
+from harness.core.search.finalists import finalists_of
+from harness.core.search.search import Search, guided_search, kl_bound
 from harness.core.types import Answer, Candidate, FitReport, Prompt
-from harness.core.value import HiddenValue, mean_flops
+from harness.core.values.bootstrap import BootstrapSettings, fit_bootstrapped
+from harness.core.values.fitting import ValueSettings, fit_value
+from harness.core.values.value import HiddenValue, mean_flops
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))

@@ -6,9 +6,9 @@ A copy of the base is trained on the best against the worst base sample of a pro
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.core.finalists import sample_rows
 from harness.core.generator import Generator
-from harness.core.preference import DpoSettings, TunedCopy, load_copy, train_copy, unavailable
+from harness.core.models.preference import DpoSettings, TunedCopy, load_copy, train_copy, unavailable
+from harness.core.search.finalists import sample_rows
 from harness.core.types import Answer, Candidate, FitReport, Prompt
 
 

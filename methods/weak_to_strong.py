@@ -16,12 +16,12 @@ from pydantic.dataclasses import dataclass
 
 from harness.core.errors import UserError
 from harness.core.generator import Generator
-from harness.core.handle import PolicyHandle
-from harness.core.log_ratio import log_ratio
-from harness.core.preference import DpoSettings, TunedCopy, load_copy, train_copy, unavailable
-from harness.core.sampling import Sampler
-from harness.core.search import Search, guided_search, kl_bound
+from harness.core.models.handle import PolicyHandle
+from harness.core.models.preference import DpoSettings, TunedCopy, load_copy, train_copy, unavailable
+from harness.core.models.sampling import Sampler
+from harness.core.search.search import Search, guided_search, kl_bound
 from harness.core.types import Answer, Candidate, FitReport, Prompt
+from harness.core.values.log_ratio import log_ratio
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from harness.core.policy import Policy
+from harness.core.models.policy import Policy
 from harness.core.task import Slice, Task
 from harness.core.types import Completion, Prompt, Scorer
 

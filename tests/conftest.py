@@ -18,11 +18,11 @@ from scipy.stats import chisquare
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from harness.core.handle import PolicyHandle
 from harness.core.ledger import Ledger
-from harness.core.sampling import Sampler
-from harness.core.toy import ToyPolicy
-from harness.core.transformers_policy import TransformersPolicy
+from harness.core.models.handle import PolicyHandle
+from harness.core.models.sampling import Sampler
+from harness.core.models.toy import ToyPolicy
+from harness.core.models.transformers_policy import TransformersPolicy
 from harness.core.types import Prompt
 from harness.evidence import figures
 from harness.evidence.store import Run

@@ -1,7 +1,7 @@
 import polars as pl
 from transformers import LlamaForCausalLM
 
-from harness.core.transformers_policy import TransformersPolicy
+from harness.core.models.transformers_policy import TransformersPolicy
 from harness.running.speed import flops_of, run_bench, table, write_bench
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from harness.core.equivalent import cost_of_reaching, reached_at
-from harness.core.stats import Estimate
+from harness.core.statistics.best_of_n import cost_of_reaching, reached_at
+from harness.core.statistics.stats import Estimate
 from harness.evidence.rows_needed import needed
 
 NOISE = np.linspace(-0.1, 0.1, 20)

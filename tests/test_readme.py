@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.handle import PolicyHandle
+from harness.core.models.handle import PolicyHandle
 from harness.core.streams import Streams
 from harness.evidence.report import table_markdown
 from harness.evidence.store import load_run

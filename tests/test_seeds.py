@@ -9,8 +9,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from harness import cli
-from harness.core import stats
 from harness.core.errors import UserError
+from harness.core.statistics import stats
 from harness.evidence.seeds import over_seeds, write_seeds
 from harness.evidence.store import Run, load_run
 from harness.evidence.table import comparison

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from harness.core.handle import PolicyHandle
+from harness.core.models.handle import PolicyHandle
+from harness.core.models.sampling import Sampler
 from harness.core.reward import RewardHandle
-from harness.core.sampling import Sampler
 from harness.core.streams import Streams
 from harness.core.types import Answer, Candidate, FitReport, Prompt
-from harness.core.value import HiddenValue
+from harness.core.values.value import HiddenValue
 
 
 class Generator(ABC):

@@ -18,10 +18,10 @@ import polars as pl
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from harness.core import stats
 from harness.core.errors import UserError
 from harness.core.files import whole
-from harness.core.stats import PLANNING_SD, Estimate
+from harness.core.statistics import stats
+from harness.core.statistics.stats import PLANNING_SD, Estimate
 from harness.evidence import ablation_figures
 from harness.evidence.cost import best_of_n_costs
 from harness.evidence.markdown import name_of, p_value, percent

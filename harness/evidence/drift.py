@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from harness.core import stats
+from harness.core.statistics import stats
 
 WORDS = 4  # of a repetition; ours: long enough not to be idiom in texts of a few dozen words
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from math import isinf, isnan
 from typing import Any
 
-from harness.core.stats import Estimate
+from harness.core.statistics.stats import Estimate
 
 
 def markdown_table(rows: Sequence[Mapping[str, str | None]], unknown: str = "n/a") -> list[str]:

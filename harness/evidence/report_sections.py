@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from harness.core.stats import Estimate
+from harness.core.statistics.stats import Estimate
 from harness.evidence.drift import WORDS
 from harness.evidence.markdown import giga, markdown_table, name_of, number, p_value, percent, reached, share
 

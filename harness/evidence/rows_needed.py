@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.core.equivalent import cost_of_reaching, reached_at
-from harness.core.stats import Estimate
+from harness.core.statistics.best_of_n import cost_of_reaching, reached_at
+from harness.core.statistics.stats import Estimate
 from harness.evidence.cost import AMORTISED_OVER
 from harness.evidence.markdown import markdown_table, name_of, reached, share
 

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from harness.core import stats
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.core.nested import flatten
+from harness.core.statistics import stats
 from harness.evidence.markdown import markdown_table, name_of, p_value
 from harness.evidence.store import Run
 from harness.evidence.table import GOLD, answers_by_row, flat_row, repeats_value

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from harness.core import stats
-from harness.core.equivalent import as_good_as, share_of_cost
-from harness.core.stats import Estimate
+from harness.core.statistics import stats
+from harness.core.statistics.best_of_n import as_good_as, share_of_cost
+from harness.core.statistics.stats import Estimate
 from harness.evidence.cost import best_of_n_costs, costs
 from harness.evidence.drift import drift
 from harness.evidence.store import Run

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from harness.core import stats
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import whole
-from harness.core.stats import Estimate
+from harness.core.statistics import stats
+from harness.core.statistics.stats import Estimate
 from harness.evidence import figures
 from harness.evidence.markdown import name_of, percent
 from harness.evidence.store import Run, find_run, load_run

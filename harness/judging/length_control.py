@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from harness.core.stats import Estimate
+from harness.core.statistics.stats import Estimate
 
 REFITS = 200
 _SEED = 20250618

@@ -14,9 +14,9 @@ from pydantic.dataclasses import dataclass as settings_dataclass
 
 from harness.core.digest import digest
 from harness.core.errors import UserError, unknown
+from harness.core.models.sampling import Sampler
 from harness.core.nested import flatten
-from harness.core.sampling import Sampler
-from harness.core.search import Search
+from harness.core.search.search import Search
 from harness.core.yaml_text import read_yaml
 from harness.running.presets import PRESETS, settings_of
 from methods import METHODS

@@ -12,7 +12,7 @@ import psutil
 import torch
 
 from harness.core.digest import digest
-from harness.core.policy import Policy
+from harness.core.models.policy import Policy
 from harness.core.task import Task
 from harness.evidence.store import read_about, write_about
 from harness.running.config import RunConfig

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from accelerate import PartialState
 
-from harness.core.device import place
+from harness.core.models.device import place
 
 
 @dataclass(frozen=True)

@@ -11,18 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from harness.core.calibration import calibration, held_out
-from harness.core.device import place
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.generator import Generator
-from harness.core.loading import load_policy
-from harness.core.policy import Policy
+from harness.core.models.device import place
+from harness.core.models.loading import load_policy
+from harness.core.models.policy import Policy
+from harness.core.models.toy import LONGEST, ToyPolicy
 from harness.core.reward import Scale
-from harness.core.stats import PLANNING_SD, correlation, detectable_difference
+from harness.core.statistics.stats import PLANNING_SD, correlation, detectable_difference
 from harness.core.task import GOLD
-from harness.core.toy import LONGEST, ToyPolicy
 from harness.core.types import Answer, Completion, Prompt
+from harness.core.values.calibration import calibration, held_out
 from harness.evidence.report import write_report
 from harness.evidence.store import Run, is_done, load_run, read_about, runs_folder, write_about, write_table
 from harness.evidence.table import comparison

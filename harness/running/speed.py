@@ -17,14 +17,14 @@ import torch
 from transformers import PreTrainedModel
 
 from harness.core.files import whole
-from harness.core.handle import PolicyHandle
 from harness.core.ledger import Ledger
-from harness.core.sampling import Sampler
-from harness.core.search import Search, guided_search
+from harness.core.models.handle import PolicyHandle
+from harness.core.models.sampling import Sampler
+from harness.core.models.transformers_policy import TransformersPolicy
+from harness.core.search.search import Search, guided_search
 from harness.core.streams import Streams
-from harness.core.transformers_policy import TransformersPolicy
 from harness.core.types import Prompt
-from harness.core.value import Head, HiddenValue
+from harness.core.values.value import Head, HiddenValue
 from harness.running.provenance import commit_of_code
 from harness.running.workers import choose_workers, run_batches
 

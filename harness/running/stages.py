@@ -14,12 +14,12 @@ import numpy as np
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import from_cache
-from harness.core.finalists import sample_rows
 from harness.core.generator import Generator
-from harness.core.handle import PolicyHandle
 from harness.core.ledger import Ledger, Phase
-from harness.core.policy import Policy
+from harness.core.models.handle import PolicyHandle
+from harness.core.models.policy import Policy
 from harness.core.reward import RewardHandle, Scale, checked, require_some
+from harness.core.search.finalists import sample_rows
 from harness.core.streams import Streams
 from harness.core.task import GOLD, Task
 from harness.core.types import Answer, Candidate, Completion, FitReport, Prompt

@@ -14,7 +14,7 @@ from typing import Any
 from harness.core.digest import digest
 from harness.core.errors import UserError, unknown
 from harness.core.files import whole
-from harness.core.stats import PLANNING_SD, detectable_difference
+from harness.core.statistics.stats import PLANNING_SD, detectable_difference
 from harness.core.yaml_text import read_yaml
 from harness.evidence.ablation import Point, write_ablation
 from harness.evidence.report import write_report

@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass
 
 from harness.core.assets import ASSETS
 from harness.core.files import whole
-from harness.core.policy import Policy
+from harness.core.models.policy import Policy
 from harness.core.task import GOLD, Slice, Task
 from harness.core.types import Completion, Prompt, Scorer
 from tasks.imdb import gold, proxy

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from harness.core.calibration import calibration, held_out
 from harness.core.types import Candidate, Completion, PrefixStates, Prompt
-from harness.core.value import Head, HiddenValue
+from harness.core.values.calibration import calibration, held_out
+from harness.core.values.value import Head, HiddenValue
 
 LENGTH, EACH = 8, 10
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from harness.core.equivalent import as_good_as, first_reached, share_of_cost
-from harness.core.stats import Estimate, best_of_n_curve
+from harness.core.statistics.best_of_n import as_good_as, first_reached, share_of_cost
+from harness.core.statistics.stats import Estimate, best_of_n_curve
 
 CURVE = np.array([0.0, 1.0, 1.5, 1.4, 1.6])
 

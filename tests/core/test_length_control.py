@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.core.stats import mean
+from harness.core.statistics.stats import mean
 from harness.judging.length_control import length_controlled
 
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from harness.core.sampling import Sampler, draw, sample, support
+from harness.core.models.sampling import Sampler, draw, sample, support
 
 LOGITS = torch.tensor([[0.4, 0.3, 0.2, 0.1]]).log()
 

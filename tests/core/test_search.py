@@ -4,11 +4,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from harness.core.finalists import sample_rows
+from harness.core.models.toy import TableValue
 from harness.core.reward import RewardHandle, Scale
-from harness.core.search import Search, guided_search, keep_top, resample
+from harness.core.search.finalists import sample_rows
+from harness.core.search.search import Search, guided_search, keep_top, resample
 from harness.core.streams import Streams
-from harness.core.toy import TableValue
 from tasks.toy import proxy_of
 from tests.conftest import TINY_SAMPLER, TOY_SAMPLER, chi_square, tiny_prompts, toy_prompts
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest
 
-from harness.core import stats
+from harness.core.statistics import stats
 
 
 def plausible(hits: int, trials: int, least: float, most: float) -> bool:

@@ -17,10 +17,10 @@ from transformers import (
 )
 
 from harness.core.errors import UserError
-from harness.core.handle import PolicyHandle
-from harness.core.loading import load_policy
+from harness.core.models.handle import PolicyHandle
+from harness.core.models.loading import load_policy
+from harness.core.models.transformers_policy import TransformersPolicy
 from harness.core.streams import Streams
-from harness.core.transformers_policy import TransformersPolicy
 from harness.core.types import Message, Prompt
 from tests.conftest import TINY_SAMPLER, tiny_prompts
 

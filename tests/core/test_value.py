@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from harness.core.errors import UserError
-from harness.core.finalists import sample_rows
-from harness.core.fitting import Prefixes, ValueSettings, _prefixes, fit_value, split
 from harness.core.reward import RewardHandle, Scale
+from harness.core.search.finalists import sample_rows
 from harness.core.streams import Streams
-from harness.core.value import Head, HiddenValue
+from harness.core.values.fitting import Prefixes, ValueSettings, _prefixes, fit_value, split
+from harness.core.values.value import Head, HiddenValue
 from tasks.toy import proxy_of
 from tests.conftest import TOY_SAMPLER, tiny_prompts, toy_prompts
 
@@ -26,8 +26,8 @@ def rollouts(handle, ledger, prompts, samples, layers):
 
 @pytest.fixture(scope="module")
 def fitted(toy):
-    from harness.core.handle import PolicyHandle
     from harness.core.ledger import Ledger
+    from harness.core.models.handle import PolicyHandle
 
     ledger = Ledger()
     with ledger.phase("fit"):

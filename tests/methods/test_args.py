@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.core.handle import PolicyHandle
+from harness.core.models.handle import PolicyHandle
 from harness.core.reward import RewardHandle, Scale
 from harness.core.streams import Streams
 from methods.args import Args

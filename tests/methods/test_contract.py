@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from harness.core.finalists import sample_rows
-from harness.core.handle import PolicyHandle
 from harness.core.ledger import Ledger
+from harness.core.models.handle import PolicyHandle
 from harness.core.reward import RewardHandle, Scale
+from harness.core.search.finalists import sample_rows
 from harness.core.streams import Streams
 from harness.core.types import Prompt
 from methods import METHODS

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from harness.core.bootstrap import BootstrapSettings
-from harness.core.finalists import sample_rows
-from harness.core.fitting import ValueSettings
+from harness.core.models.toy import TableValue
 from harness.core.reward import RewardHandle, Scale
+from harness.core.search.finalists import sample_rows
 from harness.core.streams import Streams
-from harness.core.toy import TableValue
+from harness.core.values.bootstrap import BootstrapSettings
+from harness.core.values.fitting import ValueSettings
 from methods.base import Base
 from methods.controlled_decoding import ControlledDecoding
 from methods.iro import Iro

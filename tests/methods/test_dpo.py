@@ -6,9 +6,9 @@ import torch
 
 from harness import cli
 from harness.core.errors import UserError
-from harness.core.finalists import sample_rows
-from harness.core.preference import pairs_of
+from harness.core.models.preference import pairs_of
 from harness.core.reward import RewardHandle, Scale
+from harness.core.search.finalists import sample_rows
 from harness.core.streams import Streams
 from harness.core.types import Prompt
 from harness.running.config import resolve
@@ -51,10 +51,10 @@ def test_training_prefers_the_chosen_and_leaves_the_base_alone(tiny, tiny_handle
 def test_completions_are_trained_on_as_they_were_written(tiny_handle, rollouts, monkeypatch):
     seen = []
     monkeypatch.setattr(
-        "harness.core.preference._run_trainer",
+        "harness.core.models.preference._run_trainer",
         lambda model, tokenizer, rows, config, seed: seen.extend(rows) or ({}, []),
     )
-    monkeypatch.setattr("harness.core.preference._merged", lambda policy, files: None)
+    monkeypatch.setattr("harness.core.models.preference._merged", lambda policy, files: None)
     Dpo(Dpo.Config(), tiny_handle, None, Streams(0)).fit(1, rollouts)
     for row, (best, worst) in zip(seen, pairs_of(rollouts), strict=True):
         assert tuple(row["chosen_ids"]) == best.completion.tokens

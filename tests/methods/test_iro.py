@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from harness.core.finalists import sample_rows
-from harness.core.handle import PolicyHandle
 from harness.core.ledger import Ledger
+from harness.core.models.handle import PolicyHandle
 from harness.core.reward import RewardHandle, Scale
+from harness.core.search.finalists import sample_rows
 from harness.core.streams import Streams
 from methods.base import Base
 from methods.iro import Iro, reweighted

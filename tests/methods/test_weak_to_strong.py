@@ -6,11 +6,11 @@ import torch
 from transformers import LlamaForCausalLM
 
 from harness.core.errors import UserError
-from harness.core.log_ratio import LogRatio, _TextReader
-from harness.core.preference import DpoSettings
-from harness.core.search import Search, guided_search
+from harness.core.models.preference import DpoSettings
+from harness.core.models.transformers_policy import TransformersPolicy
+from harness.core.search.search import Search, guided_search
 from harness.core.streams import Streams
-from harness.core.transformers_policy import TransformersPolicy
+from harness.core.values.log_ratio import LogRatio, _TextReader
 from methods.dpo import Dpo
 from methods.weak_to_strong import WeakToStrong
 from tests.conftest import tiny_prompts
@@ -52,7 +52,7 @@ def test_another_tokenizer_reads_the_text_as_its_own_tokens_through_any_history(
 
 
 def test_on_the_toy_search_finds_what_the_tuned_table_likes_more(toy, toy_handle):
-    from harness.core.toy import ToyPolicy
+    from harness.core.models.toy import ToyPolicy
     from tests.conftest import toy_prompts
 
     tuned, prompts = ToyPolicy(letters=3, length=4, topics=2, seed=1), toy_prompts(60)

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from harness.core.decoding import Decoding
 from harness.core.ledger import Ledger
-from harness.core.policy import Policy
-from harness.core.sampling import Sampler
+from harness.core.models.decoding import Decoding
+from harness.core.models.policy import Policy
+from harness.core.models.sampling import Sampler
 from harness.core.streams import Streams
 from harness.core.types import Completion, Prompt
 

@@ -16,10 +16,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTra
 from transformers.utils import logging
 
 from harness.core.assets import fetch
-from harness.core.device import place
 from harness.core.errors import UserError
 from harness.core.files import whole
-from harness.core.transformers_policy import TransformersPolicy
+from harness.core.models.device import place
+from harness.core.models.transformers_policy import TransformersPolicy
 
 EMBEDDED = "smollm2-135m-instruct"
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"

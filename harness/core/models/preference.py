@@ -24,7 +24,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as settings_dataclass
 
 from harness.core.errors import UserError
-from harness.core.handle import PolicyHandle
+from harness.core.models.handle import PolicyHandle
 from harness.core.streams import Streams
 from harness.core.types import Candidate, FitReport
 

@@ -18,7 +18,7 @@ import torch
 from transformers import AttentionInterface, Cache, DynamicCache, PreTrainedConfig, PreTrainedModel
 from transformers.cache_utils import CacheLayerMixin
 
-from harness.core.row_cache import Read, hidden
+from harness.core.models.row_cache import Read, hidden
 
 _NAME = "shared_prefix"  # among transformers' attention functions
 _GROWTH = 32  # positions a row's own cache grows by

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from transformers import DynamicCache, PreTrainedModel
 
-from harness.core.cpu_layout import lay_out_for_cpu
 from harness.core.errors import UserError
-from harness.core.partial_forward import StatesUpTo
-from harness.core.policy import Fed, Policy
-from harness.core.row_cache import RowCache, RowScorer, positions
-from harness.core.shared_prefix import SharedPrefix, fits, sees_everything
+from harness.core.models.cpu_layout import lay_out_for_cpu
+from harness.core.models.partial_forward import StatesUpTo
+from harness.core.models.policy import Fed, Policy
+from harness.core.models.row_cache import RowCache, RowScorer, positions
+from harness.core.models.shared_prefix import SharedPrefix, fits, sees_everything
 from harness.core.types import Completion, Prompt
 
 _LOGIT_BYTES = 256 * 2**20  # logits held at once while scoring log-probabilities

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from harness.core.device import widest
 from harness.core.ledger import Ledger
-from harness.core.policy import Policy
-from harness.core.sampling import Sampler, sample, support
+from harness.core.models.device import widest
+from harness.core.models.policy import Policy
+from harness.core.models.sampling import Sampler, sample, support
 from harness.core.streams import Streams
 from harness.core.types import Completion, PrefixStates, Prompt, Stop
 

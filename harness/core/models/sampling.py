@@ -6,7 +6,7 @@ import torch
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from harness.core.device import widest
+from harness.core.models.device import widest
 
 _GROUP = 64  # tokens looked at together in search of the top k
 

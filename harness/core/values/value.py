@@ -17,7 +17,7 @@ from typing import Literal, Protocol
 import torch
 from safetensors.torch import load_file, save_file
 
-from harness.core.decoding import Chunk
+from harness.core.models.decoding import Chunk
 
 Pooling = Literal["last", "mean_all", "mean_response"]
 

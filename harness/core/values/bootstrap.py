@@ -16,15 +16,24 @@ import torch
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as settings_dataclass
 
-from harness.core.decoding import Decoding
-from harness.core.device import widest
-from harness.core.fitting import PENALTIES, Fitted, Prefixes, ValueSettings, held_out_error, quality, split, untrained
-from harness.core.handle import PolicyHandle
+from harness.core.models.decoding import Decoding
+from harness.core.models.device import widest
+from harness.core.models.handle import PolicyHandle
+from harness.core.models.sampling import draw
 from harness.core.reward import RewardHandle
-from harness.core.sampling import draw
 from harness.core.streams import Streams
 from harness.core.types import Candidate, Completion, FitReport
-from harness.core.value import Head, HiddenReader, HiddenValue
+from harness.core.values.fitting import (
+    PENALTIES,
+    Fitted,
+    Prefixes,
+    ValueSettings,
+    held_out_error,
+    quality,
+    split,
+    untrained,
+)
+from harness.core.values.value import Head, HiddenReader, HiddenValue
 
 _ROWS = 64  # rollouts read together
 

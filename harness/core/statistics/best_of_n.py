@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.core.stats import RESAMPLES, Estimate, resampled_means
+from harness.core.statistics.stats import RESAMPLES, Estimate, resampled_means
 
 
 def as_good_as(curves: np.ndarray, gold: np.ndarray, resamples: int = RESAMPLES) -> Estimate:

@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import torch
 
-from harness.core.decoding import Chunk
-from harness.core.policy import Fed, Policy
-from harness.core.sampling import Sampler, support
+from harness.core.models.decoding import Chunk
+from harness.core.models.policy import Fed, Policy
+from harness.core.models.sampling import Sampler, support
 from harness.core.types import Completion, Prompt
 
 EOS = 0

@@ -17,14 +17,14 @@ import torch
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from harness.core.decoding import Chunk, Decoding
-from harness.core.device import widest
-from harness.core.finalists import finalists_of
-from harness.core.handle import PolicyHandle
+from harness.core.models.decoding import Chunk, Decoding
+from harness.core.models.device import widest
+from harness.core.models.handle import PolicyHandle
 from harness.core.reward import RewardHandle
+from harness.core.search.finalists import finalists_of
 from harness.core.streams import Streams
 from harness.core.types import Answer, Prefix, Prompt, Round
-from harness.core.value import PrefixValue
+from harness.core.values.value import PrefixValue
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from harness.core.fitting import predictions, split
-from harness.core.stats import correlation, r_squared
+from harness.core.statistics.stats import correlation, r_squared
 from harness.core.types import Candidate
-from harness.core.value import HiddenValue
+from harness.core.values.fitting import predictions, split
+from harness.core.values.value import HiddenValue
 
 _GROUPS = 10
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import torch
 
-from harness.core.decoding import Chunk
-from harness.core.handle import PolicyHandle
-from harness.core.policy import Policy
+from harness.core.models.decoding import Chunk
+from harness.core.models.handle import PolicyHandle
+from harness.core.models.policy import Policy
 from harness.core.types import Completion, Prompt
 
 

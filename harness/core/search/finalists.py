@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from harness.core.decoding import Decoding
-from harness.core.handle import PolicyHandle
+from harness.core.models.decoding import Decoding
+from harness.core.models.handle import PolicyHandle
 from harness.core.reward import RewardHandle, argmax
 from harness.core.streams import Streams
 from harness.core.types import Answer, Candidate, Prompt, Work

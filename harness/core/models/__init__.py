@@ -1,0 +1,1 @@
+"""Frozen models and the rows that they write."""

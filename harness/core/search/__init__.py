@@ -1,0 +1,1 @@
+"""Search steered by values, and who picks among what it finishes."""

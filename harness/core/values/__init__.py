@@ -1,0 +1,1 @@
+"""Value functions of a prefix: fitted, read while a search writes, checked."""
