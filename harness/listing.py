@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
+from harness.methods import METHODS
 from harness.running.config import SECTIONS
 from harness.running.presets import PRESETS, settings_of
 from harness.sweeps.axes import AXES
-from methods import METHODS
-from tasks import TASKS
+from harness.tasks import TASKS
 
 
 def listing() -> str:

@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass
 from harness.core.generator import Generator
 from harness.core.models.sampling import Sampler
 from harness.core.search.finalists import sample_rows
-from harness.core.search.search import resample
+from harness.core.search.selection import resample
 from harness.core.types import Answer, Prompt
 
 

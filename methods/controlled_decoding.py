@@ -23,7 +23,7 @@ from harness.core.search.search import Search, guided_search, kl_bound
 from harness.core.types import Answer, Candidate, FitReport, Prompt
 from harness.core.values.bootstrap import BootstrapSettings, fit_bootstrapped
 from harness.core.values.fitting import ValueSettings, fit_value
-from harness.core.values.value import HiddenValue, mean_flops
+from harness.core.values.hidden import HiddenValue, mean_flops
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))

@@ -18,11 +18,12 @@ from pydantic.dataclasses import dataclass
 from harness.core.generator import Generator
 from harness.core.models.sampling import Sampler
 from harness.core.reward import argmax
-from harness.core.search.search import Search, guided_search, kl_bound, resample
+from harness.core.search.search import Search, guided_search, kl_bound
+from harness.core.search.selection import resample
 from harness.core.streams import Streams
 from harness.core.types import Answer, Candidate, FitReport, Prompt
 from harness.core.values.fitting import ValueSettings, fit_value
-from harness.core.values.value import HiddenValue, mean_flops
+from harness.core.values.hidden import HiddenValue, mean_flops
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))

@@ -15,7 +15,7 @@ from harness.core.models.sampling import Sampler
 from harness.core.reward import RewardHandle
 from harness.core.streams import Streams
 from harness.core.types import Answer, Candidate, FitReport, Prompt
-from harness.core.values.value import HiddenValue
+from harness.core.values.hidden import HiddenValue
 
 
 class Generator(ABC):

@@ -21,6 +21,7 @@ from pydantic.dataclasses import dataclass
 from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.core.statistics import stats
+from harness.core.statistics.best_of_n import curve_of_pool
 from harness.core.statistics.stats import PLANNING_SD, Estimate
 from harness.evidence import ablation_figures
 from harness.evidence.cost import best_of_n_costs
@@ -172,7 +173,7 @@ def _wins_of_best_of_n(run: Run) -> list[Estimate]:
     curves = []
     for rival, part in zip(base, pool.partition_by("prompt_id", maintain_order=True), strict=True):
         wins = (np.sign(part[GOLD].to_numpy() - rival) + 1) / 2
-        curves.append(stats.best_of_n_curve(part[PROXY].to_numpy(), wins))
+        curves.append(curve_of_pool(part[PROXY].to_numpy(), wins))
     return [_in_percent(stats.mean(rates)) for rates in zip(*curves, strict=True)]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from harness.core.statistics import stats
-from harness.core.statistics.best_of_n import as_good_as, share_of_cost
+from harness.core.statistics.best_of_n import as_good_as, curve_of_pool, share_of_cost
 from harness.core.statistics.stats import Estimate
 from harness.evidence.cost import best_of_n_costs, costs
 from harness.evidence.drift import drift
@@ -107,7 +107,7 @@ def best_of_n_by_prompt(run: Run, metric: str = GOLD) -> list[np.ndarray]:
     unit = run.about["units"][metric]
     pool = run.pool.filter(pl.col("part") == "test").sort("prompt_id", "row")
     return [
-        stats.best_of_n_curve(part[PROXY].to_numpy(), (part[metric].to_numpy() - unit["mean"]) / unit["sd"])
+        curve_of_pool(part[PROXY].to_numpy(), (part[metric].to_numpy() - unit["mean"]) / unit["sd"])
         for part in pool.partition_by("prompt_id", maintain_order=True)
         if len(pool)
     ]

@@ -19,7 +19,6 @@ from harness.core.digest import digest
 from harness.core.files import from_cache, whole
 from harness.core.ledger import Ledger, Phase
 from harness.core.progress import Progress
-from harness.core.types import Answer, Candidate, Completion, PrefixStates, Prompt, Work
 from harness.running.ranks import Ranks
 from harness.running.workers import run_batches
 
@@ -91,68 +90,3 @@ def run_stage(
         payloads.append(batch["payload"])
         usage += [{**row, "computed": i in missing} for row in batch["usage"]]
     return StageResult(folder.name, payloads, usage)
-
-
-# --- answers and candidates as plain data ---------------------------------------------------------------------------
-
-
-def candidate_to_data(candidate: Candidate) -> dict[str, Any]:
-    """Everything but the states, which go into arrays (see `states_to_arrays`)."""
-    completion = candidate.completion
-    return {
-        "prompt": completion.prompt.id,
-        "tokens": list(completion.tokens),
-        "text": completion.text,
-        "stop": completion.stop,
-        "score": candidate.score,
-        "reward": float(candidate.reward),
-    }
-
-
-def candidate_from_data(
-    data: Mapping[str, Any], prompts: Mapping[str, Prompt], states: PrefixStates | None = None
-) -> Candidate:
-    completion = Completion(prompts[data["prompt"]], tuple(data["tokens"]), data["text"], data["stop"])
-    return Candidate(completion, data["score"], data["reward"], states)
-
-
-def answer_to_data(answer: Answer) -> dict[str, Any]:
-    return {
-        "prompt": answer.prompt.id,
-        "finalists": [candidate_to_data(c) for c in answer.finalists],
-        "picks": dict(answer.picks),
-        "work": {pick: vars(work) for pick, work in answer.work.items()},
-    }
-
-
-def answer_from_data(data: Mapping[str, Any], prompts: Mapping[str, Prompt]) -> Answer:
-    return Answer(
-        prompts[data["prompt"]],
-        tuple(candidate_from_data(c, prompts) for c in data["finalists"]),
-        data["picks"],
-        {pick: Work(**work) for pick, work in data["work"].items()},
-    )
-
-
-def states_to_arrays(candidates: Sequence[Candidate]) -> dict[str, np.ndarray]:
-    """The states of a batch's candidates in four arrays; along the first axis, lengths say where each begins."""
-    all_states = [c.states for c in candidates]
-    return {
-        "layers": np.array(all_states[0].layers),
-        "prompt_tokens": np.array([s.prompt_tokens for s in all_states]),
-        "prompt_mean": np.stack([s.prompt_mean for s in all_states]),
-        "prompt_last": np.stack([s.prompt_last for s in all_states]),
-        "lengths": np.array([len(s.states) for s in all_states]),
-        "states": np.concatenate([s.states for s in all_states]),
-    }
-
-
-def states_from_arrays(arrays: Mapping[str, np.ndarray]) -> list[PrefixStates]:
-    layers = tuple(arrays["layers"].tolist())
-    along = np.split(arrays["states"], np.cumsum(arrays["lengths"])[:-1])
-    return [
-        PrefixStates(layers, int(tokens), mean, last, states)
-        for tokens, mean, last, states in zip(
-            arrays["prompt_tokens"], arrays["prompt_mean"], arrays["prompt_last"], along, strict=True
-        )
-    ]

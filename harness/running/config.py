@@ -18,9 +18,9 @@ from harness.core.models.sampling import Sampler
 from harness.core.nested import flatten
 from harness.core.search.search import Search
 from harness.core.yaml_text import read_yaml
+from harness.methods import METHODS
 from harness.running.presets import PRESETS, settings_of
-from methods import METHODS
-from tasks import TASKS
+from harness.tasks import TASKS
 
 _FORBID = ConfigDict(extra="forbid")
 

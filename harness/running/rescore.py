@@ -20,7 +20,7 @@ from harness.core.types import Completion
 from harness.evidence.store import Run, is_done, load_run
 from harness.running.config import RunConfig, resolve
 from harness.running.run import policy_of
-from tasks import TASKS
+from harness.tasks import TASKS
 
 TOLERANCE = 1e-3  # raw units of the gold
 _ANSWER = ("method", "iteration", "final_pick", "prompt_id")

@@ -26,6 +26,7 @@ from harness.core.values.calibration import calibration, held_out
 from harness.evidence.report import write_report
 from harness.evidence.store import Run, is_done, load_run, read_about, runs_folder, write_about, write_table
 from harness.evidence.table import comparison
+from harness.methods import METHODS
 from harness.running.artifacts import Artifacts
 from harness.running.config import RunConfig
 from harness.running.provenance import PeakMemory, open_slice
@@ -34,9 +35,9 @@ from harness.running.settings_source import settings_from
 from harness.running.stages import (
     RAW,
     VERSIONS,
-    Bench,
     Key,
     Pool,
+    RunContext,
     answer,
     fit,
     key_of,
@@ -47,8 +48,7 @@ from harness.running.stages import (
     trace,
 )
 from harness.running.workers import choose_workers
-from methods import METHODS
-from tasks import TASKS
+from harness.tasks import TASKS
 
 Rows = dict[str, list[dict[str, Any]]]  # table -> rows
 
@@ -109,8 +109,8 @@ def _execute(
             f"{', '.join(alone)}: their training cannot be shared by {ranks.count} launched processes; run them in one"
         )
     workers = choose_workers(workers, policy.device.type, config.settings["batch"].memory_gb) if ranks.count == 1 else 1
-    bench = Bench(config, policy, task, artifacts, workers, ranks)
-    fit_slices, test = _slices(bench)
+    context = RunContext(config, policy, task, artifacts, workers, ranks)
+    fit_slices, test = _slices(context)
     part, smallest = config.settings["evaluate"].slice, detectable_difference(PLANNING_SD, len(test))
     about: dict[str, Any] = {}
     if ranks.first:
@@ -120,13 +120,13 @@ def _execute(
             file=sys.stderr,
         )
         about = open_slice(folder, config, policy, task, VERSIONS)
-    pool = sample_pool(bench, fit_slices[0])
+    pool = sample_pool(context, fit_slices[0])
     rows: Rows = {
         "completions": [],
         "scores": [],
         "fits": [],
         "tried": [],
-        "pool": _score_pool(bench, pool),
+        "pool": _score_pool(context, pool),
     }
     gold = np.array([row[GOLD] for row in rows["pool"]])
     about["units"] = {"proxy_reward": asdict(pool.proxy), GOLD: asdict(Scale.of("the gold", gold))}
@@ -136,7 +136,7 @@ def _execute(
     about["settings_from"] = settings_from(config)
     about["trained"] = [m for m in config.methods if METHODS[m].trains_weights]
     about["kl_bounds"] = {m: METHODS[m].kl_bound(settings[m], settings["sampler"]) for m in config.methods}
-    flops = {name: _run_method(bench, name, pool, fit_slices, test, rows) for name in config.methods}
+    flops = {name: _run_method(context, name, pool, fit_slices, test, rows) for name in config.methods}
     about["tried"] = rows.pop("tried")  # layers and poolings, and how well their values rank
     prices = {
         "policy_token": 2.0 * policy.active_parameters,
@@ -148,7 +148,7 @@ def _execute(
     if not ranks.first:
         return
     keys = {"run_id": folder.name, "task": config.task, "seed": config.seed}
-    for table, content in {**rows, "ledger": bench.usage}.items():
+    for table, content in {**rows, "ledger": context.usage}.items():
         write_table(folder, table, [{**keys, **row} for row in content])
     about |= {
         "status": "done",
@@ -174,19 +174,19 @@ def policy_of(config: RunConfig, cache: Path) -> Policy:
     return load_policy(config.model, config.device, config.dtype, cache)
 
 
-def _slices(bench: Bench) -> tuple[list[list[Prompt]], list[Prompt]]:
+def _slices(context: RunContext) -> tuple[list[list[Prompt]], list[Prompt]]:
     """Fit prompts of each iteration, and the test prompts; stops where model or task have less than asked for."""
-    config = bench.config
-    bench.layers()
-    iterations = max([1, *(bench.method(name, RAW).iterations for name in config.methods)])
-    each, prompts = config.settings["fit"].prompts, bench.task.prompts("fit")
+    config = context.config
+    context.layers()
+    iterations = max([1, *(context.method(name, RAW).iterations for name in config.methods)])
+    each, prompts = config.settings["fit"].prompts, context.task.prompts("fit")
     if iterations * each > len(prompts):
         raise UserError(
             f"{iterations} iterations of fit.prompts={each} need {iterations * each} fit prompts; task {config.task} "
             f"has {len(prompts)}"
         )
     part, asked = config.settings["evaluate"].slice, config.settings["evaluate"].prompts
-    held_out = bench.task.prompts(part)
+    held_out = context.task.prompts(part)
     if asked > len(held_out):
         raise UserError(f"evaluate.prompts={asked}, but task {config.task} has {len(held_out)} {part} prompts")
     if shared := {p.id for p in prompts} & {p.id for p in held_out}:
@@ -196,29 +196,29 @@ def _slices(bench: Bench) -> tuple[list[list[Prompt]], list[Prompt]]:
 
 
 def _run_method(
-    bench: Bench, name: str, pool: Pool, fit_slices: Sequence[list[Prompt]], test: Sequence[Prompt], rows: Rows
+    context: RunContext, name: str, pool: Pool, fit_slices: Sequence[list[Prompt]], test: Sequence[Prompt], rows: Rows
 ) -> dict[str, float]:
     """Fit and evaluate one method, iteration by iteration; what its values cost (`Generator.value_flops`)."""
-    method = bench.method(name, pool.proxy)
+    method = context.method(name, pool.proxy)
     key = digest({"method": method.fitted_as or name, "scale": asdict(pool.proxy), "inputs": method.fit_inputs()})
     held = []  # rollouts of each iteration that its fit has not seen
     if method.iterations == 0:
-        _answer(bench, name, 0, method, key, test, rows)
+        _answer(context, name, 0, method, key, test, rows)
     for iteration in range(1, method.iterations + 1):
         key = digest([key, asdict(method.fit_config(method.config, iteration))])
         if iteration == 1:
             rollouts, key = pool.candidates, digest([key, pool.result.key])
-            bench.charge(name, iteration, pool.result)
+            context.charge(name, iteration, pool.result)
         else:
-            rollouts, key = roll_out(bench, name, iteration, method, key, fit_slices[iteration - 1])
-        report, key = fit(bench, name, iteration, method, key, rollouts)
+            rollouts, key = roll_out(context, name, iteration, method, key, fit_slices[iteration - 1])
+        report, key = fit(context, name, iteration, method, key, rollouts)
         if method.fitted_values:
             held.append(held_out(rollouts, method.config.value.held_out))
         choices = dict(report.choices)
         tried = choices.pop("tried", [])
         rows["tried"] += [{"method": name, "iteration": iteration, **row} for row in tried]
         rows["fits"] += [{"method": name, "iteration": iteration, **choices, **row} for row in report.rows]
-        _answer(bench, name, iteration, method, key, test, rows)
+        _answer(context, name, iteration, method, key, test, rows)
     for i, value in enumerate(method.fitted_values, 1):
         for j, rollouts in enumerate(held, 1):
             checked = calibration(value, rollouts)
@@ -227,19 +227,19 @@ def _run_method(
 
 
 def _answer(
-    bench: Bench, name: str, iteration: int, method: Generator, key: str, test: Sequence[Prompt], rows: Rows
+    context: RunContext, name: str, iteration: int, method: Generator, key: str, test: Sequence[Prompt], rows: Rows
 ) -> None:
     """Have the method answer as it stands, evaluate that, and store the trees of its searches that were asked for."""
-    _evaluate(bench, name, iteration, answer(bench, name, iteration, method, key, test), rows)
-    if method.searches and bench.config.settings["evaluate"].trace:
-        trees = trace(bench, name, iteration, method, key, test)
+    _evaluate(context, name, iteration, answer(context, name, iteration, method, key, test), rows)
+    if method.searches and context.config.settings["evaluate"].trace:
+        trees = trace(context, name, iteration, method, key, test)
         rows.setdefault("trace", []).extend({"method": name, "iteration": iteration, **row} for row in trees)
 
 
-def _evaluate(bench: Bench, name: str, iteration: int, answers: Sequence[Answer], rows: Rows) -> None:
+def _evaluate(context: RunContext, name: str, iteration: int, answers: Sequence[Answer], rows: Rows) -> None:
     """Score what was picked, and append the rows of the tables."""
     picked = [a.pick(pick) for a in answers for pick in a.picks]
-    scores = score(bench, f"{label_of(name, iteration)}: scores", name, iteration, picked, nll=True)
+    scores = score(context, f"{label_of(name, iteration)}: scores", name, iteration, picked, nll=True)
     about = {"method": name, "variant": "default", "iteration": iteration}
     for a in answers:
         for pick, work in a.work.items():
@@ -260,14 +260,14 @@ def _evaluate(bench: Bench, name: str, iteration: int, answers: Sequence[Answer]
             rows["scores"] += [{**where, "metric": metric, "value": value} for metric, value in metrics.items()]
     if name == "best_of_n":  # the curve over n comes from the whole pool
         samples = [c.completion for a in answers for c in a.finalists]
-        scores = score(bench, "best_of_n: scores of all samples", "harness", 0, samples, nll=False)
+        scores = score(context, "best_of_n: scores of all samples", "harness", 0, samples, nll=False)
         rows["pool"] += _pool_rows("test", samples, scores)
 
 
-def _score_pool(bench: Bench, pool: Pool) -> list[dict[str, Any]]:
+def _score_pool(context: RunContext, pool: Pool) -> list[dict[str, Any]]:
     """Raw proxy and gold of the base samples: the units of the report, and how far the two rewards agree."""
     samples = [c.completion for c in pool.candidates]
-    return _pool_rows("fit", samples, score(bench, "base samples: scores", "harness", 0, samples, nll=False))
+    return _pool_rows("fit", samples, score(context, "base samples: scores", "harness", 0, samples, nll=False))
 
 
 def _pool_rows(

@@ -24,7 +24,7 @@ from harness.core.models.transformers_policy import TransformersPolicy
 from harness.core.search.search import Search, guided_search
 from harness.core.streams import Streams
 from harness.core.types import Prompt
-from harness.core.values.value import Head, HiddenValue
+from harness.core.values.hidden import Head, HiddenValue
 from harness.running.provenance import commit_of_code
 from harness.running.workers import choose_workers, run_batches
 

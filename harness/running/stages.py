@@ -23,20 +23,18 @@ from harness.core.search.finalists import sample_rows
 from harness.core.streams import Streams
 from harness.core.task import GOLD, Task
 from harness.core.types import Answer, Candidate, Completion, FitReport, Prompt
-from harness.running.artifacts import (
-    Artifacts,
-    StageResult,
+from harness.methods import METHODS
+from harness.running.artifacts import Artifacts, StageResult, run_stage
+from harness.running.config import RunConfig
+from harness.running.ranks import Ranks
+from harness.running.serialise import (
     answer_from_data,
     answer_to_data,
     candidate_from_data,
     candidate_to_data,
-    run_stage,
     states_from_arrays,
     states_to_arrays,
 )
-from harness.running.config import RunConfig
-from harness.running.ranks import Ranks
-from methods import METHODS
 
 VERSIONS = {
     "pool": 2,
@@ -53,7 +51,7 @@ Key = tuple[str, tuple[int, ...]]  # of a completion: prompt id and tokens
 
 
 @dataclass
-class Bench:
+class RunContext:
     """What the stages of one run share."""
 
     config: RunConfig
@@ -132,19 +130,19 @@ class Pool:
     result: StageResult
 
 
-def sample_pool(bench: Bench, prompts: Sequence[Prompt]) -> Pool:
+def sample_pool(context: RunContext, prompts: Sequence[Prompt]) -> Pool:
     """Base samples with states and rewards; stored raw and keyed without any method."""
-    samples, layers = bench.config.settings["fit"].samples, bench.layers()
-    raw = RewardHandle(bench.task.reward(), bench.ledger, RAW)
+    samples, layers = context.config.settings["fit"].samples, context.layers()
+    raw = RewardHandle(context.task.reward(), context.ledger, RAW)
 
     def job(batch: list[Prompt]):
-        answers = sample_rows(bench.handle, batch, samples, bench.streams, "first", raw, layers)
+        answers = sample_rows(context.handle, batch, samples, context.streams, "first", raw, layers)
         return _candidates_to_data([c for answer in answers for c in answer.finalists])
 
     inputs = {"samples": samples, "layers": layers, "prompts": [p.id for p in prompts]}
-    batches = bench.batches(prompts, samples)
-    folder, result = bench.run("pool", "base samples of fit prompts", inputs, batches, job, "fit")
-    bench.charge("harness", 0, result)
+    batches = context.batches(prompts, samples)
+    folder, result = context.run("pool", "base samples of fit prompts", inputs, batches, job, "fit")
+    context.charge("harness", 0, result)
     candidates = _candidates_from_data(folder, result, prompts)
     rewards = np.array([c.reward for c in candidates])
     require_some("the proxy", rewards, [c.completion for c in candidates])
@@ -154,45 +152,45 @@ def sample_pool(bench: Bench, prompts: Sequence[Prompt]) -> Pool:
 
 
 def roll_out(
-    bench: Bench, name: str, iteration: int, method: Generator, key: str, prompts: Sequence[Prompt]
+    context: RunContext, name: str, iteration: int, method: Generator, key: str, prompts: Sequence[Prompt]
 ) -> tuple[list[Candidate], str]:
     """Training data of a later iteration, made by the method as it stands; with the key of what was made."""
-    layers = bench.layers()
+    layers = context.layers()
 
     def job(batch: list[Prompt]):
         return _candidates_to_data(method.rollout(iteration, batch, layers))
 
     inputs = {"method": key, "iteration": iteration, "layers": layers, "prompts": [p.id for p in prompts]}
     config = method.fit_config(method.config, iteration)
-    batches = bench.batches(prompts, method.rows_per_prompt(config), method.memory_factor(config))
-    folder, result = bench.run("rollouts", f"{name} iteration {iteration}: rollouts", inputs, batches, job, "fit")
-    bench.charge(name, iteration, result)
+    batches = context.batches(prompts, method.rows_per_prompt(config), method.memory_factor(config))
+    folder, result = context.run("rollouts", f"{name} iteration {iteration}: rollouts", inputs, batches, job, "fit")
+    context.charge(name, iteration, result)
     return _candidates_from_data(folder, result, prompts), folder.name
 
 
 def fit(
-    bench: Bench, name: str, iteration: int, method: Generator, key: str, rollouts: Sequence[Candidate]
+    context: RunContext, name: str, iteration: int, method: Generator, key: str, rollouts: Sequence[Candidate]
 ) -> tuple[FitReport, str]:
     """Have the method fit, or take up what was fitted from the same rollouts."""
     inputs = {"method": method.fitted_as or name, "iteration": iteration, "from": key}
-    folder = bench.artifacts.folder("fit", {**inputs, "version": VERSIONS["fit"], "seed": bench.config.seed})
+    folder = context.artifacts.folder("fit", {**inputs, "version": VERSIONS["fit"], "seed": context.config.seed})
 
     def job(_: None):
-        with bench.ledger.timed("value", calls=1, sequences=len(rollouts)):
+        with context.ledger.timed("value", calls=1, sequences=len(rollouts)):
             report = method.fit(iteration, rollouts)
         method.save(folder / "fitted")
         return {"choices": report.choices, "rows": report.rows}, {}
 
     label = f"{name} iteration {iteration}: fit"
-    result = run_stage(label, folder, [None], job, bench.ledger, "fit", 1, bench.ranks)
+    result = run_stage(label, folder, [None], job, context.ledger, "fit", 1, context.ranks)
     with from_cache(folder / "fitted", remove=folder):
         method.load(folder / "fitted")
-    bench.charge(name, iteration, result)
+    context.charge(name, iteration, result)
     return FitReport(**result.payloads[0]), folder.name
 
 
 def answer(
-    bench: Bench, name: str, iteration: int, method: Generator, key: str, prompts: Sequence[Prompt]
+    context: RunContext, name: str, iteration: int, method: Generator, key: str, prompts: Sequence[Prompt]
 ) -> list[Answer]:
     """Answers of the method as it stands, in the order of the prompts' ids; a longer run takes up a shorter one's."""
 
@@ -201,11 +199,11 @@ def answer(
 
     settings = asdict(method.answer_config(method.config, iteration))  # `key` knows those that shaped the fits
     inputs = {"method": key, "settings": settings, "iteration": iteration}
-    batches = bench.batches(prompts, method.rows_per_prompt(method.config), method.memory_factor(method.config))
+    batches = context.batches(prompts, method.rows_per_prompt(method.config), method.memory_factor(method.config))
     names = [digest([p.id for p in batch])[:20] for batch in batches]
     label = f"{label_of(name, iteration)}: answers"
-    _, result = bench.run("generate", label, inputs, batches, job, "generate", names)
-    bench.charge(name, iteration, result)
+    _, result = context.run("generate", label, inputs, batches, job, "generate", names)
+    context.charge(name, iteration, result)
     by_id = {p.id: p for p in prompts}
     answers = [answer_from_data(data, by_id) for payload in result.payloads for data in payload]
     if [a.prompt.id for a in answers] != sorted(by_id):
@@ -214,11 +212,11 @@ def answer(
 
 
 def trace(
-    bench: Bench, name: str, iteration: int, method: Generator, key: str, prompts: Sequence[Prompt]
+    context: RunContext, name: str, iteration: int, method: Generator, key: str, prompts: Sequence[Prompt]
 ) -> list[dict[str, Any]]:
     """Search trees of the first prompts by id, a row a prefix: searched again in the batches of `answer`, uncharged."""
-    wanted = {p.id for p in sorted(prompts, key=lambda p: p.id)[: bench.config.settings["evaluate"].trace]}
-    batches = bench.batches(prompts, method.rows_per_prompt(method.config))
+    wanted = {p.id for p in sorted(prompts, key=lambda p: p.id)[: context.config.settings["evaluate"].trace]}
+    batches = context.batches(prompts, method.rows_per_prompt(method.config))
     batches = [batch for batch in batches if any(p.id in wanted for p in batch)]
 
     def job(batch: list[Prompt]):
@@ -229,7 +227,7 @@ def trace(
 
     inputs = {"method": key, "settings": asdict(method.config), "iteration": iteration, "prompts": sorted(wanted)}
     inputs["batches"] = [[p.id for p in batch] for batch in batches]
-    _, result = bench.run("trace", f"{label_of(name, iteration)}: search trees", inputs, batches, job, "generate")
+    _, result = context.run("trace", f"{label_of(name, iteration)}: search trees", inputs, batches, job, "generate")
     return [row for payload in result.payloads for row in payload]
 
 
@@ -250,28 +248,28 @@ def _tree_rows(answer: Answer) -> list[dict[str, Any]]:
 
 
 def score(
-    bench: Bench, label: str, name: str, iteration: int, completions: Sequence[Completion], nll: bool
+    context: RunContext, label: str, name: str, iteration: int, completions: Sequence[Completion], nll: bool
 ) -> dict[Key, dict[str, float]]:
     """Metrics of completions in raw units: the task's, the proxy, and base NLL per token where asked for."""
     ordered = [c for _, c in sorted({key_of(c): c for c in completions}.items())]
     cuts = [ordered[i : i + _SCORED_TOGETHER] for i in range(0, len(ordered), _SCORED_TOGETHER)]
-    proxy = bench.task.reward()
+    proxy = context.task.reward()
 
     def job(batch: list[Completion]):
-        with bench.ledger.timed("gold", calls=1, sequences=len(batch)):
-            metrics = bench.task.score(batch)
+        with context.ledger.timed("gold", calls=1, sequences=len(batch)):
+            metrics = context.task.score(batch)
         if GOLD not in metrics:
-            raise UserError(f"task {bench.config.task} scores {sorted(metrics)}; one metric must be {GOLD!r}")
+            raise UserError(f"task {context.config.task} scores {sorted(metrics)}; one metric must be {GOLD!r}")
         metrics = {name: checked(name, lambda _, v=values: v, batch) for name, values in metrics.items()}
-        with bench.ledger.timed("proxy", calls=1, sequences=len(batch)):
+        with context.ledger.timed("proxy", calls=1, sequences=len(batch)):
             metrics["proxy_reward"] = checked("proxy_reward", proxy, batch)
         if nll:
-            metrics["base_nll"] = np.array([-lp.mean() if len(lp) else 0.0 for lp in bench.handle.logprobs(batch)])
+            metrics["base_nll"] = np.array([-lp.mean() if len(lp) else 0.0 for lp in context.handle.logprobs(batch)])
         return {name: values.astype(float).tolist() for name, values in metrics.items()}, {}
 
     inputs = {"nll": nll, "completions": digest([key_of(c) for c in ordered])}
-    _, result = bench.run("score", label, inputs, cuts, job, "score")
-    bench.charge(name, iteration, result)
+    _, result = context.run("score", label, inputs, cuts, job, "score")
+    context.charge(name, iteration, result)
     out: dict[Key, dict[str, float]] = {}
     for metric in result.payloads[0] if result.payloads else ():
         require_some(metric, np.concatenate([payload[metric] for payload in result.payloads]), ordered)

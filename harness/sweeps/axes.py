@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.core.errors import UserError
 from harness.running.config import RunConfig, names_of
-from tasks import TASKS
+from harness.tasks import TASKS
 
 Settings = list[tuple[str, Any]]
 

@@ -18,11 +18,11 @@ from harness.core.files import whole
 from harness.core.nested import flatten
 from harness.evidence.store import load_run
 from harness.evidence.table import comparison, flat_row
+from harness.methods import METHODS
 from harness.running.config import RunConfig, names_of, resolve
 from harness.running.ranks import join_ranks
 from harness.running.run import complete
 from harness.running.settings_source import DEFAULTS, settings_from
-from methods import METHODS
 
 PROMPTS = 64  # of the development slice, unless --limit says otherwise
 _PICKS = ("value", "first", "reward")  # cheapest first: which row of a method is compared

@@ -20,8 +20,8 @@ from harness.core.files import whole
 from harness.core.models.policy import Policy
 from harness.core.task import GOLD, Slice, Task
 from harness.core.types import Completion, Prompt, Scorer
-from tasks.imdb import gold, proxy
-from tasks.imdb.data import Split, load_split, snippets
+from harness.tasks.imdb import gold, proxy
+from harness.tasks.imdb.data import Split, load_split, snippets
 
 SLICES: dict[Slice, tuple[int, int]] = {"fit": (0, 2400), "development": (2400, 2800), "test": (2800, 4000)}
 

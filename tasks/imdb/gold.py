@@ -17,7 +17,7 @@ from transformers import AutoModel, AutoTokenizer, BertModel, logging
 from harness.core.assets import fetch
 from harness.core.files import whole
 from harness.core.progress import Progress
-from tasks.imdb.data import Review, Snippet, snippets
+from harness.tasks.imdb.data import Review, Snippet, snippets
 
 VERSION = 1
 TRAINED_LAYERS = 3  # of six

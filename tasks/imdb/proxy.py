@@ -12,7 +12,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from harness.core.files import whole
-from tasks.imdb.data import Review, snippets
+from harness.tasks.imdb.data import Review, snippets
 
 VERSION = 2
 

@@ -6,9 +6,9 @@ import pytest
 from harness.core.models.handle import PolicyHandle
 from harness.core.reward import RewardHandle, Scale
 from harness.core.streams import Streams
-from methods.args import Args
-from methods.base import Base
-from tasks.toy import proxy_of
+from harness.methods.args import Args
+from harness.methods.base import Base
+from harness.tasks.toy import proxy_of
 from tests.conftest import TOY_SAMPLER, chi_square, toy_prompts
 
 

@@ -3,9 +3,9 @@ import pytest
 
 from harness.core.reward import RewardHandle, Scale
 from harness.core.streams import Streams
-from methods.base import Base
-from methods.best_of_n import BestOfN
-from tasks.toy import proxy_of
+from harness.methods.base import Base
+from harness.methods.best_of_n import BestOfN
+from harness.tasks.toy import proxy_of
 from tests.conftest import TOY_SAMPLER, chi_square, toy_prompts
 
 

@@ -2,8 +2,8 @@ import numpy as np
 
 from harness.core.reward import RewardHandle, Scale
 from harness.core.streams import Streams
-from methods.cards import Cards
-from tasks.toy import proxy_of
+from harness.methods.cards import Cards
+from harness.tasks.toy import proxy_of
 from tests.conftest import TOY_SAMPLER, chi_square, toy_prompts
 
 WHOLE = {"alpha": 1, "entropy": 1e9, "shortest": 4, "longest": 64}  # a segment is a whole text, the threshold is r*
@@ -60,7 +60,7 @@ def test_rejected_tokens_are_cost(toy_handle, ledger):
 def test_the_threshold_rises_from_the_prompts_reward_to_the_target():
     method = Cards.__new__(Cards)
     method.config = Cards.Config(target=2.0, beta=1e-9, attempts=100)
-    from methods.cards import _Text
+    from harness.methods.cards import _Text
 
     for length, reward_, accepted in ((4, 1.1, False), (4, 1.3, True), (16, 1.9, False), (16, 2.1, True)):
         text = _Text(np.random.default_rng(0), first=1.0)  # at 4 of 16 tokens the threshold is 1.25

@@ -12,7 +12,7 @@ from harness.core.reward import RewardHandle, Scale
 from harness.core.search.finalists import sample_rows
 from harness.core.streams import Streams
 from harness.core.types import Prompt
-from methods import METHODS
+from harness.methods import METHODS
 from tests.conftest import TINY_SAMPLER, TOY_SAMPLER, tiny_prompts, toy_prompts
 
 SMALL = {

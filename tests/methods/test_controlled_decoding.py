@@ -2,18 +2,18 @@ import numpy as np
 import pytest
 import torch
 
-from harness.core.models.toy import TableValue
 from harness.core.reward import RewardHandle, Scale
 from harness.core.search.finalists import sample_rows
 from harness.core.streams import Streams
 from harness.core.values.bootstrap import BootstrapSettings
 from harness.core.values.fitting import ValueSettings
-from methods.base import Base
-from methods.controlled_decoding import ControlledDecoding
-from methods.iro import Iro
-from tasks.toy import proxy_of
+from harness.methods.base import Base
+from harness.methods.controlled_decoding import ControlledDecoding
+from harness.methods.iro import Iro
+from harness.tasks.toy import proxy_of
 from tests.conftest import TOY_SAMPLER, chi_square, toy_prompts
-from tests.core.test_value import prefix_mass
+from tests.core.values.test_value import prefix_mass
+from tests.table_value import TableValue
 
 VALUE = ValueSettings(poolings=("last",), stride=1, epochs=3)
 

@@ -11,8 +11,8 @@ from harness.core.reward import RewardHandle, Scale
 from harness.core.search.finalists import sample_rows
 from harness.core.streams import Streams
 from harness.core.types import Prompt
+from harness.methods.dpo import Dpo
 from harness.running.config import resolve
-from methods.dpo import Dpo
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from harness.core.models.handle import PolicyHandle
 from harness.core.reward import RewardHandle, Scale
 from harness.core.search.finalists import sample_rows
 from harness.core.streams import Streams
-from methods.base import Base
-from methods.iro import Iro, reweighted
-from tasks.toy import proxy_of
+from harness.methods.base import Base
+from harness.methods.iro import Iro, reweighted
+from harness.tasks.toy import proxy_of
 from tests.conftest import TOY_SAMPLER, toy_prompts
 
 

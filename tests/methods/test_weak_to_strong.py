@@ -11,8 +11,8 @@ from harness.core.models.transformers_policy import TransformersPolicy
 from harness.core.search.search import Search, guided_search
 from harness.core.streams import Streams
 from harness.core.values.log_ratio import LogRatio, _TextReader
-from methods.dpo import Dpo
-from methods.weak_to_strong import WeakToStrong
+from harness.methods.dpo import Dpo
+from harness.methods.weak_to_strong import WeakToStrong
 from tests.conftest import tiny_prompts
 
 

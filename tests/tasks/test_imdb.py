@@ -9,8 +9,8 @@ import pytest
 from harness import cli
 from harness.core import assets
 from harness.core.errors import UserError
-from tasks.imdb import proxy
-from tasks.imdb.data import load_split, snippets
+from harness.tasks.imdb import proxy
+from harness.tasks.imdb.data import load_split, snippets
 
 pytestmark = pytest.mark.slow
 

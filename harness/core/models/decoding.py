@@ -20,22 +20,13 @@ import torch
 
 from harness.core.ledger import Ledger
 from harness.core.models.device import widest
-from harness.core.models.policy import Policy
+from harness.core.models.policy import Chunk, Policy
 from harness.core.models.sampling import Sampler, sample, support
 from harness.core.streams import Streams
 from harness.core.types import Completion, PrefixStates, Prompt, Stop
 
 _STOPS: tuple[Stop | None, ...] = (None, "eos", "length")
 _LIVE, _EOS, _LENGTH = range(3)
-
-
-@dataclass
-class Chunk:
-    """Tokens fed together: a padded batch. `mask` is True where a row has a token; states are by layer."""
-
-    tokens: torch.Tensor  # (rows, n) int64
-    mask: torch.Tensor  # (rows, n) bool
-    states: Mapping[int, torch.Tensor]  # layer -> (rows, n, H), zero where mask is False
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,15 @@ class Fed:
     states: Mapping[int, torch.Tensor]  # layer -> (rows, n, H) of the tokens just fed
 
 
+@dataclass
+class Chunk:
+    """Tokens fed together: a padded batch. `mask` is True where a row has a token; states are by layer."""
+
+    tokens: torch.Tensor  # (rows, n) int64
+    mask: torch.Tensor  # (rows, n) bool
+    states: Mapping[int, torch.Tensor]  # layer -> (rows, n, H), zero where mask is False
+
+
 class TokenScorer(Protocol):
     """Log-probabilities of texts under a model at temperature 1, read chunk by chunk over a carried cache."""
 

@@ -8,12 +8,11 @@ Its prefix states are one-hot, so the real `value.py` and `search.py` run on it 
 A node is a prefix of one topic: a text that ended with the end-of-sequence token, or reached the length, is finished.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
-from harness.core.models.decoding import Chunk
 from harness.core.models.policy import Fed, Policy
 from harness.core.models.sampling import Sampler, support
 from harness.core.types import Completion, Prompt
@@ -167,34 +166,3 @@ class _ToyScorer:
 
     def reorder(self, index: torch.Tensor) -> None:
         self._nodes = self._nodes[index]
-
-
-class TableValue:
-    """A table over nodes as a value function: with `ToyPolicy.values` it guides a search by the exact answer."""
-
-    layers = (1,)
-
-    def __init__(self, table: np.ndarray) -> None:
-        self._table = torch.from_numpy(np.asarray(table, dtype=np.float32))
-
-    def start(self, prompts: Chunk) -> "_TableReader":
-        return _TableReader(self._table, self._table[prompts.states[1][:, -1].argmax(-1)])
-
-
-class _TableReader:
-    read = None
-
-    def __init__(self, table: torch.Tensor, values: torch.Tensor) -> None:
-        self._table, self._values = table, values
-
-    def advance(self, chunk: Chunk) -> torch.Tensor:
-        along = self._table[chunk.states[1].argmax(-1)]  # (rows, n), meaningless where there is no token
-        last = along[torch.arange(len(along)), (chunk.mask.sum(1) - 1).clamp(min=0)]
-        self._values = torch.where(chunk.mask.any(1), last, self._values)
-        return self._values
-
-    def peek(self, rows: torch.Tensor, states: Mapping[int, torch.Tensor]) -> torch.Tensor:
-        return self._table[states[1].argmax(-1)]
-
-    def reorder(self, index: torch.Tensor) -> None:
-        self._values = self._values[index]

@@ -17,11 +17,13 @@ import torch
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from harness.core.models.decoding import Chunk, Decoding
+from harness.core.models.decoding import Decoding
 from harness.core.models.device import widest
 from harness.core.models.handle import PolicyHandle
+from harness.core.models.policy import Chunk
 from harness.core.reward import RewardHandle
 from harness.core.search.finalists import finalists_of
+from harness.core.search.selection import keep_top, resample
 from harness.core.streams import Streams
 from harness.core.types import Answer, Prefix, Prompt, Round
 from harness.core.values.value import PrefixValue
@@ -48,37 +50,6 @@ def kl_bound(search: Search, max_new_tokens: int) -> float | None:
         return None
     rounds, k = ceil(max_new_tokens / search.chunk), search.successors
     return rounds * (log(k) - (k - 1) / k) if search.width == 1 else log(search.width) + rounds * log(k)
-
-
-def keep_top(scores: np.ndarray, keys: Sequence[object], width: int) -> list[int]:
-    """Indices of the best `width` candidates, diversity-first, best first.
-
-    Candidates with equal keys form a group. The best of each group comes before any duplicate; duplicates only fill
-    up. Ties go to the lower index. NaN is never kept, except the first candidate where all are NaN.
-    """
-    order = [i for i in np.argsort(-scores, kind="stable") if not np.isnan(scores[i])]
-    seen: set[object] = set()
-    first, rest = [], []
-    for i in order:
-        (rest if keys[i] in seen else first).append(int(i))
-        seen.add(keys[i])
-    return (first + rest)[:width] or [0]
-
-
-def resample(log_weights: np.ndarray, places: np.ndarray, uniforms: np.ndarray) -> list[int]:
-    """Independent draws, one for each uniform number, with probability proportional to places * exp(log_weights).
-
-    `places` is what a candidate stands for in the population: a kept unfinished prefix was spread over `successors`
-    rows of weight 1, a kept finished text is one row of weight `successors`. NaN has weight 0; where all are NaN the
-    first candidate takes every place.
-    """
-    usable = ~np.isnan(log_weights)
-    if not usable.any():
-        return [0] * len(uniforms)
-    top = log_weights[usable].max()
-    weights = np.where(usable, np.exp(np.where(usable, log_weights, top) - top) * places, 0.0)
-    cumulative = np.cumsum(weights)
-    return [int(i) for i in np.searchsorted(cumulative, uniforms * cumulative[-1], side="right")]
 
 
 def guided_search(

@@ -16,6 +16,28 @@ import numpy as np
 from harness.core.statistics.stats import RESAMPLES, Estimate, resampled_means
 
 
+def curve_of_pool(proxy: np.ndarray, gold: np.ndarray) -> np.ndarray:
+    """Expected gold of best-of-n for n = 1..N from one pool of N samples: (N,), unbiased.
+
+    E_n = sum_i C(i-1, n-1) / C(N, n) * g_(i), i the rank by proxy ascending; golds of tied proxies are averaged.
+    NaN proxies rank last and are never picked while any other is there.
+    """
+    key = np.where(np.isnan(proxy), -np.inf, proxy)
+    order = np.argsort(key, kind="stable")
+    ranked, total = gold[order].astype(float), len(order)
+    for value in np.unique(key):
+        tied = key[order] == value
+        ranked[tied] = ranked[tied].mean()
+    curve = np.empty(total)
+    for n in range(1, total + 1):
+        weights = np.zeros(total)
+        weights[total - 1] = n / total
+        for i in range(total - 1, n - 1, -1):  # weight of rank i from that of rank i + 1 (1-based)
+            weights[i - 1] = weights[i] * (i - n + 1) / i
+        curve[n - 1] = weights[weights > 0] @ ranked[weights > 0]  # a gold that is never picked may be NaN
+    return curve
+
+
 def as_good_as(curves: np.ndarray, gold: np.ndarray, resamples: int = RESAMPLES) -> Estimate:
     """The smallest n whose mean gold reaches the mean of `gold`, between whole numbers by straight lines.
 

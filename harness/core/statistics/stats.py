@@ -150,28 +150,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted.tolist()
 
 
-def best_of_n_curve(proxy: np.ndarray, gold: np.ndarray) -> np.ndarray:
-    """Expected gold of best-of-n for n = 1..N from one pool of N samples: (N,), unbiased.
-
-    E_n = sum_i C(i-1, n-1) / C(N, n) * g_(i), i the rank by proxy ascending; golds of tied proxies are averaged.
-    NaN proxies rank last and are never picked while any other is there.
-    """
-    key = np.where(np.isnan(proxy), -np.inf, proxy)
-    order = np.argsort(key, kind="stable")
-    ranked, total = gold[order].astype(float), len(order)
-    for value in np.unique(key):
-        tied = key[order] == value
-        ranked[tied] = ranked[tied].mean()
-    curve = np.empty(total)
-    for n in range(1, total + 1):
-        weights = np.zeros(total)
-        weights[total - 1] = n / total
-        for i in range(total - 1, n - 1, -1):  # weight of rank i from that of rank i + 1 (1-based)
-            weights[i - 1] = weights[i] * (i - n + 1) / i
-        curve[n - 1] = weights[weights > 0] @ ranked[weights > 0]  # a gold that is never picked may be NaN
-    return curve
-
-
 def correlation(x: np.ndarray, y: np.ndarray, groups: np.ndarray | None = None) -> float:
     """Pearson correlation; with groups, of the deviations from each group's means (within prompts)."""
     x, y = x.astype(float), y.astype(float)

@@ -33,7 +33,7 @@ from harness.core.values.fitting import (
     split,
     untrained,
 )
-from harness.core.values.value import Head, HiddenReader, HiddenValue
+from harness.core.values.hidden import Head, HiddenReader, HiddenValue
 
 _ROWS = 64  # rollouts read together
 

@@ -9,7 +9,7 @@ import numpy as np
 from harness.core.statistics.stats import correlation, r_squared
 from harness.core.types import Candidate
 from harness.core.values.fitting import predictions, split
-from harness.core.values.value import HiddenValue
+from harness.core.values.hidden import HiddenValue
 
 _GROUPS = 10
 

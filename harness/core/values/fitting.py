@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass as settings_dataclass
 from harness.core.errors import UserError
 from harness.core.statistics.stats import correlation, r_squared, rank_correlation
 from harness.core.types import Candidate, FitReport, PrefixStates
-from harness.core.values.value import Head, HiddenValue, Pooling, features
+from harness.core.values.hidden import Head, HiddenValue, Pooling, features
 
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)  # penalties tried, in units of one standardised input's variance
 

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 
 import torch
 
-from harness.core.models.decoding import Chunk
 from harness.core.models.handle import PolicyHandle
-from harness.core.models.policy import Policy
+from harness.core.models.policy import Chunk, Policy
 from harness.core.types import Completion, Prompt
 
 

@@ -4,13 +4,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from harness.core.models.toy import TableValue
 from harness.core.reward import RewardHandle, Scale
 from harness.core.search.finalists import sample_rows
-from harness.core.search.search import Search, guided_search, keep_top, resample
+from harness.core.search.search import Search, guided_search
+from harness.core.search.selection import keep_top, resample
 from harness.core.streams import Streams
-from tasks.toy import proxy_of
+from harness.tasks.toy import proxy_of
 from tests.conftest import TINY_SAMPLER, TOY_SAMPLER, chi_square, tiny_prompts, toy_prompts
+from tests.table_value import TableValue
 
 nan = float("nan")
 

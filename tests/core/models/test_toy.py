@@ -1,6 +1,6 @@
 import pytest
 
-from tasks.toy import proxy_of
+from harness.tasks.toy import proxy_of
 from tests.conftest import TOY_SAMPLER
 
 

@@ -6,7 +6,7 @@ import torch
 
 from harness.core.types import Candidate, Completion, PrefixStates, Prompt
 from harness.core.values.calibration import calibration, held_out
-from harness.core.values.value import Head, HiddenValue
+from harness.core.values.hidden import Head, HiddenValue
 
 LENGTH, EACH = 8, 10
 

@@ -12,8 +12,8 @@ from harness.core.reward import RewardHandle, Scale
 from harness.core.search.finalists import sample_rows
 from harness.core.streams import Streams
 from harness.core.values.fitting import Prefixes, ValueSettings, _prefixes, fit_value, split
-from harness.core.values.value import Head, HiddenValue
-from tasks.toy import proxy_of
+from harness.core.values.hidden import Head, HiddenValue
+from harness.tasks.toy import proxy_of
 from tests.conftest import TOY_SAMPLER, tiny_prompts, toy_prompts
 
 

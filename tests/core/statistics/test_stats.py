@@ -156,10 +156,10 @@ def test_holm_keeps_the_error_of_the_family_at_five_percent(false):
 
 
 @pytest.mark.parametrize("proxy", [[3, 1, 2, 5, 4, 0], [1, 1, 2, 2, 2, 0], [0, 0, 0, 0, 0, 0]])
-def test_the_best_of_n_curve_equals_the_mean_over_all_subsets(proxy):
+def test_the_curve_of_pool_equals_the_mean_over_all_subsets(proxy):
     gold = np.array([0.3, -1.0, 2.0, 0.5, 1.5, -0.2])
     proxy = np.array(proxy, dtype=float)
-    curve = stats.best_of_n_curve(proxy, gold)
+    curve = stats.curve_of_pool(proxy, gold)
     for n in range(1, 7):
         picks = []
         for subset in combinations(range(6), n):
@@ -192,5 +192,5 @@ def test_the_ratio_of_gains_covers_the_true_one():
 
 
 def test_a_gold_that_is_never_picked_may_be_missing():
-    curve = stats.best_of_n_curve(np.array([0.0, 1.0, 2.0]), np.array([np.nan, 5.0, 7.0]))
+    curve = stats.curve_of_pool(np.array([0.0, 1.0, 2.0]), np.array([np.nan, 5.0, 7.0]))
     assert np.isnan(curve[0]) and curve[2] == 7.0 and curve[1] == pytest.approx((5 + 2 * 7) / 3)

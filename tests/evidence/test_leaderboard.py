@@ -11,7 +11,7 @@ from PIL import Image
 from harness import cli
 from harness.evidence.leaderboard import board_of
 from harness.evidence.store import read_about
-from tasks.toy import Toy
+from harness.tasks.toy import Toy
 
 RESULTS = Path("results")
 ALONE = ["--workers", "1"]  # forks take longer than the toy's batches
@@ -155,7 +155,7 @@ def test_rescoring_passes_on_an_untouched_run_and_finds_an_edited_score(place, c
 
 
 def test_tuned_settings_count_until_a_hand_changes_them(place, monkeypatch):
-    from methods import METHODS
+    from harness.methods import METHODS
 
     monkeypatch.setattr(METHODS["iro"], "tries", ({"chunk": 4},))  # the only try, so it wins
     assert cli.main(["tune", "--task", "toy", "--tries", "1", "--limit", "12", *ALONE]) == 0

@@ -15,7 +15,7 @@ from harness.evidence.seeds import over_seeds, write_seeds
 from harness.evidence.store import Run, load_run
 from harness.evidence.table import comparison
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 VALUE, REWARD = ("iro", 1, "value"), ("iro", 1, "reward")
 
 

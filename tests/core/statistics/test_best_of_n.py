@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from harness.core.statistics.best_of_n import as_good_as, first_reached, share_of_cost
-from harness.core.statistics.stats import Estimate, best_of_n_curve
+from harness.core.statistics.best_of_n import as_good_as, curve_of_pool, first_reached, share_of_cost
+from harness.core.statistics.stats import Estimate
 
 CURVE = np.array([0.0, 1.0, 1.5, 1.4, 1.6])
 
@@ -35,7 +35,7 @@ def test_the_interval_covers_the_true_n():
     for _ in range(200):
         prompt = rng.normal(0, 1, 100)
         pools = prompt[:, None] + rng.normal(0, 1, (100, 12))
-        curves = np.stack([best_of_n_curve(pool, pool) for pool in pools])
+        curves = np.stack([curve_of_pool(pool, pool) for pool in pools])
         got = as_good_as(curves, prompt + rng.normal(0, 1, (100, 5)).max(1), resamples=500)
         covered += got.low <= 5 <= got.high
     assert binom.ppf(5e-6, 200, 0.92) <= covered <= binom.ppf(1 - 5e-6, 200, 0.96)

@@ -22,9 +22,9 @@ from harness.evidence.store import KEYS, find_run, load_run
 from harness.running import stages
 from harness.running.artifacts import Artifacts, run_stage
 from harness.running.ranks import Ranks
-from tasks.toy import Toy
+from harness.tasks.toy import Toy
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RUN = ["run", "--task", "toy", "--method", "iro", "--limit", "12", "--set", "fit.prompts=20", "--set", "batch.rows=16"]
 
 
