@@ -7,14 +7,13 @@ python -m harness list
 
 import argparse
 import errno
-import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import harness
 from harness.core.errors import UserError
+from harness.core.files import cache_folder
 from harness.judging.options import add_judge_options, chosen_judge, require_import_alone
 
 _UNWRITABLE = {
@@ -117,116 +116,35 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, help="folder of results (default: results)")
 
 
-_DEFAULTS: dict[str, Any] = {
-    "method": "iro",
-    "task": "imdb",
-    "model": None,
-    "profile": "quick",
-    "preset": None,
-    "seed": 0,
-    "limit": None,
-    "device": "auto",
-    "dtype": "auto",
-    "workers": None,
-    "only": False,
-    "fresh": False,
-    "out": "results",
-}
-
-
-# what a --config may hold for an option; the others take text
-_KINDS: dict[str, type] = dict.fromkeys(("seed", "limit", "workers"), int) | dict.fromkeys(("only", "fresh"), bool)
-_WANTED = {int: "a whole number", bool: "true or false", str: "text"}
-
-
 def _run(arguments: argparse.Namespace) -> None:
     from harness.running.config import resolve
+    from harness.running.options import read_options
 
-    options, asked = _options(arguments)
-    config = resolve(**asked)
+    options = read_options(arguments)
+    config = resolve(options.request)
     from harness.running.run import run_and_report
 
-    run_and_report(config, Path(options["out"]), cache_folder(), options["workers"], options["fresh"])
+    run_and_report(config, options.place, options.fresh)
 
 
 def _ablate(arguments: argparse.Namespace) -> None:
+    from harness.running.options import read_options
     from harness.sweeps.ablate import ablate
 
-    options, asked = _options(arguments)
-    _require_not_fresh(options, "ablate")
-    print(ablate(arguments.axis, arguments.values, asked, Path(options["out"]), cache_folder(), options["workers"]))
+    options = read_options(arguments)
+    options.require_not_fresh("ablate")
+    print(ablate(arguments.axis, arguments.values, options.request, options.place))
 
 
 def _tune(arguments: argparse.Namespace) -> None:
+    from harness.running.options import read_options
     from harness.sweeps.tune import tune
 
     if arguments.tries < 1:
         raise UserError(f"--tries {arguments.tries}: give at least 1")
-    options, asked = _options(arguments)
-    _require_not_fresh(options, "tune")
-    print(tune(arguments.tries, asked, Path(options["out"]), cache_folder(), options["workers"]))
-
-
-def _options(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Options from defaults, --config and the command line; and what of them `config.resolve` takes."""
-    from harness.core.errors import unknown
-    from harness.core.nested import flatten
-    from harness.running.config import Tuned, parse_setting, sections
-
-    options, given, tuned = dict(_DEFAULTS), [], None
-    if arguments.config is not None:
-        tree = _read_config(arguments.config)
-        for key, value in tree.items():
-            if key in _DEFAULTS:
-                _require_kind(arguments.config, key, value)
-                options[key] = value
-            elif key == "tuned":
-                tuned = value
-            elif key not in ("set", *sections()):
-                raise unknown(f"key in {arguments.config}", str(key), [*_DEFAULTS, "set", *sections()])
-            elif isinstance(value, dict):
-                given += flatten(value if key == "set" else {key: value})
-            else:
-                raise UserError(f"{key} in {arguments.config} is {value!r}: give names and values, such as {{name: 1}}")
-        if tuned is not None:
-            tuned = Tuned(str(tuned), options["task"], options["model"], options["profile"], tuple(given))
-    options |= {k: v for k, v in vars(arguments).items() if k in _DEFAULTS and v is not None}
-    given += [parse_setting(text) for text in arguments.set]
-    if options["workers"] is not None and options["workers"] < 1:
-        raise UserError(f"--workers {options['workers']}: give at least 1")
-    method = options["method"]
-    asked = {k: options[k] for k in ("task", "model", "profile", "preset", "seed", "device", "dtype", "limit", "only")}
-    methods = method.split(",") if isinstance(method, str) else method
-    return options, {**asked, "methods": methods, "given": given, "tuned": tuned}
-
-
-def _require_not_fresh(options: Mapping[str, Any], command: str) -> None:
-    if options["fresh"]:
-        raise UserError(f"fresh: true is for `run`; leave it out of the --config of {command}")
-
-
-def _require_kind(path: Path, name: str, value: Any) -> None:
-    """Raises UserError where a --config gives an option what the command line could not."""
-    kind, several = _KINDS.get(name, str), name == "method" and isinstance(value, list) and value
-    if value is None and _DEFAULTS[name] is None:
-        return
-    if not all(type(one) is kind for one in (value if several else [value])):
-        raise UserError(f"{name} in {path} is {value!r}: give {_WANTED[kind]}")
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    from harness.core.yaml_text import read_yaml
-
-    if not path.is_file():
-        raise UserError(f"--config {str(path)!r}: no such file")
-    try:
-        text = path.read_text()
-    except UnicodeDecodeError as error:
-        raise UserError(f"--config {str(path)!r} is no UTF-8 text: {error}") from error
-    tree = read_yaml(text, f"--config {str(path)!r}")
-    if not isinstance(tree, dict):
-        raise UserError(f"--config {str(path)!r}: expected names and values, found {type(tree).__name__}")
-    return tree
+    options = read_options(arguments)
+    options.require_not_fresh("tune")
+    print(tune(arguments.tries, options.request, options.place))
 
 
 def _report(arguments: argparse.Namespace) -> None:
@@ -328,10 +246,3 @@ def _list(_: argparse.Namespace) -> None:
     from harness.listing import listing
 
     print(listing())
-
-
-def cache_folder() -> Path:
-    """HARNESS_CACHE, else a folder in the user's cache."""
-    if chosen := os.environ.get("HARNESS_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "iro-harness"

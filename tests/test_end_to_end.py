@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from harness.cli import cache_folder
+from harness.core.files import cache_folder
 from harness.evidence.store import load_run
 
 ROOT = Path(__file__).parents[1]

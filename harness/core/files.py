@@ -10,6 +10,13 @@ from zipfile import BadZipFile
 from harness.core.errors import UserError
 
 
+def cache_folder() -> Path:
+    """HARNESS_CACHE, else a folder in the user's cache."""
+    if chosen := os.environ.get("HARNESS_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "iro-harness"
+
+
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` for a file or a folder, which takes its name when the block ends well."""

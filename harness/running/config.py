@@ -20,6 +20,7 @@ from harness.core.search.search import Search
 from harness.core.yaml_text import read_yaml
 from harness.methods import METHODS
 from harness.running.presets import PRESETS, settings_of
+from harness.running.request import Request, Tuned
 from harness.tasks import TASKS
 
 _FORBID = ConfigDict(extra="forbid")
@@ -55,17 +56,6 @@ SECTIONS: dict[str, type] = {"sampler": Sampler, "fit": Fit, "evaluate": Evaluat
 
 
 @dataclass(frozen=True)
-class Tuned:
-    """What a file says that `tune` wrote: the folder of the tuning, and what was tuned to what."""
-
-    name: str
-    task: str
-    model: str
-    profile: str
-    given: Sequence[tuple[str, Any]]
-
-
-@dataclass(frozen=True)
 class RunConfig:
     task: str
     model: str
@@ -76,7 +66,7 @@ class RunConfig:
     methods: tuple[str, ...]
     settings: Mapping[str, Any]  # section -> its settings object
     left_out: Mapping[str, str] = field(default_factory=dict)  # methods of `all` that cannot run here -> why
-    tuned: Tuned | None = None  # the file of `tune` that --config named (see harness/chosen.py)
+    tuned: Tuned | None = None  # the file of `tune` that --config named (see settings_source.py)
 
     def asked(self) -> dict[str, Any]:
         """Everything that shapes the numbers, as plain data."""
@@ -92,35 +82,22 @@ class RunConfig:
         return f"{self.task}-{digest(self.asked())[:10]}"
 
 
-def resolve(
-    *,
-    methods: Sequence[str],
-    task: str,
-    model: str | None,
-    profile: str,
-    seed: int,
-    device: str,
-    dtype: str,
-    limit: int | None,
-    only: bool,
-    given: Sequence[tuple[str, Any]],
-    preset: str | None = None,
-    tuned: Tuned | None = None,
-) -> RunConfig:
-    """Check every name and value and fill in the rest. `given` are (key, value) pairs, later ones win.
+def resolve(request: Request) -> RunConfig:
+    """Check every name and value and fill in the rest.
 
     Raises UserError that names the setting, the value seen and what would be valid.
     """
+    task, profile, preset, limit = request.task, request.profile, request.preset, request.limit
     if task not in TASKS:
         raise unknown("task", task, TASKS)
-    model = model or TASKS[task].default_model
-    names = [name.strip() for name in methods]
+    model = request.model or TASKS[task].default_model
+    names = [name.strip() for name in request.methods]
     for name in names:
         if name not in METHODS and name != "all":
             raise unknown("method", name, [*METHODS, "all"])
     every = "all" in names
     names = list(METHODS) if every else names
-    if not only:
+    if not request.only:
         names = ["base", "best_of_n", *names]
     names = list(dict.fromkeys(names))
     profiles = TASKS[task].profiles
@@ -134,7 +111,7 @@ def resolve(
     for section, settings in [*profiles[profile].items(), *named.items()]:
         if section in values:
             values[section].update(settings)
-    for key, value in chain.from_iterable(flatten({key: value}) for key, value in given):
+    for key, value in chain.from_iterable(flatten({key: value}) for key, value in request.given):
         _assign(values, types, names, key, value)
     if limit is not None:
         if limit < 1:
@@ -153,13 +130,13 @@ def resolve(
         task,
         model,
         profile,
-        seed,
-        device,
-        dtype,
+        request.seed,
+        request.device,
+        request.dtype,
         tuple(names),
         dict(sorted(settings.items())),
         left_out,
-        tuned,
+        request.tuned,
     )
 
 

@@ -19,6 +19,7 @@ from harness.core.task import GOLD
 from harness.core.types import Completion
 from harness.evidence.store import Run, is_done, load_run
 from harness.running.config import RunConfig, resolve
+from harness.running.request import Request
 from harness.running.run import policy_of
 from harness.tasks import TASKS
 
@@ -82,6 +83,5 @@ def _task_of(run: Run) -> dict[str, Any]:
 
 def _config(run: Run) -> RunConfig:
     config = run.about["config"]
-    names = ("task", "model", "profile", "seed", "device", "dtype")
-    asked = {name: config[name] for name in names} | {"device": "cpu"}
-    return resolve(**asked, methods=["base"], limit=None, only=True, given=flatten(_task_of(run)))
+    same = {name: config[name] for name in ("task", "model", "profile", "seed", "dtype")}
+    return resolve(Request(**same, device="cpu", methods=("base",), only=True, given=flatten(_task_of(run))))

@@ -3,7 +3,7 @@
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import chain, count
 from pathlib import Path
@@ -14,14 +14,14 @@ import numpy as np
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.generator import Generator
-from harness.core.models.device import place
+from harness.core.models import device
 from harness.core.models.loading import load_policy
 from harness.core.models.policy import Policy
 from harness.core.models.toy import LONGEST, ToyPolicy
 from harness.core.reward import Scale
-from harness.core.statistics.stats import PLANNING_SD, correlation, detectable_difference
+from harness.core.statistics.stats import PLANNING_SD, detectable_difference
 from harness.core.task import GOLD
-from harness.core.types import Answer, Completion, Prompt
+from harness.core.types import Prompt
 from harness.core.values.calibration import calibration, held_out
 from harness.evidence.report import write_report
 from harness.evidence.store import Run, is_done, load_run, read_about, runs_folder, write_about, write_table
@@ -29,34 +29,31 @@ from harness.evidence.table import comparison
 from harness.methods import METHODS
 from harness.running.artifacts import Artifacts
 from harness.running.config import RunConfig
+from harness.running.evaluate import Rows, agreement, evaluate, score_pool
 from harness.running.provenance import PeakMemory, open_slice
 from harness.running.ranks import Ranks, join_ranks
+from harness.running.request import Place
 from harness.running.settings_source import settings_from
 from harness.running.stages import (
     RAW,
     VERSIONS,
-    Key,
     Pool,
     RunContext,
     answer,
     fit,
-    key_of,
     label_of,
     roll_out,
     sample_pool,
-    score,
     trace,
 )
 from harness.running.workers import choose_workers
 from harness.tasks import TASKS
 
-Rows = dict[str, list[dict[str, Any]]]  # table -> rows
 
-
-def run_and_report(config: RunConfig, out: Path, cache: Path, workers: int | None, fresh: bool) -> None:
+def run_and_report(config: RunConfig, place: Place, fresh: bool) -> None:
     """Do a run or find it done, and print its report; `fresh` recomputes next to it and prints the differences."""
     ranks = join_ranks()
-    folder = complete(config, out, cache, workers, ranks, fresh)
+    folder = complete(config, place, ranks, fresh)
     ranks.leave()
     if not ranks.first:
         return
@@ -67,23 +64,23 @@ def run_and_report(config: RunConfig, out: Path, cache: Path, workers: int | Non
         print(_differences(load_run(folder.with_name(config.run_id)), run))
 
 
-def complete(config: RunConfig, out: Path, cache: Path, workers: int | None, ranks: Ranks, fresh: bool = False) -> Path:
+def complete(config: RunConfig, place: Place, ranks: Ranks, fresh: bool = False) -> Path:
     """The folder of the finished run, OUT/runs/<id>; `fresh` makes it anew next to one that is there.
 
     A fresh run has a cache of its own, so that it can resume, which goes when the run is done.
     """
-    runs = runs_folder(out)
+    runs = runs_folder(place.out)
     folder = runs / config.run_id
     if fresh:
         again = (runs / f"{config.run_id}-fresh{n}" for n in count(1))
-        folder = next(place for place in chain([folder], again) if not is_done(place))
-    root = cache / "fresh" / digest([str(out.resolve()), folder.name])[:20] if fresh else cache
+        folder = next(one for one in chain([folder], again) if not is_done(one))
+    root = place.cache / "fresh" / digest([str(place.out.resolve()), folder.name])[:20] if fresh else place.cache
     if is_done(folder):
         about = read_about(folder)
         print(f"{folder.name} is done (commit {about['commit'][:10]}); --fresh recomputes it", file=sys.stderr)
     else:
         with PeakMemory() as memory:
-            _execute(config, folder, Artifacts(root), cache, workers, ranks, memory)
+            _execute(config, folder, Artifacts(root), place, ranks, memory)
         if fresh and ranks.first:
             shutil.rmtree(root)
     return folder
@@ -93,22 +90,23 @@ def _execute(
     config: RunConfig,
     folder: Path,
     artifacts: Artifacts,
-    cache: Path,
-    workers: int | None,
+    place: Place,
     ranks: Ranks,
     memory: PeakMemory,
 ) -> None:
     """Do the run and write its tables; of several ranks, all work and the first writes."""
     started = time.time()
     with ranks.first_before_others():
-        policy = policy_of(config, cache)
-        task = TASKS[config.task](config.settings[config.task], policy, cache)
+        policy = policy_of(config, place.cache)
+        task = TASKS[config.task](config.settings[config.task], policy, place.cache)
     alone = [m for m in config.methods if METHODS[m].needs_one_process(config.settings[m])]
     if alone and ranks.count > 1:
         raise UserError(
             f"{', '.join(alone)}: their training cannot be shared by {ranks.count} launched processes; run them in one"
         )
-    workers = choose_workers(workers, policy.device.type, config.settings["batch"].memory_gb) if ranks.count == 1 else 1
+    workers, need_gb = 1, config.settings["batch"].memory_gb
+    if ranks.count == 1:
+        workers = choose_workers(place.workers, policy.device.type, need_gb)
     context = RunContext(config, policy, task, artifacts, workers, ranks)
     fit_slices, test = _slices(context)
     part, smallest = config.settings["evaluate"].slice, detectable_difference(PLANNING_SD, len(test))
@@ -126,11 +124,11 @@ def _execute(
         "scores": [],
         "fits": [],
         "tried": [],
-        "pool": _score_pool(context, pool),
+        "pool": score_pool(context, pool),
     }
     gold = np.array([row[GOLD] for row in rows["pool"]])
     about["units"] = {"proxy_reward": asdict(pool.proxy), GOLD: asdict(Scale.of("the gold", gold))}
-    about["agreement"] = _agreement(rows["pool"])
+    about["agreement"] = agreement(rows["pool"])
     settings = config.settings
     about["left_out"] = dict(config.left_out)
     about["settings_from"] = settings_from(config)
@@ -166,7 +164,7 @@ def policy_of(config: RunConfig, cache: Path) -> Policy:
             f"model {config.model!r} does not fit task {config.task!r}: the toy model goes with the toy task"
         )
     if config.model == "toy":
-        place(config.device, config.dtype)
+        device.place(config.device, config.dtype)
         length = config.settings["sampler"].max_new_tokens
         if length > LONGEST:
             raise UserError(f"sampler.max_new_tokens={length}: the toy lists all its texts; give at most {LONGEST}")
@@ -230,71 +228,10 @@ def _answer(
     context: RunContext, name: str, iteration: int, method: Generator, key: str, test: Sequence[Prompt], rows: Rows
 ) -> None:
     """Have the method answer as it stands, evaluate that, and store the trees of its searches that were asked for."""
-    _evaluate(context, name, iteration, answer(context, name, iteration, method, key, test), rows)
+    evaluate(context, name, iteration, answer(context, name, iteration, method, key, test), rows)
     if method.searches and context.config.settings["evaluate"].trace:
         trees = trace(context, name, iteration, method, key, test)
         rows.setdefault("trace", []).extend({"method": name, "iteration": iteration, **row} for row in trees)
-
-
-def _evaluate(context: RunContext, name: str, iteration: int, answers: Sequence[Answer], rows: Rows) -> None:
-    """Score what was picked, and append the rows of the tables."""
-    picked = [a.pick(pick) for a in answers for pick in a.picks]
-    scores = score(context, f"{label_of(name, iteration)}: scores", name, iteration, picked, nll=True)
-    about = {"method": name, "variant": "default", "iteration": iteration}
-    for a in answers:
-        for pick, work in a.work.items():
-            completion = a.pick(pick)
-            where = {**about, "final_pick": pick, "prompt_id": a.prompt.id}
-            rows["completions"].append(
-                {
-                    **where,
-                    "prompt": _shown(a.prompt),
-                    "reference": a.prompt.reference,
-                    "response": completion.text,
-                    "n_tokens": len(completion.tokens),
-                    "stop": completion.stop,
-                    **asdict(work),
-                }
-            )
-            metrics = scores[key_of(completion)]
-            rows["scores"] += [{**where, "metric": metric, "value": value} for metric, value in metrics.items()]
-    if name == "best_of_n":  # the curve over n comes from the whole pool
-        samples = [c.completion for a in answers for c in a.finalists]
-        scores = score(context, "best_of_n: scores of all samples", "harness", 0, samples, nll=False)
-        rows["pool"] += _pool_rows("test", samples, scores)
-
-
-def _score_pool(context: RunContext, pool: Pool) -> list[dict[str, Any]]:
-    """Raw proxy and gold of the base samples: the units of the report, and how far the two rewards agree."""
-    samples = [c.completion for c in pool.candidates]
-    return _pool_rows("fit", samples, score(context, "base samples: scores", "harness", 0, samples, nll=False))
-
-
-def _pool_rows(
-    part: str, samples: Sequence[Completion], scores: Mapping[Key, Mapping[str, float]]
-) -> list[dict[str, Any]]:
-    rows, last = [], {}
-    for completion in samples:
-        row = last[completion.prompt.id] = last.get(completion.prompt.id, -1) + 1
-        metrics = {name: scores[key_of(completion)][name] for name in ("proxy_reward", GOLD)}
-        rows.append({"part": part, "prompt_id": completion.prompt.id, "row": row, **metrics})
-    return rows
-
-
-def _shown(prompt: Prompt) -> str:
-    return prompt.text if prompt.text is not None else "\n".join(f"{m.role}: {m.content}" for m in prompt.messages)
-
-
-def _agreement(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    proxy, gold = (np.array([row[name] for row in rows]) for name in ("proxy_reward", GOLD))
-    usable = ~np.isnan(proxy) & ~np.isnan(gold)
-    prompts = np.array([row["prompt_id"] for row in rows])[usable]
-    proxy, gold = proxy[usable], gold[usable]
-    return {
-        "n": int(usable.sum()),
-        "correlation": correlation(proxy, gold),
-        "within_prompt_correlation": correlation(proxy, gold, prompts),
-    }
 
 
 def _differences(stored: Run, fresh: Run) -> str:

@@ -1,13 +1,13 @@
 """Who chose the settings of a run: its profile, `tune` on development prompts, or a hand. It stands in run.json.
 
-settings_from(resolve(...))        # "defaults", "tune:imdb-standard-0f3a", or "chosen by hand"
+settings_from(config)        # "defaults", "tune:imdb-standard-0f3a", or "chosen by hand"
 """
 
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any
 
 from harness.running.config import RunConfig, resolve
+from harness.running.request import Request
 
 DEFAULTS, BY_HAND = "defaults", "chosen by hand"
 _APART = ("evaluate", "batch")  # which prompts, and how work is cut: nothing that a method is helped by
@@ -25,8 +25,8 @@ def settings_from(config: RunConfig) -> str:
 
 
 def _asked_with(config: RunConfig, given: Sequence[tuple[str, Any]]) -> RunConfig:
-    names = {f.name for f in fields(config)} - {"settings", "left_out", "tuned"}
-    return resolve(**{name: getattr(config, name) for name in names}, limit=None, only=True, given=given)
+    same = {name: getattr(config, name) for name in ("task", "model", "profile", "seed", "device", "dtype", "methods")}
+    return resolve(Request(**same, only=True, given=given))
 
 
 def _settings(config: RunConfig) -> dict[str, Any]:

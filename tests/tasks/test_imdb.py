@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import cli
 from harness.core import assets
 from harness.core.errors import UserError
+from harness.core.files import cache_folder
 from harness.tasks.imdb import proxy
 from harness.tasks.imdb.data import load_split, snippets
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def cache() -> Path:
-    return cli.cache_folder()
+    return cache_folder()
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,6 @@
-"""Which best-of-n a result is worth, on planted curves."""
+"""Best-of-n's curve by enumeration, and which best-of-n a result is worth, on planted curves."""
+
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -63,3 +65,21 @@ def test_missing_golds_are_left_out_and_all_missing_is_nan():
 def test_the_share_of_the_cost_by_hand():
     share = share_of_cost(30, [10, 20, 40], Estimate(2.5, 1.5, np.inf, 50))
     assert (share.value, share.low, share.high, share.n) == (1.0, 0.75, 2.0, 50)
+
+
+@pytest.mark.parametrize("proxy", [[3, 1, 2, 5, 4, 0], [1, 1, 2, 2, 2, 0], [0, 0, 0, 0, 0, 0]])
+def test_the_curve_of_pool_equals_the_mean_over_all_subsets(proxy):
+    gold = np.array([0.3, -1.0, 2.0, 0.5, 1.5, -0.2])
+    proxy = np.array(proxy, dtype=float)
+    curve = curve_of_pool(proxy, gold)
+    for n in range(1, 7):
+        picks = []
+        for subset in combinations(range(6), n):
+            top = [i for i in subset if proxy[i] == max(proxy[j] for j in subset)]
+            picks.append(gold[proxy == proxy[top[0]]].mean())  # ties are averaged over the pool
+        assert curve[n - 1] == pytest.approx(np.mean(picks))
+
+
+def test_a_gold_that_is_never_picked_may_be_missing():
+    curve = curve_of_pool(np.array([0.0, 1.0, 2.0]), np.array([np.nan, 5.0, 7.0]))
+    assert np.isnan(curve[0]) and curve[2] == 7.0 and curve[1] == pytest.approx((5 + 2 * 7) / 3)

@@ -1,5 +1,3 @@
-from itertools import combinations
-
 import numpy as np
 import pytest
 from scipy.stats import binom, binomtest
@@ -155,19 +153,6 @@ def test_holm_keeps_the_error_of_the_family_at_five_percent(false):
     assert plausible(errors, 4000, 0.045, 0.05)
 
 
-@pytest.mark.parametrize("proxy", [[3, 1, 2, 5, 4, 0], [1, 1, 2, 2, 2, 0], [0, 0, 0, 0, 0, 0]])
-def test_the_curve_of_pool_equals_the_mean_over_all_subsets(proxy):
-    gold = np.array([0.3, -1.0, 2.0, 0.5, 1.5, -0.2])
-    proxy = np.array(proxy, dtype=float)
-    curve = stats.curve_of_pool(proxy, gold)
-    for n in range(1, 7):
-        picks = []
-        for subset in combinations(range(6), n):
-            top = [i for i in subset if proxy[i] == max(proxy[j] for j in subset)]
-            picks.append(gold[proxy == proxy[top[0]]].mean())  # ties are averaged over the pool
-        assert curve[n - 1] == pytest.approx(np.mean(picks))
-
-
 def test_correlations_by_hand():
     x, y = np.array([1.0, 2, 3, 11, 12, 13]), np.array([3.0, 2, 1, 13, 12, 11])
     groups = np.array(["a"] * 3 + ["b"] * 3)
@@ -189,8 +174,3 @@ def test_the_ratio_of_gains_covers_the_true_one():
     assert 0.89 <= covered / 150 < 1
     exact = stats.gain_ratio([3, 3, np.nan], [2, 2, 9], [1, 1, 9])
     assert (exact.value, exact.n) == (2.0, 2)
-
-
-def test_a_gold_that_is_never_picked_may_be_missing():
-    curve = stats.curve_of_pool(np.array([0.0, 1.0, 2.0]), np.array([np.nan, 5.0, 7.0]))
-    assert np.isnan(curve[0]) and curve[2] == 7.0 and curve[1] == pytest.approx((5 + 2 * 7) / 3)

@@ -1,0 +1,75 @@
+"""Scores of answers and base samples, as the rows of a run's tables."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from harness.core.statistics.stats import correlation
+from harness.core.task import GOLD
+from harness.core.types import Answer, Completion, Prompt
+from harness.running.stages import Key, Pool, RunContext, key_of, label_of, score
+
+Rows = dict[str, list[dict[str, Any]]]  # table -> rows
+
+
+def evaluate(context: RunContext, name: str, iteration: int, answers: Sequence[Answer], rows: Rows) -> None:
+    """Score what was picked, and append the rows of the tables."""
+    picked = [a.pick(pick) for a in answers for pick in a.picks]
+    scores = score(context, f"{label_of(name, iteration)}: scores", name, iteration, picked, nll=True)
+    about = {"method": name, "variant": "default", "iteration": iteration}
+    for a in answers:
+        for pick, work in a.work.items():
+            completion = a.pick(pick)
+            where = {**about, "final_pick": pick, "prompt_id": a.prompt.id}
+            rows["completions"].append(
+                {
+                    **where,
+                    "prompt": _shown(a.prompt),
+                    "reference": a.prompt.reference,
+                    "response": completion.text,
+                    "n_tokens": len(completion.tokens),
+                    "stop": completion.stop,
+                    **asdict(work),
+                }
+            )
+            metrics = scores[key_of(completion)]
+            rows["scores"] += [{**where, "metric": metric, "value": value} for metric, value in metrics.items()]
+    if name == "best_of_n":  # the curve over n comes from the whole pool
+        samples = [c.completion for a in answers for c in a.finalists]
+        scores = score(context, "best_of_n: scores of all samples", "harness", 0, samples, nll=False)
+        rows["pool"] += _pool_rows("test", samples, scores)
+
+
+def score_pool(context: RunContext, pool: Pool) -> list[dict[str, Any]]:
+    """Raw proxy and gold of the base samples: the units of the report, and how far the two rewards agree."""
+    samples = [c.completion for c in pool.candidates]
+    return _pool_rows("fit", samples, score(context, "base samples: scores", "harness", 0, samples, nll=False))
+
+
+def _pool_rows(
+    part: str, samples: Sequence[Completion], scores: Mapping[Key, Mapping[str, float]]
+) -> list[dict[str, Any]]:
+    rows, last = [], {}
+    for completion in samples:
+        row = last[completion.prompt.id] = last.get(completion.prompt.id, -1) + 1
+        metrics = {name: scores[key_of(completion)][name] for name in ("proxy_reward", GOLD)}
+        rows.append({"part": part, "prompt_id": completion.prompt.id, "row": row, **metrics})
+    return rows
+
+
+def _shown(prompt: Prompt) -> str:
+    return prompt.text if prompt.text is not None else "\n".join(f"{m.role}: {m.content}" for m in prompt.messages)
+
+
+def agreement(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    proxy, gold = (np.array([row[name] for row in rows]) for name in ("proxy_reward", GOLD))
+    usable = ~np.isnan(proxy) & ~np.isnan(gold)
+    prompts = np.array([row["prompt_id"] for row in rows])[usable]
+    proxy, gold = proxy[usable], gold[usable]
+    return {
+        "n": int(usable.sum()),
+        "correlation": correlation(proxy, gold),
+        "within_prompt_correlation": correlation(proxy, gold, prompts),
+    }

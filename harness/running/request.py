@@ -1,0 +1,53 @@
+"""What somebody asks of a run, before anything is checked or filled in; `config.resolve` makes settings of it.
+
+The command line, `ablate`, `tune` and the Python interface all make a `Request`, and change one by `replace`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+Given = Sequence[tuple[str, Any]]  # settings by dotted name, later ones win
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a file says that `tune` wrote: the folder of the tuning, and what was tuned to what."""
+
+    name: str
+    task: str
+    model: str | None
+    profile: str
+    given: Given
+
+
+@dataclass(frozen=True)
+class Request:
+    """Names and settings as they were given. The defaults are those of the command line."""
+
+    methods: Sequence[str] = ("iro",)
+    task: str = "imdb"
+    model: str | None = None  # None: the task's own
+    profile: str = "quick"
+    preset: str | None = None
+    seed: int = 0
+    limit: int | None = None  # prompts evaluated; None: the profile's
+    only: bool = False  # leave base and best_of_n out unless named
+    device: str = "auto"
+    dtype: str = "auto"
+    given: Given = ()
+    tuned: Tuned | None = None
+
+    def with_given(self, *given: tuple[str, Any]) -> "Request":
+        """The same with further settings, which win over those that are there."""
+        return replace(self, given=(*self.given, *given))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run is stored and how it is spread: nothing of it changes a number."""
+
+    out: Path
+    cache: Path
+    workers: int | None = None  # None: as many as cores and memory allow
