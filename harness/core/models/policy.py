@@ -43,7 +43,9 @@ class Policy(ABC):
     """A frozen model that extends completions. `decode` is the verb; the rest is what a model must provide."""
 
     name: str
-    fingerprint: str  # of the weights: part of every cache key
+    fingerprint: str  # of all files of the model: part of every cache key
+    contents: Mapping[str, str] = {}  # what the fingerprint is made of: file -> sha256, or what else pins the model
+    engine: Mapping[str, str]  # what computes, by name and version: part of every cache key
     eos_ids: frozenset[int]
     depth: int  # number of blocks; layers 0..depth have states
     width: int  # H

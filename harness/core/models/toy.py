@@ -17,6 +17,7 @@ from harness.core.models.policy import Fed, Policy
 from harness.core.models.sampling import Sampler, support
 from harness.core.types import Completion, Prompt
 
+VERSION = "1"  # raised when a change alters what it computes
 EOS = 0
 LONGEST = 6  # letters of a text; every one more makes three times as many nodes, which all states are as wide as
 
@@ -26,6 +27,7 @@ class ToyPolicy(Policy):
 
     def __init__(self, letters: int = 3, length: int = 4, topics: int = 2, seed: int = 0) -> None:
         self.name, self.fingerprint = "toy", f"toy-{letters}-{length}-{topics}-{seed}"
+        self.engine = {"toy": VERSION}
         self.eos_ids = frozenset({EOS})
         self.letters, self.length, self.topics = letters, length, topics
         self.device = torch.device("cpu")

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+import transformers
 from transformers import DynamicCache, PreTrainedModel
 
 from harness.core.errors import UserError
@@ -14,7 +15,7 @@ from harness.core.models.partial_forward import StatesUpTo
 from harness.core.models.policy import Fed, Policy
 from harness.core.models.row_cache import RowCache, RowScorer, positions
 from harness.core.models.shared_prefix import SharedPrefix, fits, sees_everything
-from harness.core.types import Completion, Prompt
+from harness.core.types import Completion, Message, Prompt
 
 _LOGIT_BYTES = 256 * 2**20  # logits held at once while scoring log-probabilities
 
@@ -30,6 +31,8 @@ class TransformersPolicy(Policy):
     ) -> None:
         """`load` gives another model by name, its tokenizer and fingerprint, and this one again by its own name."""
         self._load = load
+        self.engine = {"transformers": transformers.__version__, "torch": torch.__version__}
+        self._rendered: dict[tuple[str | None, tuple[Message, ...] | None], tuple[int, ...]] = {}
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.name, self.fingerprint = name, fingerprint
@@ -73,10 +76,17 @@ class TransformersPolicy(Policy):
     def with_model(self, model: PreTrainedModel, name: str) -> "TransformersPolicy":
         """This policy over other weights, with the same tokenizer and ends of text."""
         other = TransformersPolicy(model, self.tokenizer, name, f"{self.fingerprint}+{name}")
-        other.eos_ids = self.eos_ids
+        other.eos_ids, other._rendered = self.eos_ids, self._rendered
         return other
 
     def encode(self, prompt: Prompt) -> tuple[int, ...]:
+        """The same tokens each time: a chat template may hold a clock, and what is stored names what was read."""
+        key = prompt.text, prompt.messages
+        if key not in self._rendered:
+            self._rendered[key] = self._render(prompt)
+        return self._rendered[key]
+
+    def _render(self, prompt: Prompt) -> tuple[int, ...]:
         if prompt.messages is None:
             ids = self.tokenizer(prompt.text).input_ids
         else:
