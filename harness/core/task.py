@@ -2,11 +2,11 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from harness.core.as_before import hashed
 from harness.core.types import Completion, Prompt, Scorer
 
 Slice = Literal["fit", "development", "test"]
@@ -34,8 +34,8 @@ class Task(ABC):
 
     @property
     def key_settings(self) -> dict[str, Any]:
-        """Its settings as they enter the keys of what is stored; one added later stays out at its default."""
-        return asdict(self.config)
+        """Its settings as they enter the keys of what is stored, and what else shapes its prompts and rewards."""
+        return hashed(self.config)
 
     @property
     def versions(self) -> dict[str, int]:

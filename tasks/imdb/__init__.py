@@ -7,7 +7,6 @@ response, and were trained on different reviews.
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,8 +14,10 @@ import numpy as np
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from harness.core.as_before import AsBefore
 from harness.core.assets import ASSETS
 from harness.core.files import whole
+from harness.core.manifest import add_to_manifest
 from harness.core.models.policy import Policy
 from harness.core.task import GOLD, Slice, Task
 from harness.core.types import Completion, Prompt, Scorer
@@ -30,7 +31,9 @@ SLICES: dict[Slice, tuple[int, int]] = {"fit": (0, 2400), "development": (2400, 
 class Config:
     source: Annotated[Literal["asset", "hub"], Field(description="where the reviews come from")] = "asset"
     prompt_tokens: Annotated[int, Field(ge=1, description="policy tokens of a prompt (harness)")] = 16
-    proxy_reviews: Annotated[int, Field(ge=0, description="of those, as many for the proxy; 0: all (harness)")] = 0
+    proxy_reviews: Annotated[
+        int, Field(ge=0, description="of those, as many for the proxy; 0: all (harness)"), AsBefore(0)
+    ] = 0
     reward_reviews: Annotated[int, Field(ge=0, description="reviews each reward trains on; 0: all (harness)")] = 0
 
 
@@ -79,11 +82,7 @@ class Imdb(Task):
         facts = folder / f"accuracy-{proxy.VERSION}{fewer}-{gold.VERSION}.json"
         sizes = {"proxy_reviews": len(of_proxy), "gold_reviews": len(split.gold[:count])}
         self._facts = _measure(facts, split, sizes, self._proxy, self._gold)
-
-    @property
-    def key_settings(self) -> dict[str, object]:
-        settings = asdict(self.config)
-        return settings if settings["proxy_reviews"] else {k: v for k, v in settings.items() if k != "proxy_reviews"}
+        add_to_manifest(folder, [path.name for path in (proxy_path, gold_path, facts)])
 
     @property
     def versions(self) -> dict[str, int]:
