@@ -23,6 +23,7 @@ class Generator(ABC):
 
     Config: ClassVar[type]
     source: ClassVar[str]  # paper or "reference"
+    version: ClassVar[int] = 1  # raised when a change alters its fits or answers: part of their keys
     trains_weights: ClassVar[bool] = False  # the table says so
     fitted_as: ClassVar[str | None] = None  # methods that fit the same thing give the same name; None: their own
     tries: ClassVar[Sequence[Mapping[str, Any]]] = ({},)  # settings that `tune` tries, in this order; {} the defaults

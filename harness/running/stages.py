@@ -1,21 +1,26 @@
 """The stages of a run: base samples, rollouts, fit, answers, scores. Each is stored batch by batch under its inputs.
 
 A stage's key is a hash of everything that shapes its numbers, earlier stages' keys included; so the same work is found
-again by any run that needs it, and an interrupted run goes on where it stopped.
+again by any run that needs it, and an interrupted run goes on where it stopped. Prompts enter it with all that the
+policy and graders read of them, code with its version, or its source where it is not this package's.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from harness.core.as_before import hashed
+from harness.core.contents import files_below
 from harness.core.digest import digest
 from harness.core.errors import UserError
-from harness.core.files import from_cache
+from harness.core.files import from_cache, whole
 from harness.core.generator import Generator
+from harness.core.identity import prompt_identity
 from harness.core.ledger import Ledger, Phase
+from harness.core.manifest import write_manifest
 from harness.core.models.handle import PolicyHandle
 from harness.core.models.policy import Policy
 from harness.core.reward import RewardHandle, Scale, checked, require_some
@@ -26,6 +31,7 @@ from harness.core.types import Answer, Candidate, Completion, FitReport, Prompt
 from harness.methods import METHODS
 from harness.running.artifacts import Artifacts, StageResult, run_stage
 from harness.running.config import RunConfig
+from harness.running.identity import engine_of, task_code
 from harness.running.ranks import Ranks
 from harness.running.serialise import (
     answer_from_data,
@@ -43,7 +49,7 @@ VERSIONS = {
     "generate": 2,
     "score": 1,
     "trace": 1,
-}  # raised when a change alters numbers
+}  # raised when a change alters numbers; tests/running/test_golden.py says when
 _SCORED_TOGETHER = 64  # completions of a score batch
 RAW = Scale(0.0, 1.0)
 
@@ -68,15 +74,21 @@ class RunContext:
         self.handle = PolicyHandle(self.policy, self.config.settings["sampler"], self.ledger)
         self._inputs = {
             "model": self.policy.fingerprint,
+            "engine": engine_of(self.policy, self.config),
             "task": self.config.task,
-            "task_settings": self.task.key_settings,
-            "task_versions": self.task.versions,
-            "sampler": asdict(self.config.settings["sampler"]),
-            "batch": asdict(self.config.settings["batch"]),
+            "task_code": task_code(self.task),
+            "sampler": hashed(self.config.settings["sampler"]),
+            "batch": hashed(self.config.settings["batch"]),
             "seed": self.config.seed,
-            "device": self.policy.device.type,
-            "dtype": self.config.dtype,
         }
+
+    def prompt_key(self, prompt: Prompt) -> str:
+        """A prompt as it enters keys: all that the policy and the graders read of it."""
+        return prompt_identity(prompt, self.policy.encode(prompt))
+
+    def completion_key(self, completion: Completion) -> list[Any]:
+        """A completion as it enters keys: what graders read of it."""
+        return [self.prompt_key(completion.prompt), completion.tokens, completion.text, completion.stop]
 
     def method(self, name: str, scale: Scale) -> Generator:
         reward = RewardHandle(self.task.reward(), self.ledger, scale)
@@ -139,7 +151,7 @@ def sample_pool(context: RunContext, prompts: Sequence[Prompt]) -> Pool:
         answers = sample_rows(context.handle, batch, samples, context.streams, "first", raw, layers)
         return _candidates_to_data([c for answer in answers for c in answer.finalists])
 
-    inputs = {"samples": samples, "layers": layers, "prompts": [p.id for p in prompts]}
+    inputs = {"samples": samples, "layers": layers, "prompts": [context.prompt_key(p) for p in prompts]}
     batches = context.batches(prompts, samples)
     folder, result = context.run("pool", "base samples of fit prompts", inputs, batches, job, "fit")
     context.charge("harness", 0, result)
@@ -160,7 +172,8 @@ def roll_out(
     def job(batch: list[Prompt]):
         return _candidates_to_data(method.rollout(iteration, batch, layers))
 
-    inputs = {"method": key, "iteration": iteration, "layers": layers, "prompts": [p.id for p in prompts]}
+    inputs = {"method": key, "iteration": iteration, "layers": layers}
+    inputs["prompts"] = [context.prompt_key(p) for p in prompts]
     config = method.fit_config(method.config, iteration)
     batches = context.batches(prompts, method.rows_per_prompt(config), method.memory_factor(config))
     folder, result = context.run("rollouts", f"{name} iteration {iteration}: rollouts", inputs, batches, job, "fit")
@@ -178,7 +191,9 @@ def fit(
     def job(_: None):
         with context.ledger.timed("value", calls=1, sequences=len(rollouts)):
             report = method.fit(iteration, rollouts)
-        method.save(folder / "fitted")
+        with whole(folder / "fitted") as part:
+            method.save(part)
+        write_manifest(folder, [f"fitted/{name}" for name in files_below(folder / "fitted")])
         return {"choices": report.choices, "rows": report.rows}, {}
 
     label = f"{name} iteration {iteration}: fit"
@@ -197,10 +212,10 @@ def answer(
     def job(batch: list[Prompt]):
         return [answer_to_data(a) for a in method.generate(batch)], {}
 
-    settings = asdict(method.answer_config(method.config, iteration))  # `key` knows those that shaped the fits
+    settings = hashed(method.answer_config(method.config, iteration))  # `key` knows those that shaped the fits
     inputs = {"method": key, "settings": settings, "iteration": iteration}
     batches = context.batches(prompts, method.rows_per_prompt(method.config), method.memory_factor(method.config))
-    names = [digest([p.id for p in batch])[:20] for batch in batches]
+    names = [digest([context.prompt_key(p) for p in batch])[:20] for batch in batches]
     label = f"{label_of(name, iteration)}: answers"
     _, result = context.run("generate", label, inputs, batches, job, "generate", names)
     context.charge(name, iteration, result)
@@ -225,8 +240,8 @@ def trace(
         method.trace = False
         return [row for a in answers for row in _tree_rows(a)], {}
 
-    inputs = {"method": key, "settings": asdict(method.config), "iteration": iteration, "prompts": sorted(wanted)}
-    inputs["batches"] = [[p.id for p in batch] for batch in batches]
+    inputs = {"method": key, "settings": hashed(method.config), "iteration": iteration, "prompts": sorted(wanted)}
+    inputs["batches"] = [[context.prompt_key(p) for p in batch] for batch in batches]
     _, result = context.run("trace", f"{label_of(name, iteration)}: search trees", inputs, batches, job, "generate")
     return [row for payload in result.payloads for row in payload]
 
@@ -267,7 +282,7 @@ def score(
             metrics["base_nll"] = np.array([-lp.mean() if len(lp) else 0.0 for lp in context.handle.logprobs(batch)])
         return {name: values.astype(float).tolist() for name, values in metrics.items()}, {}
 
-    inputs = {"nll": nll, "completions": digest([key_of(c) for c in ordered])}
+    inputs = {"nll": nll, "completions": digest([context.completion_key(c) for c in ordered])}
     _, result = context.run("score", label, inputs, cuts, job, "score")
     context.charge(name, iteration, result)
     out: dict[Key, dict[str, float]] = {}
