@@ -20,6 +20,7 @@ from harness.core.models.handle import PolicyHandle
 from harness.core.models.policy import Policy
 from harness.core.reward import RewardHandle, Scale, checked, require_some
 from harness.core.search.finalists import sample_rows
+from harness.core.search.tree import Prefix, Tree
 from harness.core.streams import Streams
 from harness.core.task import GOLD, Task
 from harness.core.types import Answer, Candidate, Completion, FitReport, Prompt
@@ -179,7 +180,7 @@ def fit(
         with context.ledger.timed("value", calls=1, sequences=len(rollouts)):
             report = method.fit(iteration, rollouts)
         method.save(folder / "fitted")
-        return {"choices": report.choices, "rows": report.rows}, {}
+        return {"choices": report.choices, "rows": report.rows, "held_out": report.held_out}, {}
 
     label = f"{name} iteration {iteration}: fit"
     result = run_stage(label, folder, [None], job, context.ledger, "fit", 1, context.ranks)
@@ -220,10 +221,11 @@ def trace(
     batches = [batch for batch in batches if any(p.id in wanted for p in batch)]
 
     def job(batch: list[Prompt]):
-        method.trace = True
-        answers = [a for a in method.generate(batch) if a.prompt.id in wanted]
-        method.trace = False
-        return [row for a in answers for row in _tree_rows(a)], {}
+        tree = Tree()
+        method.observer = tree
+        method.generate(batch)
+        method.observer = None
+        return [row for p in batch if p.id in wanted for row in _tree_rows(p.id, tree.rounds[p.id])], {}
 
     inputs = {"method": key, "settings": asdict(method.config), "iteration": iteration, "prompts": sorted(wanted)}
     inputs["batches"] = [[p.id for p in batch] for batch in batches]
@@ -231,19 +233,11 @@ def trace(
     return [row for payload in result.payloads for row in payload]
 
 
-def _tree_rows(answer: Answer) -> list[dict[str, Any]]:
+def _tree_rows(prompt_id: str, rounds: Sequence[Sequence[Prefix]]) -> list[dict[str, Any]]:
     return [
-        {
-            "prompt_id": answer.prompt.id,
-            "round": i,
-            "row": j,
-            "parent": prefix.parent,
-            "text": prefix.text,
-            "score": prefix.score,
-            "kept": prefix.kept,
-        }
-        for i, a_round in enumerate(answer.trace or (), 1)
-        for j, prefix in enumerate(a_round.prefixes)
+        {"prompt_id": prompt_id, "round": i, "row": j, **asdict(prefix)}
+        for i, prefixes in enumerate(rounds, 1)
+        for j, prefix in enumerate(prefixes)
     ]
 
 

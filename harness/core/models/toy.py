@@ -13,18 +13,20 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from harness.core.models.policy import Fed, Policy
+from harness.core.models.policy import Policy
 from harness.core.models.sampling import Sampler, support
+from harness.core.models.token_policy import Fed, TokenPolicy
 from harness.core.types import Completion, Prompt
 
 EOS = 0
 LONGEST = 6  # letters of a text; every one more makes three times as many nodes, which all states are as wide as
 
 
-class ToyPolicy(Policy):
+class ToyPolicy(TokenPolicy):
     """Token 0 ends a text, tokens 1.. are the letters a, b, ...; the prompt "topic k" picks one of the tables."""
 
     def __init__(self, letters: int = 3, length: int = 4, topics: int = 2, seed: int = 0) -> None:
+        self.capabilities = frozenset({"text", "logprobs", "states", "token level"})
         self.name, self.fingerprint = "toy", f"toy-{letters}-{length}-{topics}-{seed}"
         self.eos_ids = frozenset({EOS})
         self.letters, self.length, self.topics = letters, length, topics

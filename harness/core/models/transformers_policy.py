@@ -11,15 +11,17 @@ from transformers import DynamicCache, PreTrainedModel
 from harness.core.errors import UserError
 from harness.core.models.cpu_layout import lay_out_for_cpu
 from harness.core.models.partial_forward import StatesUpTo
-from harness.core.models.policy import Fed, Policy
+from harness.core.models.policy import Policy
 from harness.core.models.row_cache import RowCache, RowScorer, positions
+from harness.core.models.rows import Capability
 from harness.core.models.shared_prefix import SharedPrefix, fits, sees_everything
+from harness.core.models.token_policy import Fed, TokenPolicy
 from harness.core.types import Completion, Prompt
 
 _LOGIT_BYTES = 256 * 2**20  # logits held at once while scoring log-probabilities
 
 
-class TransformersPolicy(Policy):
+class TransformersPolicy(TokenPolicy):
     def __init__(
         self,
         model: PreTrainedModel,
@@ -30,6 +32,8 @@ class TransformersPolicy(Policy):
     ) -> None:
         """`load` gives another model by name, its tokenizer and fingerprint, and this one again by its own name."""
         self._load = load
+        gives: set[Capability] = {"text", "logprobs", "states", "token level"}
+        self.capabilities = frozenset(gives | ({"weights"} if load is not None else set()))
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.name, self.fingerprint = name, fingerprint
