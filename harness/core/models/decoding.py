@@ -231,8 +231,8 @@ class Decoding:
     def policy_tokens(self) -> np.ndarray:
         return self._prompt_tokens + self._sampled
 
-    def spend(self, role: Role, **counts: float) -> None:
-        self.__ledger.spend(role, **counts)
+    def spend(self, role: Role, *, seconds: float = 0.0, **counts: int) -> None:
+        self.__ledger.spend(role, seconds=seconds, **counts)
 
     def states_of(self, row: int) -> PrefixStates | None:
         if not (self._record and self._layers):

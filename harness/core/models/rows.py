@@ -59,9 +59,17 @@ class Choices:
 class Rows(Protocol):
     """R rows that continue P prompts; rows of one prompt stand together, in the order of the prompts."""
 
-    prompts: Sequence[Prompt]
-    prompt_chunk: Chunk  # of P rows: the prompts as they were read, with states where layers were asked for
-    owner: torch.Tensor  # (R,) int64: which prompt a row continues
+    @property
+    def prompts(self) -> Sequence[Prompt]:
+        """P of them."""
+
+    @property
+    def prompt_chunk(self) -> Chunk:
+        """The prompts (P rows) as they were read, with states where layers were asked for."""
+
+    @property
+    def owner(self) -> torch.Tensor:
+        """(R,) int64: which prompt a row continues."""
 
     @property
     def finished(self) -> torch.Tensor:
@@ -88,7 +96,7 @@ class Rows(Protocol):
     def policy_tokens(self) -> np.ndarray:
         """(P,) tokens so far: the prompt once, and every sampled token, those of discarded rows included."""
 
-    def spend(self, role: Role, **counts: float) -> None:
+    def spend(self, role: Role, *, seconds: float = 0.0, **counts: int) -> None:
         """Book work that was done on these rows by a value function or another model (fields of `Usage`)."""
 
 

@@ -25,7 +25,7 @@ class TransformersPolicy(TokenPolicy):
     def __init__(
         self,
         model: PreTrainedModel,
-        tokenizer,
+        tokenizer: Any,
         name: str,
         fingerprint: str,
         load: Callable[[str], tuple[PreTrainedModel, Any, str]] | None = None,
@@ -39,10 +39,12 @@ class TransformersPolicy(TokenPolicy):
         self.name, self.fingerprint = name, fingerprint
         self.device = model.device
         config = model.config.get_text_config()
-        self.depth, self.width, self.vocabulary = config.num_hidden_layers, config.hidden_size, config.vocab_size
+        self.depth, self.width = config.num_hidden_layers, config.hidden_size
+        self.vocabulary: int = config.vocab_size
         self.parameters = model.num_parameters()
-        embedding, output = model.get_input_embeddings().weight, model.get_output_embeddings().weight
-        self.active_parameters = self.parameters - (0 if output is embedding else embedding.numel())
+        embedding, output = model.get_input_embeddings(), model.get_output_embeddings()
+        tied = output.weight is embedding.weight
+        self.active_parameters = self.parameters - (0 if tied else sum(p.numel() for p in embedding.parameters()))
         self.eos_ids = _eos_ids(model, tokenizer)
         if self.device.type == "cpu":
             lay_out_for_cpu(model)
@@ -59,8 +61,10 @@ class TransformersPolicy(TokenPolicy):
         return RowScorer(self.model, *self.left_padded(prompts))
 
     def speaks_like(self, other: Policy) -> bool:
-        same_class = isinstance(other, TransformersPolicy)
-        return same_class and other.tokenizer.get_vocab() == self.tokenizer.get_vocab()
+        if not isinstance(other, TransformersPolicy):
+            return False
+        same: bool = other.tokenizer.get_vocab() == self.tokenizer.get_vocab()
+        return same
 
     def untouched_model(self) -> tuple[PreTrainedModel, Any]:
         """A second copy of the model as transformers loads it, and the tokenizer, for methods that train one."""
@@ -68,7 +72,7 @@ class TransformersPolicy(TokenPolicy):
             raise UserError(f"model {self.name!r} was not loaded from a folder or the hub: there is no copy to train")
         return self._load(self.name)[:2]
 
-    def other(self, model: str) -> "TransformersPolicy":
+    def other(self, model: str) -> Policy:
         if self._load is None:
             return super().other(model)
         loaded, tokenizer, fingerprint = self._load(model)
@@ -93,7 +97,8 @@ class TransformersPolicy(TokenPolicy):
         return tuple(ids)
 
     def text(self, tokens: Sequence[int]) -> str:
-        return self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        text: str = self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return text
 
     def head_of(self, text: str, tokens: int) -> str:
         return self.text(self.tokens_of(text)[:tokens])
@@ -102,7 +107,9 @@ class TransformersPolicy(TokenPolicy):
         return tuple(self.tokenizer(text, add_special_tokens=False).input_ids)
 
     @torch.inference_mode()
-    def prefill(self, prompts: Sequence[tuple[int, ...]], layers: tuple[int, ...]):
+    def prefill(
+        self, prompts: Sequence[tuple[int, ...]], layers: tuple[int, ...]
+    ) -> tuple[RowCache | SharedPrefix, Fed, torch.Tensor]:
         ids, mask = self.left_padded(prompts)
         cache = RowCache(DynamicCache(config=self.model.config), mask)
         fed = self._read(ids, layers, cache.inputs())
@@ -115,7 +122,9 @@ class TransformersPolicy(TokenPolicy):
             return self._read(tokens[:, None], layers, cache.inputs())
 
     @torch.inference_mode()
-    def peek(self, cache: RowCache | SharedPrefix, tokens: torch.Tensor, layers: tuple[int, ...]):
+    def peek(
+        self, cache: RowCache | SharedPrefix, tokens: torch.Tensor, layers: tuple[int, ...]
+    ) -> Mapping[int, torch.Tensor]:
         with cache.attention(self.model):
             return cache.peek(partial(self._states, layers), tokens)
 
@@ -167,7 +176,7 @@ class TransformersPolicy(TokenPolicy):
     @torch.inference_mode()
     def row_bytes(self, prompt_tokens: int, new_tokens: int, rows_per_prompt: int) -> int:
         cache, _, _ = self.prefill([(0,)], ())
-        token_bytes = cache.bytes_per_token()
+        token_bytes: int = cache.bytes_per_token()
         shared = self.path == "shared prefix"
         prompt = token_bytes * prompt_tokens // rows_per_prompt if shared else 2 * token_bytes * prompt_tokens
         # what is a row's own exists twice while a batch is reordered; logits in float32 with two copies in sampling
@@ -180,7 +189,7 @@ class TransformersPolicy(TokenPolicy):
         return ids, torch.arange(longest, device=self.device) >= longest - lengths[:, None]
 
 
-def _eos_ids(model: PreTrainedModel, tokenizer) -> frozenset[int]:
+def _eos_ids(model: PreTrainedModel, tokenizer: Any) -> frozenset[int]:
     """Every id that ends a text: the generation config may name several, the tokenizer another."""
     named = model.generation_config.eos_token_id if model.generation_config else None
     ids = named if isinstance(named, list) else [named]

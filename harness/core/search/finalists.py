@@ -67,7 +67,8 @@ def finalists_of(
             Answer(
                 prompt,
                 tuple(
-                    Candidate(completions[i], float(scores[i]), float(rewards[i]), rows.states_of(i)) for i in its_rows
+                    Candidate(completions[i], float(scores[i]), float(rewards[i]), rows.states_of(int(i)))
+                    for i in its_rows
                 ),
                 {pick: chosen[pick] for pick in picks},
                 {pick: rewarded if pick == "reward" else free for pick in picks},

@@ -164,7 +164,10 @@ def _regress(steps: _Steps, settings: ValueSettings, how: BootstrapSettings) -> 
     offset = x.mean(0)
     x -= offset
     on = steps.ends.isnan()
-    g = sum(on[:, j, None] * ((steps.there[:, j] - plain.mean) / plain.scale) for j in range(on.shape[1])).double()
+    g = torch.zeros_like(steps.here)
+    for j in range(on.shape[1]):
+        g = g + on[:, j, None] * ((steps.there[:, j] - plain.mean) / plain.scale)
+    g = g.double()
     g /= on.shape[1]
     share, ends = on.double().mean(1), steps.ends.nan_to_num().double().mean(1)
     within, across = x.T @ x / len(x), x.T @ g / len(x)

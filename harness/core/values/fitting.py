@@ -171,8 +171,9 @@ def untrained(x: torch.Tensor, settings: ValueSettings) -> Head:
 
 
 def _copy_of(start: Head, settings: ValueSettings) -> Head:
-    head = Head(len(start.mean), start.network[1].out_features, settings.dropout)
-    head.load_state_dict(start.state_dict())
+    weights = start.state_dict()
+    head = Head(len(start.mean), len(weights["network.1.weight"]), settings.dropout)
+    head.load_state_dict(weights)
     return head
 
 
@@ -192,14 +193,19 @@ def _ridge(head: Head, fit: Prefixes, check: Prefixes) -> "_Tried":
             f"rollouts of all {len(set(check.prompt))} held-out fit prompts have the reward {float(check.y[0]):g}: no "
             "value function can be chosen. Raise fit.prompts or fit.samples"
         )
-    best = (-np.inf, None)
+    best: tuple[float, torch.Tensor] = (-np.inf, torch.zeros_like(target).float())
     for penalty in PENALTIES:
         slope = torch.linalg.solve(gram + penalty * torch.eye(len(gram)), target).float()
         predicted = before + held @ slope + centre.float()
         r2 = r_squared(predicted.numpy(), check.y.numpy(), check.weight.numpy())
         best = max(best, (r2, slope), key=lambda pair: pair[0])
-    head.linear.weight += best[1]
-    head.linear.bias += (centre - offset @ best[1].double()).float()
+    if not np.isfinite(best[0]):
+        raise UserError(
+            "the states of the rollouts, or their rewards, are not finite numbers: no value function can be fitted. "
+            "Check the model's outputs (a half-precision --dtype may overflow; try --dtype float32)"
+        )
+    head.linear.weight.add_(best[1])
+    head.linear.bias.add_((centre - offset @ best[1].double()).float())
     # rivals of a search share prompt and length: only differences among them matter to it
     rivals = np.unique(np.stack([check.prompt, check.position.astype(str)]), axis=1, return_inverse=True)[1]
     within = correlation(head(check.x).numpy(), check.y.numpy(), rivals.ravel())

@@ -88,7 +88,7 @@ class HiddenValue:
     def __init__(self, head: Head, layer: int, pooling: Pooling) -> None:
         self.head = head.eval().requires_grad_(False)
         self.layer, self.pooling = layer, pooling
-        self.layers = (layer,)
+        self.layers: tuple[int, ...] = (layer,)
 
     def start(self, rows: Rows) -> "HiddenReader":
         return HiddenReader(self, rows)

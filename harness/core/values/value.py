@@ -44,7 +44,9 @@ class PeekingReader(Reader, Protocol):
 class PrefixScorer(Protocol):
     """What a search needs of a value function, and what a guide that nobody fits has: a reader along rows."""
 
-    layers: tuple[int, ...]  # states of the policy that its readers need in every chunk; () for none
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """States of the policy that its readers need in every chunk; () for none."""
 
     def start(self, rows: Rows) -> Reader: ...
 
