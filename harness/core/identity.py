@@ -2,7 +2,7 @@
 
 source_identity(Iro)        # {"shipped": "harness.methods.iro:Iro"}            its `version` says when it changed
 source_identity(Longest)    # {"class": "Longest", "files": {"longest.py": "9f86...", "words.py": "6030..."}}
-prompt_identity(prompt, policy.encode(prompt))
+prompt_identity(prompt, policy.prompt_tokens(prompt))
 """
 
 import ast

@@ -243,7 +243,7 @@ def _run_method(
             rollouts, key = roll_out(context, name, iteration, method, key, fit_slices[iteration - 1])
         report, key = fit(context, name, iteration, method, key, rollouts)
         if method.fitted_values:
-            held.append(held_out(rollouts, method.config.value.held_out))
+            held.append(held_out(rollouts, report.held_out))
         choices = dict(report.choices)
         tried = choices.pop("tried", [])
         rows["tried"] += [{"method": name, "iteration": iteration, **row} for row in tried]

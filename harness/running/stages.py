@@ -6,7 +6,7 @@ policy and graders read of them, code with its version, or its source where it i
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from harness.core.models.handle import PolicyHandle
 from harness.core.models.policy import Policy
 from harness.core.reward import RewardHandle, Scale, checked, require_some
 from harness.core.search.finalists import sample_rows
+from harness.core.search.tree import Prefix, Tree
 from harness.core.streams import Streams
 from harness.core.task import GOLD, Task
 from harness.core.types import Answer, Candidate, Completion, FitReport, Prompt
@@ -84,7 +85,7 @@ class RunContext:
 
     def prompt_key(self, prompt: Prompt) -> str:
         """A prompt as it enters keys: all that the policy and the graders read of it."""
-        return prompt_identity(prompt, self.policy.encode(prompt))
+        return prompt_identity(prompt, self.policy.prompt_tokens(prompt))
 
     def completion_key(self, completion: Completion) -> list[Any]:
         """A completion as it enters keys: what graders read of it."""
@@ -105,9 +106,9 @@ class RunContext:
         """Prompts sorted by id, cut so that the rows of a batch fit the memory setting."""
         ordered = sorted(prompts, key=lambda p: p.id)
         batch = self.config.settings["batch"]
-        longest = max(len(self.policy.encode(p)) for p in ordered)
+        longest = max(self.policy.prompt_length(p) for p in ordered)
         row = self.policy.row_bytes(longest, self.config.settings["sampler"].max_new_tokens, rows_per_prompt)
-        rows = min(batch.rows, int(batch.memory_gb * 2**30 / (memory_factor * row)))
+        rows = min(batch.rows, int(batch.memory_gb * 2**30 / max(1, memory_factor * row)))
         size = max(1, rows // rows_per_prompt)
         return [ordered[i : i + size] for i in range(0, len(ordered), size)]
 
@@ -194,7 +195,7 @@ def fit(
         with whole(folder / "fitted") as part:
             method.save(part)
         write_manifest(folder, [f"fitted/{name}" for name in files_below(folder / "fitted")])
-        return {"choices": report.choices, "rows": report.rows}, {}
+        return {"choices": report.choices, "rows": report.rows, "held_out": report.held_out}, {}
 
     label = f"{name} iteration {iteration}: fit"
     result = run_stage(label, folder, [None], job, context.ledger, "fit", 1, context.ranks)
@@ -235,10 +236,11 @@ def trace(
     batches = [batch for batch in batches if any(p.id in wanted for p in batch)]
 
     def job(batch: list[Prompt]):
-        method.trace = True
-        answers = [a for a in method.generate(batch) if a.prompt.id in wanted]
-        method.trace = False
-        return [row for a in answers for row in _tree_rows(a)], {}
+        tree = Tree()
+        method.observer = tree
+        method.generate(batch)
+        method.observer = None
+        return [row for p in batch if p.id in wanted for row in _tree_rows(p.id, tree.rounds[p.id])], {}
 
     inputs = {"method": key, "settings": hashed(method.config), "iteration": iteration, "prompts": sorted(wanted)}
     inputs["batches"] = [[context.prompt_key(p) for p in batch] for batch in batches]
@@ -246,19 +248,11 @@ def trace(
     return [row for payload in result.payloads for row in payload]
 
 
-def _tree_rows(answer: Answer) -> list[dict[str, Any]]:
+def _tree_rows(prompt_id: str, rounds: Sequence[Sequence[Prefix]]) -> list[dict[str, Any]]:
     return [
-        {
-            "prompt_id": answer.prompt.id,
-            "round": i,
-            "row": j,
-            "parent": prefix.parent,
-            "text": prefix.text,
-            "score": prefix.score,
-            "kept": prefix.kept,
-        }
-        for i, a_round in enumerate(answer.trace or (), 1)
-        for j, prefix in enumerate(a_round.prefixes)
+        {"prompt_id": prompt_id, "round": i, "row": j, **asdict(prefix)}
+        for i, prefixes in enumerate(rounds, 1)
+        for j, prefix in enumerate(prefixes)
     ]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from transformers import DynamicCache, PreTrainedModel
+from transformers.cache_utils import CacheLayerMixin
 
 Read = Callable[[torch.Tensor, Mapping[str, Any]], Mapping[int, torch.Tensor]]
 """(ids (rows, n), what else the model takes) -> states (rows, n, H) by layer."""
@@ -33,7 +34,7 @@ class RowCache:
 
     def inputs(self) -> dict[str, Any]:
         """What the model takes beside the tokens of the positions not yet read."""
-        inputs = {"past_key_values": self.layers, "attention_mask": None, "position_ids": None}
+        inputs: dict[str, Any] = {"past_key_values": self.layers, "attention_mask": None, "position_ids": None}
         if self.mask is not None:
             unread = self.mask.shape[1] - self.layers.get_seq_length()
             inputs |= {"attention_mask": self.mask.long(), "position_ids": positions(self.mask)[:, -unread:]}
@@ -64,7 +65,16 @@ class RowCache:
 
     def bytes_per_token(self) -> int:
         """Of one position of one row, while the cache holds a single one."""
-        return sum(layer.keys.nbytes + layer.values.nbytes for layer in self.layers.layers)
+        return sum(keys.nbytes + values.nbytes for keys, values in keys_and_values(self.layers))
+
+
+def keys_and_values(cache: DynamicCache) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Keys and values of every block, each (rows, kv heads, positions, head width), once something was read."""
+    found = []
+    for layer in cache.layers:
+        assert isinstance(layer, CacheLayerMixin) and layer.keys is not None and layer.values is not None
+        found.append((layer.keys, layer.values))
+    return found
 
 
 def positions(mask: torch.Tensor) -> torch.Tensor:
@@ -114,4 +124,5 @@ class RowScorer:
             use_cache=True,
             logits_to_keep=1 if last_only else 0,
         )
-        return out.logits.float()
+        logits: torch.Tensor = out.logits.float()
+        return logits

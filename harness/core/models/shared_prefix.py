@@ -18,7 +18,7 @@ import torch
 from transformers import AttentionInterface, Cache, DynamicCache, PreTrainedConfig, PreTrainedModel
 from transformers.cache_utils import CacheLayerMixin
 
-from harness.core.models.row_cache import Read, hidden
+from harness.core.models.row_cache import Read, hidden, keys_and_values
 
 _NAME = "shared_prefix"  # among transformers' attention functions
 _GROWTH = 32  # positions a row's own cache grows by
@@ -29,10 +29,13 @@ class SharedPrefix(Cache):
 
     def __init__(self, prefilled: DynamicCache, mask: torch.Tensor) -> None:
         """`prefilled` holds left-padded prompts, mask (P, longest) bool is True where a prompt has a token."""
-        super().__init__(layers=[_Layer(layer.keys, layer.values) for layer in prefilled.layers])
+        read = keys_and_values(prefilled)
+        self.blocks = [_Layer(keys, values) for keys, values in read]
+        super().__init__(layers=list(self.blocks))
         self.lengths = mask.sum(1)  # (P,)
-        lowest = torch.finfo(prefilled.layers[0].keys.dtype).min
-        padding = torch.zeros(mask.shape, dtype=prefilled.layers[0].keys.dtype, device=mask.device)
+        dtype = read[0][0].dtype
+        lowest = torch.finfo(dtype).min
+        padding = torch.zeros(mask.shape, dtype=dtype, device=mask.device)
         self.bias = None if mask.all() else padding.masked_fill(~mask, lowest)[:, None, None, None]  # (P, 1, 1, 1, L)
         self.owner = torch.arange(len(mask), device=mask.device)  # (R,) prompt of each row
         self.seen: torch.Tensor | None = None  # (R, n) bool: own positions not taken back; None: all
@@ -41,7 +44,7 @@ class SharedPrefix(Cache):
     def forget(self, counts: torch.Tensor) -> None:
         """Hide the last counts[j] positions that row j still sees."""
         if self.seen is None:
-            self.seen = torch.ones(len(self.owner), self.layers[0].length, dtype=torch.bool, device=counts.device)
+            self.seen = torch.ones(len(self.owner), self.blocks[0].length, dtype=torch.bool, device=counts.device)
         self.seen = hidden(self.seen, counts)
 
     def extend(self) -> None:
@@ -51,7 +54,7 @@ class SharedPrefix(Cache):
 
     def inputs(self) -> dict[str, Any]:
         """What the model takes beside the token that is about to be fed."""
-        own = self.layers[0].length if self.seen is None else self.seen.sum(1) - 1
+        own = self.blocks[0].length if self.seen is None else self.seen.sum(1) - 1
         return {"past_key_values": self, "shared": self, "position_ids": (self.lengths[self.owner] + own)[:, None]}
 
     def attention(self, model: PreTrainedModel) -> AbstractContextManager[None]:
@@ -59,25 +62,25 @@ class SharedPrefix(Cache):
 
     def peek(self, read: Read, tokens: torch.Tensor) -> Mapping[int, torch.Tensor]:
         """States (R, K, H) of candidates (R, K) for the next token: they see the row, not each other."""
-        own = self.layers[0].length if self.seen is None else self.seen.sum(1)
+        own = self.blocks[0].length if self.seen is None else self.seen.sum(1)
         where = (self.lengths[self.owner] + own)[:, None].expand(tokens.shape)
-        for layer in self.layers:
+        for layer in self.blocks:
             layer.reading = True
         try:
             return read(tokens, {"past_key_values": self, "shared": self, "position_ids": where})
         finally:
-            for layer in self.layers:
+            for layer in self.blocks:
                 layer.reading = False
 
     def bytes_per_token(self) -> int:
         """Of one position, while the cache holds a prompt of one token."""
-        return sum(layer.prompt_keys.nbytes + layer.prompt_values.nbytes for layer in self.layers)
+        return sum(layer.prompt_keys.nbytes + layer.prompt_values.nbytes for layer in self.blocks)
 
     def select(self, index: torch.Tensor) -> None:
         """Make row j what row index[j] was; rows may repeat or vanish."""
         self.owner = self.owner[index]
         self.seen = None if self.seen is None else self.seen[index]
-        for layer in self.layers:
+        for layer in self.blocks:
             layer.select(index)
         self._group()
 
@@ -109,8 +112,11 @@ class SharedPrefix(Cache):
 class _Layer(CacheLayerMixin):
     """One block's keys and values: of the prompts (P, kv, L, D), and of the rows (R, kv, capacity, D)."""
 
+    keys: torch.Tensor
+    values: torch.Tensor
+
     def __init__(self, keys: torch.Tensor, values: torch.Tensor) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # transformers'
         self.prompt_keys, self.prompt_values = keys, values
         shape = (len(keys), keys.shape[1], 0, keys.shape[3])
         self.keys, self.values = keys.new_empty(shape), values.new_empty((*shape[:3], values.shape[3]))
@@ -121,7 +127,9 @@ class _Layer(CacheLayerMixin):
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
         pass
 
-    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *args, **kwargs):
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Append one position (R, kv, 1, D) and hand out the rows' own keys and values (R, kv, n, D).
 
         While candidates are read (R, kv, K, D), they are handed out behind the rows' own, and nothing is appended.
@@ -170,7 +178,7 @@ def _attend(
     softcap: float | None = None,
     s_aux: torch.Tensor | None = None,
     position_bias: torch.Tensor | None = None,
-    **kwargs,
+    **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attention of K queries a row (R, heads, K, D) over its prompt and over its own keys (R, kv, n, D).
 
@@ -178,7 +186,8 @@ def _attend(
     """
     if any(extra is not None for extra in (softcap, s_aux, position_bias)):
         raise NotImplementedError("soft caps, sinks and position biases")
-    layer = shared.layers[module.layer_idx]
+    block: Any = module.layer_idx
+    layer = shared.blocks[block]
     rows, heads, count, dim = query.shape
     kv = key.shape[1]
     prompts, longest = len(layer.prompt_keys), layer.prompt_keys.shape[2]

@@ -16,20 +16,21 @@ import torch
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as settings_dataclass
 
-from harness.core.models.decoding import Decoding
 from harness.core.models.device import widest
 from harness.core.models.handle import PolicyHandle
+from harness.core.models.rows import TokenRows
 from harness.core.models.sampling import draw
 from harness.core.reward import RewardHandle
 from harness.core.streams import Streams
-from harness.core.types import Candidate, Completion, FitReport
+from harness.core.types import Candidate, FitReport
+from harness.core.values.calibration import quality
 from harness.core.values.fitting import (
     PENALTIES,
     Fitted,
     Prefixes,
     ValueSettings,
     held_out_error,
-    quality,
+    prompts_of,
     split,
     untrained,
 )
@@ -91,7 +92,7 @@ def fit_bootstrapped(
         "train_prompts": len(by_prompt),
         "rollouts": len(by_prompt) * each,
     }
-    return Fitted(fitted, FitReport(choices, quality(fitted, held)))
+    return Fitted(fitted, FitReport(choices, quality(fitted, held), prompts_of(held)))
 
 
 def _read(
@@ -106,9 +107,8 @@ def _read(
     flat = [c.completion for group in groups for c in group]
     prompts, each = [group[0].completion.prompt for group in groups], len(groups[0])
     limit = policy.sampler.max_new_tokens
-    rows = policy.decode(prompts, each, streams, value.layers)
-    reader = value.start(rows.prompt_chunk)
-    reader.reorder(rows.owner)
+    rows = policy.decode_tokens(prompts, each, streams, value.layers)
+    reader = value.start(rows)
     wide = [streams.uniforms(f"bootstrap {j}", p.id, each, limit) for p in prompts for j in range(draws)]
     uniforms = torch.from_numpy(np.stack(wide)).view(len(prompts), draws, each, limit).transpose(1, 2).flatten(0, 1)
     uniforms = uniforms.to(rows.owner.device, widest(rows.owner.device))  # (R, draws, limit)
@@ -129,22 +129,19 @@ def _read(
     return _Steps(steps.here.cpu(), steps.there.cpu(), steps.ends.cpu())  # heads are fitted on the CPU
 
 
-def _ends(rows: Decoding, which: torch.Tensor, tokens: torch.Tensor, reward: RewardHandle) -> torch.Tensor:
+def _ends(rows: TokenRows, which: torch.Tensor, tokens: torch.Tensor, reward: RewardHandle) -> torch.Tensor:
     """(L, m) rewards of the texts that a drawn token finishes; NaN where it does not, or where none could be had."""
     out = torch.full(tokens.shape, float("nan"), device=tokens.device)
-    written, owners = rows.tokens_of(), rows.owner.tolist()
-    last = len(written[int(which[0])]) + 1 == rows.sampler.max_new_tokens
     places, texts = [], []
     for i, row in enumerate(which.tolist()):
         for j, token in enumerate(tokens[i].tolist()):
-            if last or token in rows.policy.eos_ids:
-                longer = (*written[row], token)
-                stop = "eos" if token in rows.policy.eos_ids else "length"
+            longer = rows.continued(row, token)
+            if longer.stop is not None:
                 places.append((i, j))
-                texts.append(Completion(rows.prompts[owners[row]], longer, rows.policy.text(longer), stop))
+                texts.append(longer)
     if texts:
-        i, j = torch.tensor(places, device=out.device).T
-        out[i, j] = torch.from_numpy(reward(texts)).to(out.device)
+        row, column = torch.tensor(places, device=out.device).T
+        out[row, column] = torch.from_numpy(reward(texts)).to(out.device)
     return out
 
 
@@ -167,7 +164,10 @@ def _regress(steps: _Steps, settings: ValueSettings, how: BootstrapSettings) -> 
     offset = x.mean(0)
     x -= offset
     on = steps.ends.isnan()
-    g = sum(on[:, j, None] * ((steps.there[:, j] - plain.mean) / plain.scale) for j in range(on.shape[1])).double()
+    g = torch.zeros_like(steps.here)
+    for j in range(on.shape[1]):
+        g = g + on[:, j, None] * ((steps.there[:, j] - plain.mean) / plain.scale)
+    g = g.double()
     g /= on.shape[1]
     share, ends = on.double().mean(1), steps.ends.nan_to_num().double().mean(1)
     within, across = x.T @ x / len(x), x.T @ g / len(x)
