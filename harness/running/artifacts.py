@@ -24,6 +24,8 @@ from harness.core.progress import Progress
 from harness.running.ranks import Ranks
 from harness.running.workers import run_batches
 
+Made = tuple[Any, Mapping[str, np.ndarray]]  # what a job gives: plain data, and arrays by name
+
 
 @dataclass(frozen=True)
 class Artifacts:
@@ -52,7 +54,7 @@ def run_stage(
     name: str,
     folder: Path,
     batches: Sequence[Any],
-    job: Callable[[Any], tuple[Any, Mapping[str, np.ndarray]]],
+    job: Callable[[Any], Made],
     ledger: Ledger,
     phase: Phase,
     workers: int,
@@ -77,7 +79,7 @@ def run_stage(
         file_of_arrays = stored[i].with_suffix(".npz") if arrays else None
         if file_of_arrays is not None:
             with whole(file_of_arrays) as part, part.open("wb") as file:
-                np.savez(file, **arrays)
+                np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's stub takes every name for allow_pickle
         batch = {"usage": ledger.drain(), "payload": payload, "manifest": batch_manifest(payload, file_of_arrays)}
         with whole(stored[i]) as part:
             part.write_text(json.dumps(batch), encoding="utf-8")

@@ -28,9 +28,9 @@ from harness.core.search.finalists import sample_rows
 from harness.core.search.tree import Prefix, Tree
 from harness.core.streams import Streams
 from harness.core.task import GOLD, Task
-from harness.core.types import Answer, Candidate, Completion, FitReport, Prompt
+from harness.core.types import Answer, Candidate, Completion, FitReport, Prompt, Scorer
 from harness.methods import METHODS
-from harness.running.artifacts import Artifacts, StageResult, run_stage
+from harness.running.artifacts import Artifacts, Made, StageResult, run_stage
 from harness.running.config import RunConfig
 from harness.running.identity import engine_of, task_code
 from harness.running.ranks import Ranks
@@ -118,7 +118,7 @@ class RunContext:
         label: str,
         inputs: Mapping[str, Any],
         batches: Sequence[Any],
-        job: Callable[[Any], tuple[Any, Mapping[str, np.ndarray]]],
+        job: Callable[[Any], Made],
         phase: Phase,
         names: Sequence[str] | None = None,
     ) -> tuple[Path, StageResult]:
@@ -148,7 +148,7 @@ def sample_pool(context: RunContext, prompts: Sequence[Prompt]) -> Pool:
     samples, layers = context.config.settings["fit"].samples, context.layers()
     raw = RewardHandle(context.task.reward(), context.ledger, RAW)
 
-    def job(batch: list[Prompt]):
+    def job(batch: list[Prompt]) -> Made:
         answers = sample_rows(context.handle, batch, samples, context.streams, "first", raw, layers)
         return _candidates_to_data([c for answer in answers for c in answer.finalists])
 
@@ -170,7 +170,7 @@ def roll_out(
     """Training data of a later iteration, made by the method as it stands; with the key of what was made."""
     layers = context.layers()
 
-    def job(batch: list[Prompt]):
+    def job(batch: list[Prompt]) -> Made:
         return _candidates_to_data(method.rollout(iteration, batch, layers))
 
     inputs = {"method": key, "iteration": iteration, "layers": layers}
@@ -189,7 +189,7 @@ def fit(
     inputs = {"method": method.fitted_as or name, "iteration": iteration, "from": key}
     folder = context.artifacts.folder("fit", {**inputs, "version": VERSIONS["fit"], "seed": context.config.seed})
 
-    def job(_: None):
+    def job(_: None) -> Made:
         with context.ledger.timed("value", calls=1, sequences=len(rollouts)):
             report = method.fit(iteration, rollouts)
         with whole(folder / "fitted") as part:
@@ -210,7 +210,7 @@ def answer(
 ) -> list[Answer]:
     """Answers of the method as it stands, in the order of the prompts' ids; a longer run takes up a shorter one's."""
 
-    def job(batch: list[Prompt]):
+    def job(batch: list[Prompt]) -> Made:
         return [answer_to_data(a) for a in method.generate(batch)], {}
 
     settings = hashed(method.answer_config(method.config, iteration))  # `key` knows those that shaped the fits
@@ -235,7 +235,7 @@ def trace(
     batches = context.batches(prompts, method.rows_per_prompt(method.config))
     batches = [batch for batch in batches if any(p.id in wanted for p in batch)]
 
-    def job(batch: list[Prompt]):
+    def job(batch: list[Prompt]) -> Made:
         tree = Tree()
         method.observer = tree
         method.generate(batch)
@@ -264,12 +264,12 @@ def score(
     cuts = [ordered[i : i + _SCORED_TOGETHER] for i in range(0, len(ordered), _SCORED_TOGETHER)]
     proxy = context.task.reward()
 
-    def job(batch: list[Completion]):
+    def job(batch: list[Completion]) -> Made:
         with context.ledger.timed("gold", calls=1, sequences=len(batch)):
             metrics = context.task.score(batch)
         if GOLD not in metrics:
             raise UserError(f"task {context.config.task} scores {sorted(metrics)}; one metric must be {GOLD!r}")
-        metrics = {name: checked(name, lambda _, v=values: v, batch) for name, values in metrics.items()}
+        metrics = {name: checked(name, _given(values), batch) for name, values in metrics.items()}
         with context.ledger.timed("proxy", calls=1, sequences=len(batch)):
             metrics["proxy_reward"] = checked("proxy_reward", proxy, batch)
         if nll:
@@ -286,6 +286,11 @@ def score(
         for i, completion in enumerate(batch):
             out[key_of(completion)] = {metric: values[i] for metric, values in metrics.items()}
     return out
+
+
+def _given(scores: np.ndarray) -> Scorer:
+    """A scorer of scores that are there already."""
+    return lambda _: scores
 
 
 def key_of(completion: Completion) -> Key:

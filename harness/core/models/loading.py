@@ -119,7 +119,8 @@ def _load(model: str, device: str, dtype: str, cache: Path) -> Loaded:
         ) from error
     # transformers sets it for hub models, and for a folder that lies in the hub's cache
     revision = None if Path(source).exists() else getattr(loaded.config, "_commit_hash", None)
-    return Loaded(loaded.to(place_device), tokenizer, contents_of(model, revision, cache))
+    loaded.to(place_device)  # type: ignore[arg-type]  # transformers wraps it without its types
+    return Loaded(loaded, tokenizer, contents_of(model, revision, cache))
 
 
 def _embedded_folder(cache: Path) -> Path:
