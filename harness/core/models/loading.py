@@ -58,19 +58,23 @@ def load_model(model: str, device: str, dtype: str, cache: Path) -> tuple[PreTra
     return loaded.model, loaded.tokenizer, loaded.fingerprint
 
 
-def contents_of(model: str, revision: str | None, cache: Path) -> dict[str, str]:
-    """What names a model that can be loaded: name -> sha256 of every file of its folder, and what else pins it.
+def contents_of(model: str, cache: Path) -> dict[str, str]:
+    """What names a model that was loaded: name -> sha256 of every file of its folder, and what else pins it.
 
     The embedded model has its asset's sha256 besides. A hub model has its revision, which fixes every file; only files
     that are not those of the revision any more, since somebody edited the hub's cache, are listed with their sha256.
+    Raises UserError for a model that lies neither in a folder nor in the hub's cache.
     """
     if model == EMBEDDED:
         files = contents(_embedded_folder(cache), cache)
         return {"asset": ASSETS[_ASSET].sha256} | {name: sha for name, sha in files.items() if name != MANIFEST}
-    if revision is None:
+    if Path(model).exists():
         return contents(Path(model), cache)
-    config = try_to_load_from_cache(model, "config.json", revision=revision)
-    return {"revision": revision} | (edited_in_snapshot(Path(config).parent, cache) if isinstance(config, str) else {})
+    config = try_to_load_from_cache(model, "config.json")  # of the revision that `main` names, which was just loaded
+    if not isinstance(config, str):
+        raise UserError(f"--model {model!r} was loaded, but is not in the hub's cache, so nothing says which it is")
+    snapshot = Path(config).parent
+    return {"revision": snapshot.name, **edited_in_snapshot(snapshot, cache)}
 
 
 def edited_in_snapshot(snapshot: Path, cache: Path) -> dict[str, str]:
@@ -117,10 +121,8 @@ def _load(model: str, device: str, dtype: str, cache: Path) -> Loaded:
             f"--model {model!r} could not be loaded: {first} If it is a hub id, check its spelling and "
             f"that the hub can be reached; offline, give a folder or {EMBEDDED!r}"
         ) from error
-    # transformers sets it for hub models, and for a folder that lies in the hub's cache
-    revision = None if Path(source).exists() else getattr(loaded.config, "_commit_hash", None)
     loaded.to(place_device)  # type: ignore[arg-type]  # transformers wraps it without its types
-    return Loaded(loaded, tokenizer, contents_of(model, revision, cache))
+    return Loaded(loaded, tokenizer, contents_of(model, cache))
 
 
 def _embedded_folder(cache: Path) -> Path:
