@@ -85,28 +85,29 @@ class SharedPrefix(Cache):
         self._group()
 
     def _group(self) -> None:
-        """Where rows stand among their prompt's: `place` in a (P, most) grid, None where they fill it in order."""
-        counts = torch.bincount(self.owner, minlength=len(self.lengths))
+        """Where rows stand among their prompt's: `cell` in a (P, most) grid, None where they fill it in order."""
+        # rank: the how-manieth row of its prompt a row is, by sorting rows by prompt and subtracting where each begins
+        counts = torch.bincount(self.owner, minlength=len(self.lengths))  # (P,)
         order = self.owner.argsort(stable=True)
         rank = torch.empty_like(order)
         rank[order] = torch.arange(len(order), device=order.device) - (counts.cumsum(0) - counts)[self.owner[order]]
         self.most = int(counts.max())
-        place = self.owner * self.most + rank
-        full = len(place) == len(self.lengths) * self.most
-        self.place = None if full and bool((place == torch.arange(len(place), device=place.device)).all()) else place
+        cell = self.owner * self.most + rank
+        full = len(cell) == len(self.lengths) * self.most
+        self.cell = None if full and bool((cell == torch.arange(len(cell), device=cell.device)).all()) else cell
 
     def by_prompt(self, rows: torch.Tensor) -> torch.Tensor:
         """(R, kv, g, n) -> (P, kv, most, g, n), zero where a prompt has fewer rows."""
-        if self.place is not None:
+        if self.cell is not None:
             grid = rows.new_zeros(len(self.lengths) * self.most, *rows.shape[1:])
-            grid[self.place] = rows
+            grid[self.cell] = rows
             rows = grid
         return rows.view(len(self.lengths), self.most, *rows.shape[1:]).transpose(1, 2)
 
     def by_row(self, grid: torch.Tensor) -> torch.Tensor:
         """(P, kv, most, g, n) -> (R, kv, g, n): undoes `by_prompt`."""
         rows = grid.transpose(1, 2).flatten(0, 1)
-        return rows if self.place is None else rows[self.place]
+        return rows if self.cell is None else rows[self.cell]
 
 
 class _Layer(CacheLayerMixin):
@@ -138,6 +139,7 @@ class _Layer(CacheLayerMixin):
             own = self.keys[:, :, : self.length], self.values[:, :, : self.length]
             return torch.cat([own[0], key_states], 2), torch.cat([own[1], value_states], 2)
         if self.length == self.keys.shape[2]:
+            # growing by blocks instead of by one position copies the cache once in _GROWTH tokens
             self.keys, self.values = self._grown(self.keys), self._grown(self.values)
         self.keys[:, :, self.length] = key_states[:, :, 0]
         self.values[:, :, self.length] = value_states[:, :, 0]
@@ -192,6 +194,7 @@ def _attend(
     kv = key.shape[1]
     prompts, longest = len(layer.prompt_keys), layer.prompt_keys.shape[2]
     query = query.reshape(rows, kv, -1, dim) * (dim**-0.5 if scaling is None else scaling)  # g = heads / kv * K
+    # 1. each row against its own keys: few of them, so one small product a row
     own = query @ key.transpose(2, 3)  # (R, kv, g, n)
     if count > 1:
         others = ~torch.eye(count, dtype=torch.bool, device=own.device)
@@ -199,11 +202,13 @@ def _attend(
     if shared.seen is not None:
         taken_back = ~shared.seen[:, None, None]  # (R, 1, 1, positions that are not candidates)
         own[..., : taken_back.shape[-1]].masked_fill_(taken_back, torch.finfo(own.dtype).min)
+    # 2. all rows of a prompt against its keys in one product: the prompt's keys are read once, not once a row
     grid = shared.by_prompt(query)  # (P, kv, most, g, D)
     shape = grid.shape[:4]
     scores = (grid.reshape(prompts, kv, -1, dim) @ layer.prompt_keys.transpose(2, 3)).view(*shape, longest)
     if shared.bias is not None:
         scores += shared.bias
+    # 3. one softmax over both parts, in float32 as transformers does
     weights = torch.cat([scores, shared.by_prompt(own)], -1).softmax(-1, dtype=torch.float32).to(query.dtype)
     read = weights.flatten(2, 3)[..., :longest] @ layer.prompt_values
     out = shared.by_row(read.view(*shape, -1)) + shared.by_row(weights[..., longest:]) @ value  # (R, kv, g, D)
