@@ -1,6 +1,6 @@
 """A key/value cache that keeps each prompt once for all of its rows, and attention that reads it in two parts.
 
-cache = SharedPrefix(prefilled, mask)      # keys and values of P prompts, read by the model's own forward
+cache = SharedPrefix(prefilled, mask, argument)      # keys and values of P prompts, read by the model's own forward
 cache.select(owner)                        # R rows, each continuing prompt owner[j]
 cache.extend()
 with cache.attention(model):
@@ -18,7 +18,7 @@ import torch
 from transformers import AttentionInterface, Cache, DynamicCache, PreTrainedConfig, PreTrainedModel
 from transformers.cache_utils import CacheLayerMixin
 
-from harness.core.models.row_cache import Read, hidden, keys_and_values
+from harness.core.models.row_cache import Read, cache_argument, hidden, keys_and_values
 
 _NAME = "shared_prefix"  # among transformers' attention functions
 _GROWTH = 32  # positions a row's own cache grows by
@@ -27,8 +27,12 @@ _GROWTH = 32  # positions a row's own cache grows by
 class SharedPrefix(Cache):
     """Keys and values of P prompts and of what R rows have written since; every row has written as many tokens."""
 
-    def __init__(self, prefilled: DynamicCache, mask: torch.Tensor) -> None:
-        """`prefilled` holds left-padded prompts, mask (P, longest) bool is True where a prompt has a token."""
+    def __init__(self, prefilled: DynamicCache, mask: torch.Tensor, argument: str) -> None:
+        """`prefilled` holds left-padded prompts, mask (P, longest) bool is True where a prompt has a token.
+
+        `argument` is the name under which the model takes its cache.
+        """
+        self._argument = argument
         read = keys_and_values(prefilled)
         self.blocks = [_Layer(keys, values) for keys, values in read]
         super().__init__(layers=list(self.blocks))
@@ -55,7 +59,7 @@ class SharedPrefix(Cache):
     def inputs(self) -> dict[str, Any]:
         """What the model takes beside the token that is about to be fed."""
         own = self.blocks[0].length if self.seen is None else self.seen.sum(1) - 1
-        return {"past_key_values": self, "shared": self, "position_ids": (self.lengths[self.owner] + own)[:, None]}
+        return {self._argument: self, "shared": self, "position_ids": (self.lengths[self.owner] + own)[:, None]}
 
     def attention(self, model: PreTrainedModel) -> AbstractContextManager[None]:
         return decoding(model)
@@ -67,7 +71,7 @@ class SharedPrefix(Cache):
         for layer in self.blocks:
             layer.reading = True
         try:
-            return read(tokens, {"past_key_values": self, "shared": self, "position_ids": where})
+            return read(tokens, {self._argument: self, "shared": self, "position_ids": where})
         finally:
             for layer in self.blocks:
                 layer.reading = False
@@ -251,15 +255,17 @@ def fits(model: PreTrainedModel) -> bool:
     mask[0, :4] = 0
     start = (mask.cumsum(1) - 1).clamp(min=0)
     cache = DynamicCache(config=model.config)
-    model(input_ids=ids, attention_mask=mask, position_ids=start, past_key_values=cache, use_cache=True)
-    shared, owner = SharedPrefix(cache, mask.bool()), torch.tensor([0, 1, 1], device=model.device)
+    argument = cache_argument(model)
+    own_cache: dict[str, Any] = {argument: cache, "use_cache": True}
+    model(input_ids=ids, attention_mask=mask, position_ids=start, **own_cache)
+    shared, owner = SharedPrefix(cache, mask.bool(), argument), torch.tensor([0, 1, 1], device=model.device)
     shared.select(owner)
     cache.batch_select_indices(owner)
     mask = mask[owner]
     for tokens in ids.flatten()[:6].view(2, 3, 1):  # of three rows, twice
         mask = torch.cat([mask, mask.new_ones(3, 1)], 1)
         where = mask.sum(1, keepdim=True) - 1
-        own = model(input_ids=tokens, attention_mask=mask, position_ids=where, past_key_values=cache, use_cache=True)
+        own = model(input_ids=tokens, attention_mask=mask, position_ids=where, **own_cache)
         shared.extend()
         try:
             with decoding(model):
