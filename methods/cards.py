@@ -75,10 +75,10 @@ class Cards(Generator):
         while not rows.finished.all():
             self._write(rows, texts)
             back = self._judge(rows, texts)
-            here, logits = rows.next_logits()
-            kept = torch.tensor([texts[i].accepted == n for i, n in enumerate(_lengths(rows))], device=here.device)
-            at_accepted[here] = torch.where(kept[here][:, None], logits, at_accepted[here])
-            rows.take_back(torch.tensor(back, device=here.device), at_accepted)
+            live, logits = rows.next_logits()
+            kept = torch.tensor([texts[i].accepted == n for i, n in enumerate(_lengths(rows))], device=live.device)
+            at_accepted[live] = torch.where(kept[live][:, None], logits, at_accepted[live])
+            rows.take_back(torch.tensor(back, device=live.device), at_accepted)
             rows.release()
         return [
             replace(answer, work={"first": answer.work["first"].with_rewards(text.calls)})
@@ -138,10 +138,10 @@ class Cards(Generator):
 
     def _uncertain(self, rows: TokenRows) -> list[bool]:
         """Of each row: whether the entropy of its next token, over the whole vocabulary, passes the threshold."""
-        here, logits = rows.next_logits()
+        live, logits = rows.next_logits()
         log_p = logits.float().log_softmax(1)
         out = torch.zeros_like(rows.finished)
-        out[here] = -(log_p.exp() * log_p).nansum(1) >= self.config.entropy
+        out[live] = -(log_p.exp() * log_p).nansum(1) >= self.config.entropy
         return out.tolist()
 
 

@@ -162,8 +162,8 @@ class Iro(Generator):
             case "argmax":
                 return [distinct[argmax(np.array([c.reward for c in distinct]))]]
             case "random":
-                place = self.streams.generator("keep", answer.prompt.id).integers(len(distinct))
-                return [distinct[int(place)]]
+                drawn = self.streams.generator("keep", answer.prompt.id).integers(len(distinct))
+                return [distinct[int(drawn)]]
             case "all" | "rows":
                 return distinct
             case "reweight":  # drawn from when they are fitted on

@@ -112,10 +112,10 @@ class Task(ABC):
 def slice_of(prompt: Prompt) -> Slice:
     """The slice of a prompt by the hash of what it asks: it stays the same when prompts are added or reordered."""
     asked = prompt.text if prompt.text is not None else repr(prompt.messages)
-    place = int.from_bytes(hashlib.sha256(asked.encode("utf-8", "surrogatepass")).digest()[:8], "big") / 2**64
+    quantile = int.from_bytes(hashlib.sha256(asked.encode("utf-8", "surrogatepass")).digest()[:8], "big") / 2**64
     total = 0.0
     for part, share in SHARES.items():
         total += share
-        if place < total:
+        if quantile < total:
             return part
     return "test"

@@ -68,6 +68,7 @@ class Decoding:
         self._eos = torch.tensor(sorted(policy.eos_ids), dtype=torch.long, device=policy.device)
         shape = (rows, length, policy.width) if record else (rows, 0, 0)
         self._history = {layer: torch.zeros(shape, device=policy.device) for layer in self._layers}  # (R, T, H)
+        # the cache was filled with a row a prompt; from here on it has one for each row that is being written
         policy.reorder(self._cache, self.owner)
         self._in_cache = torch.arange(rows, device=policy.device)  # cache row -> row
         self._logits = fed.logits[self.owner]  # (cache rows, V)
@@ -96,6 +97,7 @@ class Decoding:
     def peek(self, tokens: torch.Tensor) -> Mapping[int, torch.Tensor]:
         alive = ~self.finished[self._in_cache]
         if not alive.all():
+            # candidates are counted off the unfinished rows, so finished ones leave the batch first
             self.__policy.reorder(self._cache, alive.nonzero()[:, 0])
             self._logits, self._in_cache = self._logits[alive], self._in_cache[alive]
         with self.__ledger.timed("policy", calls=1, prefill_tokens=self.peeked(tokens.numel())):
@@ -122,6 +124,8 @@ class Decoding:
             live = self._in_cache[alive]
             tokens[live, j], mask[live, j] = drawn[alive], True
             self._append(live, drawn[alive])
+            # Feeding gives the state of the token just drawn and the logits of the next one. A row that ends here is
+            # fed once more only where somebody reads its last state, or where what ended it may be taken back.
             fed = self._feed(drawn, alive if self._layers or self._revocable else ~self.finished[self._in_cache])
             if fed is None:
                 continue  # every row has finished and nobody reads states
@@ -134,6 +138,7 @@ class Decoding:
         return Chunk(tokens, mask, states)
 
     def _sample(self) -> torch.Tensor:
+        """(cache rows,) drawn tokens: number t of a row's stream decides its token t, whoever shares the batch."""
         rows = self._in_cache
         position = self._length[rows].clamp(max=self._tokens.shape[1] - 1)
         return sample(self._logits, self._uniforms[self.owner[rows], self._slot[rows], position], self._sampler)
@@ -153,9 +158,8 @@ class Decoding:
             keep = wanted.nonzero()[:, 0]
             self.__policy.reorder(self._cache, keep)
             self._in_cache, drawn, wanted = self._in_cache[keep], drawn[keep], wanted[keep]
-        if (
-            self.finished.all() and not self._revocable
-        ):  # somebody reads the states of the last tokens, nobody what would follow
+        if self.finished.all() and not self._revocable:
+            # somebody reads the states of the last tokens, nobody what would follow: no logits, no new cache entries
             states = self.__policy.peek(self._cache, drawn[:, None], self._layers)
         else:
             fed = self.__policy.feed(self._cache, drawn, self._layers)
@@ -171,7 +175,8 @@ class Decoding:
 
     @torch.inference_mode()
     def select(self, index: torch.Tensor, slots: torch.Tensor) -> None:
-        where = torch.full_like(self.owner, -1)
+        # the cache holds unfinished rows only, so an index of rows becomes an index of cache rows
+        where = torch.full_like(self.owner, -1)  # (R,) cache row of each row; -1: it has left
         where[self._in_cache] = torch.arange(len(self._in_cache), device=self.__policy.device)
         live = ~self.finished[index]
         cache_index = where[index[live]]
@@ -179,6 +184,7 @@ class Decoding:
             self.__policy.reorder(self._cache, cache_index)
             self._logits = self._logits[cache_index]
         self._in_cache = live.nonzero()[:, 0]
+        # the stream stays with the slot, not with the row: two copies of one row continue differently
         self.owner, self._slot = self.owner[index], slots
         self._tokens, self._length, self._stop = self._tokens[index], self._length[index], self._stop[index]
         self._history = {layer: states[index] for layer, states in self._history.items()}
@@ -190,9 +196,9 @@ class Decoding:
     @torch.inference_mode()
     def take_back(self, counts: torch.Tensor, logits: torch.Tensor) -> None:
         assert self._revocable and not counts[self._absent()].any(), "rows that left the batch cannot be taken back"
-        here = counts[self._in_cache]
-        self.__policy.forget(self._cache, here)
-        self._logits = torch.where(here[:, None] > 0, logits[self._in_cache], self._logits)
+        taken = counts[self._in_cache]  # (cache rows,)
+        self.__policy.forget(self._cache, taken)
+        self._logits = torch.where(taken[:, None] > 0, logits[self._in_cache], self._logits)
         self._length = self._length - counts
         self._stop = torch.where(counts > 0, _LIVE, self._stop)
 

@@ -139,10 +139,10 @@ def _run_trainer(
             return dataset  # token ids already; the trainer would tokenize texts again and end each of them
 
     on_cpu = model.device.type == "cpu"
-    known = {field.name for field in fields(DPOConfig)}
-    checkpointing = f"{'activation' if 'activation_checkpointing' in known else 'gradient'}_checkpointing"
-    said = io.StringIO()  # progress bars and notices of the libraries
-    with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng(), redirect_stderr(said), catch_warnings():
+    options = {field.name for field in fields(DPOConfig)}
+    checkpointing = f"{'activation' if 'activation_checkpointing' in options else 'gradient'}_checkpointing"
+    notices = io.StringIO()  # progress bars and notices of the libraries
+    with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng(), redirect_stderr(notices), catch_warnings():
         simplefilter("ignore", FutureWarning)
         arguments = DPOConfig(
             output_dir=folder,

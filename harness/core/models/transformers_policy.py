@@ -13,7 +13,7 @@ from harness.core.errors import UserError
 from harness.core.models.cpu_layout import lay_out_for_cpu
 from harness.core.models.partial_forward import StatesUpTo
 from harness.core.models.policy import Policy
-from harness.core.models.row_cache import RowCache, RowScorer, positions
+from harness.core.models.row_cache import RowCache, RowScorer, cache_argument, positions
 from harness.core.models.rows import Capability
 from harness.core.models.shared_prefix import SharedPrefix, fits, sees_everything
 from harness.core.models.token_policy import Fed, TokenPolicy
@@ -57,6 +57,7 @@ class TransformersPolicy(TokenPolicy):
                 f"model {name!r} keeps {', '.join(strange)} beside or instead of keys and values; rows of such models "
                 "cannot be copied here. Choose a model with attention only"
             )
+        self._cache_argument = cache_argument(model)
         # how keys and values are kept: each prompt's once for all its rows, or transformers' own cache, a copy a row
         self.path: Literal["shared prefix", "plain"] = "shared prefix" if fits(self.model) else "plain"
 
@@ -121,9 +122,13 @@ class TransformersPolicy(TokenPolicy):
         self, prompts: Sequence[tuple[int, ...]], layers: tuple[int, ...]
     ) -> tuple[RowCache | SharedPrefix, Fed, torch.Tensor]:
         ids, mask = self.left_padded(prompts)
-        cache = RowCache(DynamicCache(config=self.model.config), mask)
+        cache = RowCache(DynamicCache(config=self.model.config), mask, self._cache_argument)
         fed = self._read(ids, layers, cache.inputs())
-        return SharedPrefix(cache.layers, mask) if self.path == "shared prefix" else cache, fed, mask
+        return (
+            SharedPrefix(cache.layers, mask, self._cache_argument) if self.path == "shared prefix" else cache,
+            fed,
+            mask,
+        )
 
     @torch.inference_mode()
     def feed(self, cache: RowCache | SharedPrefix, tokens: torch.Tensor, layers: tuple[int, ...]) -> Fed:

@@ -55,14 +55,14 @@ def finalists_of(
     texts = Counter(o for o, _ in distinct)
     rewards = np.full(len(completions), np.nan, dtype=np.float32)
     if reward is not None:
-        known = dict(zip(distinct, reward(list(distinct.values())), strict=True))
-        rewards = np.array([known[key] for key in keys])
+        rewarded = dict(zip(distinct, reward(list(distinct.values())), strict=True))
+        rewards = np.array([rewarded[key] for key in keys])
     answers, policy_tokens = [], rows.policy_tokens()
     for p, prompt in enumerate(rows.prompts):
         its_rows = np.flatnonzero(owner == p)
         chosen = {"value": argmax(scores[its_rows]), "reward": argmax(rewards[its_rows]), "first": 0}
         free = Work(int(policy_tokens[p]), int(value_tokens[p]), int(value_calls[p]))
-        rewarded = free.with_rewards(texts[p])
+        asked = free.with_rewards(texts[p])
         answers.append(
             Answer(
                 prompt,
@@ -71,7 +71,7 @@ def finalists_of(
                     for i in its_rows
                 ),
                 {pick: chosen[pick] for pick in picks},
-                {pick: rewarded if pick == "reward" else free for pick in picks},
+                {pick: asked if pick == "reward" else free for pick in picks},
             )
         )
     return answers

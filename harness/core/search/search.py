@@ -124,6 +124,7 @@ def guided_search(
         for p, prompt in enumerate(prompts):
             its_rows = np.flatnonzero(owner == p)
             if done[p] or (finished[its_rows].all() and not finish.select):
+                # nothing is chosen: finished rows stand as they are until the slowest prompt of the batch is done
                 kept = its_rows.tolist()
             else:
                 kept = its_rows[select(beam.rivals(its_rows), search, generators[p])].tolist()
@@ -136,6 +137,7 @@ def guided_search(
         index = torch.tensor(moves.index, device=rows.owner.device)
         rows.select(index, torch.tensor(moves.slots, device=rows.owner.device))
         reading.reorder(index)
+        # S is a property of the prefix, so copies inherit it; the next chunk is valued from there
         scores, places, parents = after[moves.index], np.array(moves.places), moves.parents
     picks: tuple[Pick, ...] = ("value", "first") if finish.reward is None else ("value", "first", "reward")
     return finalists_of(rows, picks, finish.reward, scores, reading.calls, reading.tokens_read())
@@ -155,10 +157,10 @@ class _Moves:
 
         A kept finished text is not copied, and stands for as many rows as its copies would have been.
         """
-        for place, row in enumerate(kept):
+        for rank, row in enumerate(kept):
             copies = 1 if finished[row] else successors
             self.index += [row] * copies
-            self.slots += range(place * successors, place * successors + copies)
+            self.slots += range(rank * successors, rank * successors + copies)
             self.places += [successors / copies] * copies
             self.parents += [int(row - first)] * copies
 

@@ -51,13 +51,13 @@ class BootstrapSettings:
 class _Steps:
     """n prefixes, each with m prefixes one token longer."""
 
-    here: torch.Tensor  # (n, F)
-    there: torch.Tensor  # (n, m, F)
+    prefix: torch.Tensor  # (n, F)
+    longer: torch.Tensor  # (n, m, F)
     ends: torch.Tensor  # (n, m) reward of the longer prefix where it is a finished text, else NaN
 
     @classmethod
     def joined(cls, parts: Sequence["_Steps"]) -> "_Steps":
-        return cls(*(torch.cat([getattr(p, name) for p in parts]) for name in ("here", "there", "ends")))
+        return cls(*(torch.cat([getattr(p, name) for p in parts]) for name in ("prefix", "longer", "ends")))
 
 
 def fit_bootstrapped(
@@ -109,6 +109,7 @@ def _read(
     limit = policy.sampler.max_new_tokens
     rows = policy.decode_tokens(prompts, each, streams, value.layers)
     reader = value.start(rows)
+    # draws have streams of their own: those of sampling wrote the rollouts that are read here
     wide = [streams.uniforms(f"bootstrap {j}", p.id, each, limit) for p in prompts for j in range(draws)]
     uniforms = torch.from_numpy(np.stack(wide)).view(len(prompts), draws, each, limit).transpose(1, 2).flatten(0, 1)
     uniforms = uniforms.to(rows.owner.device, widest(rows.owner.device))  # (R, draws, limit)
@@ -119,14 +120,15 @@ def _read(
             break
         at = uniforms[choices.rows, :, t]  # (L, m)
         tokens = torch.stack([draw(choices.tokens, choices.probabilities, at[:, j]) for j in range(draws)], 1)
-        there = reader.next_features(choices.rows, rows.peek(tokens)).view(*tokens.shape, -1)
+        longer = reader.next_features(choices.rows, rows.peek(tokens)).view(*tokens.shape, -1)  # (L, m, F)
         ends = _ends(rows, choices.rows, tokens, reward)
-        parts.append(_Steps(reader.features()[choices.rows], there, ends))
+        parts.append(_Steps(reader.features()[choices.rows], longer, ends))
+        # the row goes on with the token that the rollout has, whatever was drawn beside it
         written = [flat[row].tokens[t] for row in choices.rows.tolist()]
         reader.advance(rows.write(torch.tensor(written, device=tokens.device)))
     parts.append(_finished(reader, groups, draws))
     steps = _Steps.joined(parts)
-    return _Steps(steps.here.cpu(), steps.there.cpu(), steps.ends.cpu())  # heads are fitted on the CPU
+    return _Steps(steps.prefix.cpu(), steps.longer.cpu(), steps.ends.cpu())  # heads are fitted on the CPU
 
 
 def _ends(rows: TokenRows, which: torch.Tensor, tokens: torch.Tensor, reward: RewardHandle) -> torch.Tensor:
@@ -147,9 +149,9 @@ def _ends(rows: TokenRows, which: torch.Tensor, tokens: torch.Tensor, reward: Re
 
 def _finished(reader: HiddenReader, groups: Sequence[Sequence[Candidate]], draws: int) -> _Steps:
     """The finished rollouts themselves, worth their reward."""
-    here = reader.features()
-    rewards = torch.tensor([c.reward for group in groups for c in group], device=here.device)
-    return _Steps(here, here[:, None].expand(-1, draws, -1), rewards[:, None].expand(-1, draws))
+    texts = reader.features()  # (R, F)
+    rewards = torch.tensor([c.reward for group in groups for c in group], device=texts.device)
+    return _Steps(texts, texts[:, None].expand(-1, draws, -1), rewards[:, None].expand(-1, draws))
 
 
 @torch.no_grad()
@@ -159,24 +161,25 @@ def _regress(steps: _Steps, settings: ValueSettings, how: BootstrapSettings) -> 
     The targets are linear in its weights, so a sweep needs the moments of the prefixes only: with x the prefixes less
     their mean and g the mean of the next ones that go on, target = g w + (share going on) b + (mean reward of ends).
     """
-    plain = untrained(steps.here, replace(settings, hidden=1))
-    x = ((steps.here - plain.mean) / plain.scale).double()
+    plain = untrained(steps.prefix, replace(settings, hidden=1))
+    x = ((steps.prefix - plain.mean) / plain.scale).double()
     offset = x.mean(0)
     x -= offset
-    on = steps.ends.isnan()
-    g = torch.zeros_like(steps.here)
+    on = steps.ends.isnan()  # (n, m) the longer prefixes that go on
+    g = torch.zeros_like(steps.prefix)
     for j in range(on.shape[1]):
-        g = g + on[:, j, None] * ((steps.there[:, j] - plain.mean) / plain.scale)
-    g = g.double()
-    g /= on.shape[1]
+        g = g + on[:, j, None] * ((steps.longer[:, j] - plain.mean) / plain.scale)
+    g = g.double() / on.shape[1]  # (n, F) mean over the m draws, those that end counting as zero
     share, ends = on.double().mean(1), steps.ends.nan_to_num().double().mean(1)
     within, across = x.T @ x / len(x), x.T @ g / len(x)
     along_share, along_ends = x.T @ share / len(x), x.T @ ends / len(x)
     heads = []
     for penalty in PENALTIES:
+        # every sweep solves the same ridge system with another right-hand side, so it is inverted once
         inverse = torch.linalg.inv(within + penalty * torch.eye(len(within), dtype=x.dtype, device=x.device))
         weight, bias = torch.zeros_like(offset), x.new_zeros(())
         for _ in range(how.sweeps):
+            # regress on targets made of the copy, then let the copy follow by a share of the way
             new = inverse @ (across @ weight + along_share * bias + along_ends)
             centre = g.mean(0) @ weight + share.mean() * bias + ends.mean()
             bias = torch.lerp(bias, centre - offset @ new, how.follow)
