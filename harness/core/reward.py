@@ -15,10 +15,13 @@ from harness.core.types import Completion, Scorer
 
 
 def checked(name: str, scorer: Scorer, completions: Sequence[Completion]) -> np.ndarray:
-    """Score and verify: (n,) float32 with infinities turned to NaN. Raises UserError for a wrong length."""
-    if not completions:
-        return np.zeros(0, dtype=np.float32)
-    scores = np.asarray(scorer(completions), dtype=np.float32)
+    """Score and verify, see `verified`; without completions the scorer is not asked."""
+    return verified(name, scorer(completions), completions) if completions else np.zeros(0, dtype=np.float32)
+
+
+def verified(name: str, scores: np.ndarray, completions: Sequence[Completion]) -> np.ndarray:
+    """Scores as (n,) float32 with infinities turned to NaN. Raises UserError for a wrong length."""
+    scores = np.asarray(scores, dtype=np.float32)
     if scores.shape != (len(completions),):
         raise UserError(
             f"{name} returned shape {scores.shape} for {len(completions)} completions; it must return one number each"

@@ -122,6 +122,7 @@ def _load(config: RunConfig, place: Place, ranks: Ranks) -> _Material:
         raise UserError(
             f"{', '.join(alone)}: their training cannot be shared by {ranks.count} launched processes; run them in one"
         )
+    _require_capabilities(config, policy)
     workers, need_gb = 1, config.settings["batch"].memory_gb
     if ranks.count == 1:
         workers = choose_workers(place.workers, policy.device.type, need_gb)
@@ -205,6 +206,16 @@ def policy_of(config: RunConfig, cache: Path) -> Policy:
     return load_policy(config.model, config.device, config.dtype, cache)
 
 
+def _require_capabilities(config: RunConfig, policy: Policy) -> None:
+    """Raises UserError where a method needs what the policy cannot give, before any work is done."""
+    for name in config.methods:
+        if missing := METHODS[name].needs(config.settings[name]) - policy.capabilities:
+            raise UserError(
+                f"{name} needs {' and '.join(sorted(missing))} of the policy; {policy.name!r} gives "
+                f"{', '.join(sorted(policy.capabilities))}. Leave the method out, or choose another model"
+            )
+
+
 def _slices(context: RunContext, iterations: int) -> tuple[list[list[Prompt]], list[Prompt]]:
     """Fit prompts of each iteration, and the test prompts; stops where model or task have less than asked for."""
     config = context.config
@@ -271,7 +282,7 @@ def _differences(stored: Run, fresh: Run) -> str:
     for old, new in zip(comparison(stored), comparison(fresh), strict=True):
         change = new["gold"].value - old["gold"].value
         lines.append(f"  {label_of(new['method'], new['iteration'])}, {new['final_pick']}: gold {change:+.4f} sd")
-    known = [name for name in stored.completions.columns if name != "run_id"]  # a newer version may store more
-    same = stored.completions.select(known).equals(fresh.completions.select(known))
+    shared = [name for name in stored.completions.columns if name != "run_id"]  # a newer version may store more
+    same = stored.completions.select(shared).equals(fresh.completions.select(shared))
     lines.append(f"  completions are {'identical' if same else 'not identical'}")
     return "\n".join(lines)

@@ -23,15 +23,16 @@ from harness.core.ledger import Ledger, Phase
 from harness.core.manifest import write_manifest
 from harness.core.models.handle import PolicyHandle
 from harness.core.models.policy import Policy
-from harness.core.reward import RewardHandle, Scale, checked, require_some
+from harness.core.reward import RewardHandle, Scale, require_some
 from harness.core.search.finalists import sample_rows
 from harness.core.search.tree import Prefix, Tree
 from harness.core.streams import Streams
-from harness.core.task import GOLD, Task
-from harness.core.types import Answer, Candidate, Completion, FitReport, Prompt, Scorer
+from harness.core.task import Task
+from harness.core.types import Answer, Candidate, Completion, FitReport, Prompt
 from harness.methods import METHODS
 from harness.running.artifacts import Artifacts, Made, StageResult, run_stage
 from harness.running.config import RunConfig
+from harness.running.gold import GoldHandle
 from harness.running.identity import engine_of, task_code
 from harness.running.ranks import Ranks
 from harness.running.serialise import (
@@ -54,7 +55,7 @@ VERSIONS = {
 _SCORED_TOGETHER = 64  # completions of a score batch
 RAW = Scale(0.0, 1.0)
 
-Key = tuple[str, tuple[int, ...]]  # of a completion: prompt id and tokens
+Key = tuple[str, tuple[int, ...], str]  # of a completion: prompt id, tokens, text (all there is behind an API)
 
 
 @dataclass
@@ -130,8 +131,8 @@ class RunContext:
         """Book a stage on a method as if it had made it alone; `computed` is true for the first who is charged."""
         first = all(row["artifact"] != result.key for row in self.usage)
         for row in result.usage:
-            mine = {"method": method, "iteration": iteration, "artifact": result.key}
-            self.usage.append({**mine, **row, "computed": row["computed"] and first})
+            charged = {"method": method, "iteration": iteration, "artifact": result.key}
+            self.usage.append({**charged, **row, "computed": row["computed"] and first})
 
 
 @dataclass(frozen=True)
@@ -262,18 +263,13 @@ def score(
     """Metrics of completions in raw units: the task's, the proxy, and base NLL per token where asked for."""
     ordered = [c for _, c in sorted({key_of(c): c for c in completions}.items())]
     cuts = [ordered[i : i + _SCORED_TOGETHER] for i in range(0, len(ordered), _SCORED_TOGETHER)]
-    proxy = context.task.reward()
+    gold = GoldHandle(context.task, context.ledger)
+    proxy = RewardHandle(context.task.reward(), context.ledger, RAW)
 
     def job(batch: list[Completion]) -> Made:
-        with context.ledger.timed("gold", calls=1, sequences=len(batch)):
-            metrics = context.task.score(batch)
-        if GOLD not in metrics:
-            raise UserError(f"task {context.config.task} scores {sorted(metrics)}; one metric must be {GOLD!r}")
-        metrics = {name: checked(name, _given(values), batch) for name, values in metrics.items()}
-        with context.ledger.timed("proxy", calls=1, sequences=len(batch)):
-            metrics["proxy_reward"] = checked("proxy_reward", proxy, batch)
+        metrics = {**gold(batch), "proxy_reward": proxy(batch)}
         if nll:
-            metrics["base_nll"] = np.array([-lp.mean() if len(lp) else 0.0 for lp in context.handle.logprobs(batch)])
+            metrics["base_nll"] = _base_nll(context.handle, batch)
         return {name: values.astype(float).tolist() for name, values in metrics.items()}, {}
 
     inputs = {"nll": nll, "completions": digest([context.completion_key(c) for c in ordered])}
@@ -288,13 +284,15 @@ def score(
     return out
 
 
-def _given(scores: np.ndarray) -> Scorer:
-    """A scorer of scores that are there already."""
-    return lambda _: scores
+def _base_nll(policy: PolicyHandle, completions: Sequence[Completion]) -> np.ndarray:
+    """(n,) mean negative log-probability a token under the base, in nats; NaN where the policy gives none."""
+    if "logprobs" not in policy.capabilities:
+        return np.full(len(completions), np.nan)
+    return np.array([-lp.mean() if len(lp) else 0.0 for lp in policy.logprobs(completions)])
 
 
 def key_of(completion: Completion) -> Key:
-    return completion.prompt.id, completion.tokens
+    return completion.prompt.id, completion.tokens, completion.text
 
 
 def label_of(name: str, iteration: int) -> str:
