@@ -72,8 +72,14 @@ class TokenPolicy(Policy):
         """A text as this policy's tokens, without special ones."""
 
     @abstractmethod
-    def prefill(self, prompts: Sequence[tuple[int, ...]], layers: tuple[int, ...]) -> tuple[Any, Fed, torch.Tensor]:
-        """Read prompts of any lengths: (cache, what was fed with states (P, longest, H), mask (P, longest))."""
+    def prefill(
+        self, prompts: Sequence[tuple[int, ...]], layers: tuple[int, ...], room: int, revocable: bool
+    ) -> tuple[Any, Fed, torch.Tensor]:
+        """Read prompts of any lengths: (cache, what was fed with states (P, longest, H), mask (P, longest)).
+
+        Rows will hold at most `room` tokens behind their prompts; those of a `revocable` cache can forget some. Raises
+        UserError where the model cannot do that at such lengths.
+        """
 
     @abstractmethod
     def feed(self, cache: Any, tokens: torch.Tensor, layers: tuple[int, ...]) -> Fed:
@@ -85,7 +91,10 @@ class TokenPolicy(Policy):
 
     @abstractmethod
     def forget(self, cache: Any, counts: torch.Tensor) -> None:
-        """Take back the last counts[j] tokens fed to row j: what follows neither sees them nor counts their places."""
+        """Take back the last counts[j] tokens fed to row j: what follows neither sees them nor counts their places.
+
+        For revocable caches of policies that give `take back`.
+        """
 
     @abstractmethod
     def reorder(self, cache: Any, index: torch.Tensor) -> None:
