@@ -50,6 +50,7 @@ class Decoding:
             torch.from_numpy(np.stack(uniforms)).to(widest(policy.device)).to(policy.device)
         )  # (P, slots, T)
         encoded = [policy.encode(p) for p in prompts]
+        self.__text = [policy.text_behind(tokens) for tokens in encoded]  # of each prompt's answers
         self._prompt_tokens = np.array([len(tokens) for tokens in encoded])  # (P,)
         with ledger.timed("policy", calls=1, sequences=len(prompts), prefill_tokens=int(self._prompt_tokens.sum())):
             self._cache, fed, mask = policy.prefill(encoded, self._layers, length, revocable)
@@ -229,7 +230,7 @@ class Decoding:
     def completions(self) -> list[Completion]:
         owners, stops = self.owner.tolist(), self._stop.tolist()
         return [
-            Completion(self.prompts[owner], tokens, self.__policy.text(tokens), _STOPS[stop])
+            Completion(self.prompts[owner], tokens, self.__text[owner](tokens), _STOPS[stop])
             for owner, stop, tokens in zip(owners, stops, self.tokens_of(), strict=True)
         ]
 
@@ -238,7 +239,8 @@ class Decoding:
         tokens = (*written, token)
         stop: Stop | None = "length" if len(tokens) == self._tokens.shape[1] else None
         stop = "eos" if token in self.__policy.eos_ids else stop
-        return Completion(self.prompts[int(self.owner[row])], tokens, self.__policy.text(tokens), stop)
+        owner = int(self.owner[row])
+        return Completion(self.prompts[owner], tokens, self.__text[owner](tokens), stop)
 
     def policy_tokens(self) -> np.ndarray:
         return self._prompt_tokens + self._sampled

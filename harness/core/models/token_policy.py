@@ -1,7 +1,7 @@
 """A frozen model in this process, token by token: what `Decoding` asks of transformers' models and of the toy."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ from harness.core.ledger import Ledger
 from harness.core.models.decoding import Decoding
 from harness.core.models.policy import Policy
 from harness.core.models.sampling import Sampler
+from harness.core.models.text_in_context import TextBehind
 from harness.core.streams import Streams
 from harness.core.types import Completion, Prompt
 
@@ -65,11 +66,15 @@ class TokenPolicy(Policy):
 
     @abstractmethod
     def text(self, tokens: Sequence[int]) -> str:
-        """Text of a completion's tokens, special tokens left out."""
+        """Text of tokens that nothing stands before, special tokens left out."""
+
+    def text_behind(self, prompt: tuple[int, ...]) -> Callable[[Sequence[int]], str]:
+        """Turns tokens of answers behind a prompt into text: text(prompt + answer) less text(prompt)."""
+        return TextBehind(self.text, prompt)
 
     @abstractmethod
     def tokens_of(self, text: str) -> tuple[int, ...]:
-        """A text as this policy's tokens, without special ones."""
+        """A text that goes on from another one as this policy's tokens, without special ones."""
 
     @abstractmethod
     def prefill(

@@ -108,6 +108,9 @@ class ToyPolicy(TokenPolicy):
     def text(self, tokens: Sequence[int]) -> str:
         return "".join(chr(ord("a") + t - 1) for t in tokens if t != EOS)
 
+    def text_behind(self, prompt: tuple[int, ...]) -> Callable[[Sequence[int]], str]:
+        return self.text
+
     def head_of(self, text: str, tokens: int) -> str:
         return text
 

@@ -17,6 +17,7 @@ from harness.core.models.row_cache import RowCache
 from harness.core.models.row_scorer import RowScorer
 from harness.core.models.rows import Capability
 from harness.core.models.shared_prefix import SharedPrefix
+from harness.core.models.text_in_context import head_of, puts_a_blank_first, tokens_behind
 from harness.core.models.token_policy import Fed, TokenPolicy
 from harness.core.models.trial import LONGEST, Trial, tried
 from harness.core.models.windows import smallest_window
@@ -122,9 +123,17 @@ class TransformersPolicy(TokenPolicy):
         return text
 
     def head_of(self, text: str, tokens: int) -> str:
-        return self.text(self.tokens_of(text)[:tokens])
+        return head_of(text, tokens, self._tokens, self.text)
 
     def tokens_of(self, text: str) -> tuple[int, ...]:
+        return tokens_behind(text, self._tokens) if self._blank_first else self._tokens(text)
+
+    @cached_property
+    def _blank_first(self) -> bool:
+        return puts_a_blank_first(self._tokens, self.text)
+
+    def _tokens(self, text: str) -> tuple[int, ...]:
+        """Of a text that nothing stands before, without special ones."""
         return tuple(self.tokenizer(text, add_special_tokens=False).input_ids)
 
     def prefill(

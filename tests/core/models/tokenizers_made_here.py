@@ -1,5 +1,6 @@
 """Small tokenizers of the kinds that models come with, trained here on a few words: nothing is downloaded."""
 
+import json
 from collections.abc import Sequence
 
 from tokenizers import (
@@ -60,9 +61,12 @@ def sentencepiece_like(words: Sequence[str] = WORDS) -> PreTrainedTokenizerFast:
     inner.decoder = decoders.Sequence(
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     )
-    special = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
-    trainer = trainers.BpeTrainer(vocab_size=256 + 3 + 150, special_tokens=special, show_progress=False)
+    trainer = trainers.BpeTrainer(vocab_size=150, special_tokens=["<unk>", "<s>", "</s>"], show_progress=False)
     inner.train_from_iterator(["▁" + word for word in words] * 5, trainer)
+    about = json.loads(inner.to_str())
+    vocabulary = about["model"]["vocab"]
+    vocabulary |= {f"<0x{byte:02X}>": len(vocabulary) + byte for byte in range(256)}
+    inner = Tokenizer.from_str(json.dumps(about))
     inner.post_processor = processors.TemplateProcessing(
         single="<s> $A", special_tokens=[("<s>", inner.token_to_id("<s>"))]
     )
