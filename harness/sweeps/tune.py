@@ -24,6 +24,7 @@ from harness.running.ranks import join_ranks
 from harness.running.request import Given, Place, Request
 from harness.running.run import complete
 from harness.running.settings_source import DEFAULTS, settings_from
+from harness.tasks import TASKS
 
 PROMPTS = 64  # of the development slice, unless --limit says otherwise
 _PICKS = ("value", "first", "reward")  # cheapest first: which row of a method is compared
@@ -71,9 +72,10 @@ def _judged(folder: Path) -> dict[str, Any]:
 def _write(
     folder: Path, plain: RunConfig, preset: str | None, given: list[tuple[str, Any]], rows: list[dict[str, Any]]
 ) -> str:
-    chosen: dict[str, Any] = {name: getattr(plain, name) for name in ("task", "model", "profile", "seed")}
+    chosen: dict[str, Any] = {name: getattr(plain, name) for name in ("model", "profile", "seed")}
+    chosen |= {"task": TASKS.origin(plain.task).reference}
     chosen |= {"preset": preset} if preset else {}
-    chosen |= {"method": ",".join(plain.methods), "set": dict(given)}
+    chosen |= {"method": ",".join(METHODS.origin(name).reference for name in plain.methods), "set": dict(given)}
     if settings_from(plain) == DEFAULTS:  # settings given by hand stay so, whatever was tuned beside them
         chosen["tuned"] = folder.name
     lines = ["| method | settings tried | pick | gold (sd) | policy tokens | reward calls | chosen |", "|" + "---|" * 7]

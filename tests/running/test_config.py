@@ -4,7 +4,8 @@ import pytest
 
 from harness.core.errors import UserError
 from harness.core.nested import flatten
-from harness.running.config import parse_setting, resolve
+from harness.running.config import resolve
+from harness.running.options import parse_setting
 from harness.running.request import Request
 
 

@@ -124,7 +124,7 @@ def test_an_axis_that_is_a_column_needs_one_run(place, capsys):
         (["--values", "4,8"], "--values 8: the axis width takes squares"),
         (["--values", "4,wide"], "--values 'wide'"),
         (["--axis", "depth"], "axis 'depth'"),
-        (["--axis", "strength"], "Name it in a --config, as method: controlled_decoding"),
+        (["--axis", "strength"], "Name it, as --method controlled_decoding"),
         (["--axis", "keep,keep", "--values", "all;rows"], "--axis keep,keep names an axis twice"),
         (["--axis", "keep", "--values", "rows,"], "--values 'rows,': '' is no value; give values by comma"),
         (["--axis", "keep", "--values", "{all: rows}"], "--values '{all: rows}': '{all: rows}' is no value"),
