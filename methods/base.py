@@ -21,6 +21,10 @@ class Base(Generator):
     source = "reference"
 
     @classmethod
+    def budget(cls, config: Config) -> int:
+        return 1
+
+    @classmethod
     def kl_bound(cls, config: Config, sampler: Sampler) -> float:
         return 0.0
 

@@ -20,7 +20,7 @@ from harness.core.types import Answer, Prompt
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Config:
-    n: Annotated[int, Field(ge=1, description="samples a prompt; equal to U of the searches unless set (harness)")] = 16
+    n: Annotated[int, Field(ge=1, description="samples a prompt; default: the largest budget beside it")] = 16
     tau: Annotated[float, Field(ge=0, description="softness, in sd of the proxy; 0: the best (harness)")] = 0.0
 
 
@@ -32,6 +32,10 @@ class BestOfN(Generator):
 
     @classmethod
     def rows_per_prompt(cls, config: Config) -> int:
+        return config.n
+
+    @classmethod
+    def budget(cls, config: Config) -> int:
         return config.n
 
     @classmethod

@@ -8,7 +8,7 @@ V is fitted by CD-FUDGE, regression on the final reward, or by CD-Q, bootstrappe
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -62,6 +62,14 @@ class ControlledDecoding(Generator):
     @classmethod
     def rows_per_prompt(cls, config: Config) -> int:
         return config.successors if config.mode == "block" else 1
+
+    @classmethod
+    def budget(cls, config: Config) -> int | None:
+        return config.successors if config.mode == "block" else None
+
+    @classmethod
+    def settings_at(cls, rows: int, chunk: int) -> dict[str, Any]:
+        return {"successors": rows, "chunk": chunk}
 
     @classmethod
     def kl_bound(cls, config: Config, sampler: Sampler) -> float | None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BeforeValidator, ConfigDict, Field
@@ -18,7 +18,7 @@ from pydantic.dataclasses import dataclass
 from harness.core.generator import Generator
 from harness.core.models.sampling import Sampler
 from harness.core.reward import argmax
-from harness.core.search.search import Search, guided_search, kl_bound
+from harness.core.search.search import Search, guided_search, kl_bound, shape_of
 from harness.core.search.selection import resample
 from harness.core.streams import Streams
 from harness.core.types import Answer, Candidate, FitReport, Prompt
@@ -60,6 +60,14 @@ class Iro(Generator):
     @classmethod
     def rows_per_prompt(cls, config: Config) -> int:
         return config.width * config.successors
+
+    @classmethod
+    def budget(cls, config: Config) -> int:
+        return config.width * config.successors
+
+    @classmethod
+    def settings_at(cls, rows: int, chunk: int) -> dict[str, Any]:
+        return {**shape_of(rows), "chunk": chunk}
 
     @classmethod
     def fit_config(cls, config: Config, iteration: int) -> Config:

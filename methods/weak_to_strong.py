@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
@@ -19,7 +19,7 @@ from harness.core.generator import Generator
 from harness.core.models.handle import PolicyHandle
 from harness.core.models.preference import DpoSettings, TunedCopy, load_copy, train_copy, unavailable
 from harness.core.models.sampling import Sampler
-from harness.core.search.search import Search, guided_search, kl_bound
+from harness.core.search.search import Search, guided_search, kl_bound, shape_of
 from harness.core.types import Answer, Candidate, FitReport, Prompt
 from harness.core.values.log_ratio import log_ratio
 
@@ -62,6 +62,14 @@ class WeakToStrong(Generator):
     @classmethod
     def memory_factor(cls, config: Config) -> int:
         return 3  # the policy's cache and those of the pair, as large at most in the intended use
+
+    @classmethod
+    def budget(cls, config: Config) -> int:
+        return config.width * config.successors
+
+    @classmethod
+    def settings_at(cls, rows: int, chunk: int) -> dict[str, Any]:
+        return {**shape_of(rows), "chunk": chunk}
 
     @classmethod
     def fit_config(cls, config: Config, iteration: int) -> Config | DpoSettings:

@@ -36,13 +36,13 @@ class Toy(Task):
             "sampler": {"max_new_tokens": 4, "top_k": 0},
             "fit": {"prompts": 60, "samples": 8},
             "evaluate": {"prompts": 60},
-            "iro": {"width": 2, "successors": 2, "chunk": 1},
+            "budget": {"rows": 4, "chunk": 1},
         },
         "standard": {
             "sampler": {"max_new_tokens": 4, "top_k": 0},
             "fit": {"prompts": 200, "samples": 8},
             "evaluate": {"prompts": 200},
-            "iro": {"width": 4, "successors": 4, "chunk": 1},
+            "budget": {"rows": 16, "chunk": 1},
         },
     }
 

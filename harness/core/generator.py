@@ -50,6 +50,16 @@ class Generator(ABC):
         return 1
 
     @classmethod
+    def budget(cls, config: Any) -> int | None:
+        """Rows a prompt at which it is set beside best-of-n; None where rows do not measure what it does."""
+        return None
+
+    @classmethod
+    def settings_at(cls, rows: int, chunk: int) -> dict[str, Any]:
+        """Its settings at the budget of a profile: `rows` a prompt, written `chunk` tokens at a time."""
+        return {}
+
+    @classmethod
     def memory_factor(cls, config: Any) -> int:
         """How many times the memory of plainly sampled rows its rows may need, for the same end."""
         return 1

@@ -15,7 +15,10 @@ GOLD = "gold_reward"
 
 
 class Task(ABC):
-    """Subclasses define `Config` (their settings) and `profiles`: section -> setting -> value, by profile name."""
+    """Subclasses define `Config` (their settings) and `profiles`: section -> setting -> value, by profile name.
+
+    The section `budget` of a profile has `rows` a prompt and the tokens of a `chunk`, for every method alike.
+    """
 
     Config: ClassVar[type]
     profiles: ClassVar[Mapping[str, Mapping[str, Mapping[str, Any]]]]

@@ -17,7 +17,6 @@ from harness.core.digest import digest
 from harness.core.errors import UserError, unknown
 from harness.core.models.sampling import Sampler
 from harness.core.nested import flatten
-from harness.core.search.search import Search
 from harness.methods import METHODS
 from harness.running.presets import PRESETS, settings_of
 from harness.running.request import Request, Tuned
@@ -105,6 +104,10 @@ def resolve(request: Request) -> RunConfig:
     if preset is not None and preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
     named = settings_of(preset, TASKS[task].kind) if preset else {}
+    budget = profiles[profile].get("budget", {})
+    if budget:
+        for name in names:
+            values[name].update(METHODS[name].settings_at(**budget))
     for section, settings in [*profiles[profile].items(), *named.items()]:
         if section in values:
             values[section].update(settings)
@@ -120,9 +123,11 @@ def resolve(request: Request) -> RunConfig:
         raise UserError("; ".join(f"{name}: {reason}" for name, reason in left_out.items()))
     names = [name for name in names if name not in left_out]
     settings = {name: value for name, value in settings.items() if name not in left_out}
-    if "best_of_n" in names and "n" not in values["best_of_n"]:  # at equal U
-        rows = [s.width * s.successors for s in settings.values() if isinstance(s, Search)]
-        settings["best_of_n"] = replace(settings["best_of_n"], n=max(rows, default=settings["best_of_n"].n))
+    if "best_of_n" in names and "n" not in values["best_of_n"]:
+        others = [METHODS[name].budget(settings[name]) for name in names if name not in ("base", "best_of_n")]
+        n = max((rows for rows in others if rows is not None), default=budget.get("rows"))
+        if n is not None:
+            settings["best_of_n"] = replace(settings["best_of_n"], n=n)
     return RunConfig(
         task,
         model,

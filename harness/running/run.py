@@ -133,6 +133,7 @@ def _execute(
     about["left_out"] = dict(config.left_out)
     about["settings_from"] = settings_from(config)
     about["trained"] = [m for m in config.methods if METHODS[m].trains_weights]
+    about["budgets"] = {m: METHODS[m].budget(settings[m]) for m in config.methods}
     about["kl_bounds"] = {m: METHODS[m].kl_bound(settings[m], settings["sampler"]) for m in config.methods}
     flops = {name: _run_method(context, name, pool, fit_slices, test, rows) for name in config.methods}
     about["tried"] = rows.pop("tried")  # layers and poolings, and how well their values rank

@@ -44,25 +44,19 @@ class Imdb(Task):
             "sampler": {"max_new_tokens": 32},
             "fit": {"prompts": 128, "samples": 8},
             "evaluate": {"prompts": 64},
-            "iro": {"width": 3, "successors": 3, "chunk": 8},
-            "controlled_decoding": {"successors": 9, "chunk": 8},
-            "weak_to_strong": {"width": 3, "successors": 3, "chunk": 8},
+            "budget": {"rows": 9, "chunk": 8},
         },
         "standard": {
             "sampler": {"max_new_tokens": 32},
             "fit": {"prompts": 400, "samples": 8},
             "evaluate": {"prompts": 200},
-            "iro": {"width": 4, "successors": 4, "chunk": 8},
-            "controlled_decoding": {"successors": 16, "chunk": 8},
-            "weak_to_strong": {"width": 4, "successors": 4, "chunk": 8},
+            "budget": {"rows": 16, "chunk": 8},
         },
         "paper": {
             "sampler": {"max_new_tokens": 32},
             "fit": {"prompts": 800, "samples": 16},
             "evaluate": {"prompts": 1200},
-            "iro": {"width": 4, "successors": 4, "chunk": 8},
-            "controlled_decoding": {"successors": 16, "chunk": 8},
-            "weak_to_strong": {"width": 4, "successors": 4, "chunk": 8},
+            "budget": {"rows": 16, "chunk": 8},
         },
     }
 

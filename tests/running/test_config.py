@@ -4,6 +4,7 @@ import pytest
 
 from harness.core.errors import UserError
 from harness.core.nested import flatten
+from harness.core.search.search import shape_of
 from harness.running.config import resolve
 from harness.running.options import parse_setting
 from harness.running.request import Request
@@ -110,3 +111,25 @@ def test_softness_of_best_of_n_survives_the_choice_of_n():
     config = asked(given=[("best_of_n.tau", 0.3), ("iro.width", 2)])
     assert config.settings["best_of_n"].tau == 0.3
     assert config.settings["best_of_n"].n == 2 * config.settings["iro"].successors
+
+
+def test_a_profile_names_a_budget_that_every_method_takes():
+    quick = asked(methods=("iro", "controlled_decoding"), task="imdb")
+    iro, blocks = quick.settings["iro"], quick.settings["controlled_decoding"]
+    assert (iro.width, iro.successors, iro.chunk) == (3, 3, 8)
+    assert (blocks.successors, blocks.chunk) == (9, 8)
+    assert quick.settings["best_of_n"].n == 9
+
+
+def test_best_of_n_has_the_largest_budget_of_those_beside_it():
+    blocks = [("controlled_decoding.mode", "block"), ("controlled_decoding.successors", 64)]
+    assert asked(methods=("controlled_decoding",), given=blocks).settings["best_of_n"].n == 64
+    assert asked(methods=("iro", "controlled_decoding"), given=blocks).settings["best_of_n"].n == 64
+    assert asked(methods=("controlled_decoding",)).settings["best_of_n"].n == 4  # by token: the profile's rows
+
+
+@pytest.mark.parametrize(
+    "rows, shape", [(1, (1, 1)), (7, (1, 7)), (8, (2, 4)), (9, (3, 3)), (12, (3, 4)), (64, (8, 8))]
+)
+def test_a_budget_is_cut_as_squarely_as_it_divides(rows, shape):
+    assert tuple(shape_of(rows).values()) == shape

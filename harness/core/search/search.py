@@ -9,7 +9,7 @@ selection happens too, prefixes are never encoded twice, and equal texts do not 
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from math import ceil, log
+from math import ceil, isqrt, log
 from typing import Annotated, Literal
 
 import numpy as np
@@ -38,6 +38,12 @@ class Search:
     chunk: Annotated[int, Field(ge=1, description="tokens per round (l in the paper; harness: 8)")] = 8
     select: Annotated[Literal["top", "resample"], Field(description="top: the paper's; resample: DESIGN.md")] = "top"
     diversity: Annotated[bool, Field(description="top: equal texts after all different ones (harness)")] = True
+
+
+def shape_of(rows: int) -> dict[str, int]:
+    """`width` and `successors` of a search of `rows` rows: width is the largest divisor of rows up to its root."""
+    width = max(w for w in range(1, isqrt(rows) + 1) if rows % w == 0)
+    return {"width": width, "successors": rows // width}
 
 
 def kl_bound(search: Search, max_new_tokens: int) -> float | None:
