@@ -9,7 +9,7 @@ import argparse
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import shtab
@@ -19,6 +19,7 @@ from harness.core.errors import UserError
 from harness.core.files import cache_folder
 from harness.core.registry import require_one_checkout
 from harness.judging.options import add_judge_options, chosen_judge, require_import_alone
+from harness.serve.generate import add_generate_options, generated
 
 _UNWRITABLE = {
     errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST, errno.EPERM, errno.ENAMETOOLONG,
@@ -68,7 +69,7 @@ def _program() -> str:
 
 
 def _parser(program: str = "python -m harness") -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=program, description=harness.__doc__)
+    parser = argparse.ArgumentParser(prog=program, description=str(harness.__doc__).splitlines()[0])
     parser.add_argument("--version", action="version", version=f"iro-harness {harness.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -89,6 +90,10 @@ def _parser(program: str = "python -m harness") -> argparse.ArgumentParser:
     tune.add_argument("--tries", type=int, default=4, help="settings tried for each method (default: 4)")
     _add_run_options(tune)
     tune.set_defaults(command=_tune)
+
+    generate = commands.add_parser("generate", help="answer new prompts with what a run fitted")
+    add_generate_options(generate)
+    generate.set_defaults(command=_generate)
 
     report = commands.add_parser("report", help="rebuild table and figures of stored runs, without torch")
     report.add_argument(
@@ -154,7 +159,7 @@ def _add_out(parser: argparse.ArgumentParser) -> None:
     _completed(parser.add_argument("--out", type=Path, default=Path("results"), help=help_), shtab.DIRECTORY)
 
 
-def _completed(option: argparse.Action, what: dict[str, str] = shtab.FILE) -> None:
+def _completed(option: argparse.Action, what: Mapping[str, object] = shtab.FILE) -> None:
     """Have the shell complete an option's value by the names of files."""
     option.complete = what  # type: ignore[attr-defined]  # where shtab looks for it
 
@@ -189,6 +194,11 @@ def _tune(arguments: argparse.Namespace) -> None:
     from harness.sweeps.tune import tune
 
     print(tune(arguments.tries, options.request, options.place))
+
+
+def _generate(arguments: argparse.Namespace) -> None:
+    for line in generated(arguments):
+        print(line, flush=True)
 
 
 def _report(arguments: argparse.Namespace) -> None:

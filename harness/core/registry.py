@@ -45,7 +45,7 @@ class Registry(Mapping[str, type[T]], Generic[T]):
     def __init__(self, kind: str, base: str, group: str, shipped: Mapping[str, str]) -> None:
         """`kind` is the word for messages; `base`, which all classes extend, and `shipped` are "module:Class"."""
         self.kind = kind
-        self._base, self._group, self._shipped = base, group, shipped
+        self._base, self._group, self._shipped = base, group, dict(shipped)
         self._added: dict[str, str] = {}  # name -> reference
         self._held: dict[str, type[T]] = {}  # made in this process
         self._imported: dict[str, type[T]] = {}  # reference -> class
@@ -118,8 +118,8 @@ class Registry(Mapping[str, type[T]], Generic[T]):
     def origin(self, name: str) -> Origin:
         """Where a class comes from, without importing it. Raises KeyError for an unknown name."""
         if name in self._held:
-            path = sys.modules[self._held[name].__module__].__file__
-            return Origin(name, None if path is None else Path(path), True)
+            file = sys.modules[self._held[name].__module__].__file__
+            return Origin(name, None if file is None else Path(file), True)
         reference = self._references[name]
         where = reference.rpartition(":")[0]
         if where.endswith(".py"):
@@ -145,7 +145,7 @@ class Registry(Mapping[str, type[T]], Generic[T]):
         if not issubclass(found, base):
             raise UserError(f"{self.kind} {reference!r} extends no {base.__name__}; write class {found.__name__}"
                             f"({base.__name__}), from {base.__module__}")  # fmt: skip
-        declared = [name for name, hint in get_annotations(base).items() if get_origin(hint) is ClassVar]
+        declared = [name for name, hint in get_annotations(base).items() if _is_class_variable(hint)]
         held = {name for one in found.__mro__ for name in vars(one)}
         unwritten: frozenset[str] = found.__abstractmethods__  # type: ignore[attr-defined]  # every ABC has it
         if missing := [*(name for name in declared if name not in held), *sorted(unwritten)]:
@@ -227,6 +227,10 @@ def _spec_of(module: str) -> ModuleSpec | None:
         return importlib.util.find_spec(module)
     except ModuleNotFoundError:  # of a package above it
         return None
+
+
+def _is_class_variable(hint: Any) -> bool:
+    return hint is ClassVar or get_origin(hint) is ClassVar
 
 
 def _explained(error: BaseException, path: Path | None = None) -> str:

@@ -18,9 +18,8 @@ from harness.methods import METHODS
 from harness.running.request import Given, Place, Request, Tuned
 from harness.tasks import TASKS
 
-_DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Request) if f.name not in ("methods", "given", "tuned")}
-_DEFAULTS |= {"method": ",".join(Request.methods), "workers": None, "fresh": False, "out": "results"}
-OPTIONS = tuple(_DEFAULTS)
+DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Request) if f.name not in ("methods", "given", "tuned")}
+DEFAULTS |= {"method": ",".join(Request.methods), "workers": None, "fresh": False, "out": "results"}
 
 # what a --config may hold for an option; the others take text
 _KINDS: dict[str, type] = dict.fromkeys(("seed", "limit", "workers"), int) | dict.fromkeys(("only", "fresh"), bool)
@@ -41,7 +40,7 @@ class Options:
 
 def read_options(arguments: argparse.Namespace) -> Options:
     """Options of a command that runs something. Raises UserError for what a --config cannot mean."""
-    chosen = {k: v for k, v in vars(arguments).items() if k in _DEFAULTS and v is not None}
+    chosen = {k: v for k, v in vars(arguments).items() if k in DEFAULTS and v is not None}
     chosen |= {"out": str(chosen["out"])} if "out" in chosen else {}
     return options_from(chosen, [parse_setting(text) for text in arguments.set], arguments.config)
 
@@ -55,15 +54,15 @@ def options_from(asked: Mapping[str, Any], settings: Given, config: Path | None 
         _require_kind("the options", name, value)
     tree = {} if config is None else _read_config(config)
     for name, value in tree.items():
-        if name in _DEFAULTS:
+        if name in DEFAULTS:
             _require_kind(str(config), name, value)
-    chosen = _DEFAULTS | {name: value for name, value in tree.items() if name in _DEFAULTS} | dict(asked)
+    chosen = DEFAULTS | {name: value for name, value in tree.items() if name in DEFAULTS} | dict(asked)
     method = chosen.pop("method")
     methods = tuple(METHODS.name_of(one, "all") for one in (method.split(",") if isinstance(method, str) else method))
     chosen["task"] = TASKS.name_of(chosen["task"])
     given, tuned = _settings_of(tree, str(config)), None
     if tree.get("tuned") is not None:
-        named = {name: tree.get(name, _DEFAULTS[name]) for name in ("task", "model", "profile")}
+        named = {name: tree.get(name, DEFAULTS[name]) for name in ("task", "model", "profile")}
         tuned = Tuned(str(tree["tuned"]), TASKS.name_of(named["task"]), named["model"], named["profile"], tuple(given))
     workers, out, fresh = chosen.pop("workers"), Path(chosen.pop("out")), chosen.pop("fresh")
     if workers is not None and workers < 1:
@@ -86,10 +85,10 @@ def _settings_of(tree: Mapping[str, Any], where: str) -> list[tuple[str, Any]]:
 
     given = []
     for key, value in tree.items():
-        if key in (*_DEFAULTS, "tuned"):
+        if key in (*DEFAULTS, "tuned"):
             continue
         if key not in ("set", *sections()):
-            raise unknown(f"key in {where}", str(key), [*_DEFAULTS, "set", *sections()])
+            raise unknown(f"key in {where}", str(key), [*DEFAULTS, "set", *sections()])
         if not isinstance(value, Mapping):
             raise UserError(f"{key} in {where} is {value!r}: give names and values, such as {{name: 1}}")
         given += flatten(value if key == "set" else {key: value})
@@ -99,7 +98,7 @@ def _settings_of(tree: Mapping[str, Any], where: str) -> list[tuple[str, Any]]:
 def _require_kind(where: str, name: str, value: Any) -> None:
     """Raises UserError where an option is given what the command line could not give it."""
     kind, several = _KINDS.get(name, str), name == "method" and isinstance(value, list) and value
-    if value is None and _DEFAULTS[name] is None:
+    if value is None and DEFAULTS[name] is None:
         return
     if not all(type(one) is kind for one in (value if several else [value])):
         raise UserError(f"{name} in {where} is {value!r}: give {_WANTED[kind]}")

@@ -30,6 +30,7 @@ from harness.methods import METHODS
 from harness.running.artifacts import Artifacts
 from harness.running.config import RunConfig
 from harness.running.evaluate import Rows, agreement, evaluate, score_pool
+from harness.running.fitted import write_fitted
 from harness.running.provenance import PeakMemory, open_slice
 from harness.running.ranks import Ranks, join_ranks
 from harness.running.request import Place
@@ -149,6 +150,7 @@ def _execute(
     keys = {"run_id": folder.name, "task": config.task, "seed": config.seed}
     for table, content in {**rows, "ledger": context.usage}.items():
         write_table(folder, table, [{**keys, **row} for row in content])
+    write_fitted(folder, context, pool.proxy, rows["completions"])
     about |= {
         "status": "done",
         "seconds": time.time() - started,
@@ -160,10 +162,15 @@ def _execute(
 
 def policy_of(config: RunConfig, cache: Path) -> Policy:
     """The frozen model of a run."""
-    if (config.model == "toy") != (config.task == "toy"):
+    if (config.model == "toy") != (TASKS[config.task].default_model == "toy"):
         raise UserError(
             f"model {config.model!r} does not fit task {config.task!r}: the toy model goes with the toy task"
         )
+    return open_policy(config, cache)
+
+
+def open_policy(config: RunConfig, cache: Path) -> Policy:
+    """The model of a run, whatever its task."""
     if config.model == "toy":
         device.place(config.device, config.dtype)
         length = config.settings["sampler"].max_new_tokens
