@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, get_type_hints
 
+from harness.core.errors import UserError
 from harness.core.generator import Generator
 from harness.core.registry import Registry
 from harness.core.task import Task
@@ -44,7 +45,10 @@ def _chosen(registry: Registry[Any], text: str | None) -> list[str]:
 
 
 def _method(name: str) -> list[str]:
-    method: type[Generator] = METHODS[name]
+    try:
+        method: type[Generator] = METHODS[name]
+    except UserError as error:  # a plugin of another package
+        return [f"  {name}: {error}"]
     return [f"  {name}: {_summary(method)} [{method.source}]", *_settings(name, method.Config)]
 
 

@@ -18,6 +18,8 @@ import polars as pl
 from harness.core.errors import UserError
 from harness.core.files import cache_folder, whole
 from harness.core.generator import Generator
+from harness.core.given_prompts import prompts_of
+from harness.core.given_reward import Reward
 from harness.core.nested import flatten
 from harness.evidence.store import load_run
 from harness.methods import METHODS
@@ -28,7 +30,7 @@ from harness.running.request import Place, Request
 from harness.running.run import complete
 from harness.serve.aligned import Aligned, open_aligned
 from harness.tasks import TASKS
-from harness.tasks.own import NAME, Reward, own_task, prompts_of, settings_of
+from harness.tasks.own import NAME, own_task, settings_of
 
 FEWEST = 5  # prompts that a value function is fitted on
 _MOST = {"fit": 400, "held_out": 64}  # prompts taken unless fit.prompts, evaluate.prompts say otherwise

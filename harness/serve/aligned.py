@@ -21,6 +21,8 @@ from pydantic import TypeAdapter, ValidationError
 from harness.core.errors import UserError, unknown
 from harness.core.files import cache_folder
 from harness.core.generator import Generator
+from harness.core.given_prompts import prompts_of
+from harness.core.given_reward import Reward
 from harness.core.ledger import Ledger
 from harness.core.models.handle import PolicyHandle
 from harness.core.models.policy import Policy
@@ -35,7 +37,6 @@ from harness.running.fitted import Fitted, read_fitted
 from harness.running.run import open_policy
 from harness.tasks import TASKS
 from harness.tasks.own import NAME as OWN
-from harness.tasks.own import Reward, prompts_of
 
 PICKS = ("value", "first", "reward")  # cheapest first
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.errors import UserError
+from harness.core.given_prompts import prompts_of
 
 
 def add_generate_options(parser: argparse.ArgumentParser) -> None:
@@ -38,10 +39,9 @@ def generated(arguments: argparse.Namespace) -> Iterator[str]:
     prompts: list[Any] = [*arguments.prompt, *(_read(arguments.prompts) if arguments.prompts is not None else [])]
     if not prompts:
         raise UserError("give prompts: --prompt TEXT, or --prompts FILE")
-    from harness.serve.aligned import load  # with torch
-    from harness.tasks.own import prompts_of
-
     prompts_of(prompts)
+    from harness.serve.aligned import load  # with torch
+
     where = {"model": arguments.model, "device": arguments.device, "out": arguments.out}
     aligned = load(arguments.run, arguments.method, arguments.iteration, **where)
     answers = aligned.answers(prompts, pick=arguments.pick, seed=arguments.seed)

@@ -8,7 +8,10 @@ from safetensors import safe_open
 
 from harness import cli
 from harness.core.errors import UserError
+from harness.core.types import Prompt
 from harness.running.fitted import read_fitted
+from tests.conftest import TINY_SAMPLER, tiny_prompts
+from tests.methods.test_contract import World
 
 RUN = ["run", "--task", "toy", "--method", "iro,args", "--limit", "4", "--set", "fit.prompts=20", "--workers", "1"]
 
@@ -67,3 +70,10 @@ def test_another_file_is_named(fitted, tmp_path, change, says):
 def test_git_ignores_what_was_fitted():
     ignored = (Path(__file__).parents[2] / ".gitignore").read_text(encoding="utf-8").split()
     assert "results/runs/*/fitted/" in ignored
+
+
+def test_trained_weights_are_safetensors_too(tiny, tmp_path):
+    fit_prompts = [Prompt(f"f{i}", text=f"{'abcdefghijkl'[i]} day") for i in range(6)]
+    World(tiny, TINY_SAMPLER, tiny_prompts(), fit_prompts, (2, 3)).fit("dpo").save(tmp_path)
+    assert {path.suffix for path in tmp_path.iterdir()} <= {".safetensors", ".json", ".md"}
+    assert (tmp_path / "adapter_model.safetensors").is_file()
