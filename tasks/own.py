@@ -8,7 +8,6 @@ There is one reward, so proxy and gold are the same function: what a run says of
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -18,7 +17,6 @@ from pydantic.dataclasses import dataclass
 from harness.core.digest import digest
 from harness.core.given_prompts import content_of
 from harness.core.given_reward import Reward
-from harness.core.models.policy import Policy
 from harness.core.task import GOLD, Slice, Task
 from harness.core.types import Completion, Prompt, Scorer
 
@@ -39,9 +37,7 @@ class Own(Task):
     source = "prompts and a reward given from Python"
     given: ClassVar[Sequence[Prompt]] = ()
     function: ClassVar[Reward]
-
-    def __init__(self, config: Settings, policy: Policy, cache: Path) -> None:
-        self.config = config
+    config: Settings
 
     def prompts(self, part: Slice) -> list[Prompt]:
         """The last `held_out` by id are answered, whichever slice that is called; the others are fitted on."""

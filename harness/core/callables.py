@@ -7,7 +7,6 @@ Nothing made with a function whose source cannot be read is ever found in the ca
 """
 
 import functools
-import hashlib
 import inspect
 import sys
 import uuid
@@ -18,6 +17,7 @@ from typing import Any
 
 from harness.core.digest import digest
 from harness.core.errors import UserError
+from harness.core.identity import source_identity
 
 _SINGLE, _BATCHED = ("prompt", "response"), ("prompts", "responses")
 
@@ -67,7 +67,7 @@ def signature_of(function: Callable[..., Any]) -> Signature:
 
 
 def source_of(function: Callable[..., Any]) -> Source:
-    """What names a function: its file, the files beside it that it uses, and the plain data it holds.
+    """What names a function: its code, as that of methods is named, and the plain data it holds.
 
     That is its defaults, closure and the global values it names; of an object, its attributes. Where there is no file,
     or it holds what cannot be compared, one line on stderr says so.
@@ -103,15 +103,15 @@ def _parts(thing: Any) -> dict[str, Any]:
         if inspect.isbuiltin(thing) or inspect.isclass(thing):
             raise _Unreadable("is built in, or a class")
         return {"call": _parts(type(thing).__call__), "object": _held(thing)}
-    path = _file_of(thing)
+    _require_file(thing)
     named = inspect.getclosurevars(thing)
     parts: dict[str, Any] = {
         "name": thing.__qualname__,
-        "file": _sha256(path),
+        "code": source_identity(thing),
         "defaults": _plain("its defaults", [thing.__defaults__, thing.__kwdefaults__]),
         "closure": {name: _closed_over(name, value) for name, value in sorted(named.nonlocals.items())},
     }
-    used = {name: _used(value, path.parent) for name, value in sorted(named.globals.items())}
+    used = {name: _used(value) for name, value in sorted(named.globals.items())}
     return parts | {"uses": {name: value for name, value in used.items() if value is not None}}
 
 
@@ -122,12 +122,10 @@ def _closed_over(name: str, value: Any) -> Any:
 
 
 def _code(value: Any) -> Any:
-    """What names a class or a module: its name, and its file's content where it has one."""
-    name = value.__name__ if inspect.ismodule(value) else f"{value.__module__}.{value.__qualname__}"
-    try:
-        return [name, _sha256(_file_of(value))]
-    except _Unreadable:
-        return [name]
+    """What names a class, as methods are named, or a module."""
+    if inspect.ismodule(value) or value.__module__ == "builtins":
+        return value.__name__
+    return source_identity(value)
 
 
 def _held(thing: object) -> Any:
@@ -137,18 +135,12 @@ def _held(thing: object) -> Any:
     return _plain("its object", vars(thing))
 
 
-def _used(value: Any, folder: Path) -> Any:
-    """A global value that a function names: plain data as it is, code from files beside it by their hash, else None."""
-    if inspect.isfunction(value) or inspect.isclass(value) or inspect.ismodule(value):
-        try:
-            path = _file_of(value)
-        except _Unreadable:
-            return None
-        return _sha256(path) if path.parent == folder else None
+def _used(value: Any) -> Any:
+    """A global value that a function names, where it is plain data; all else is made by code, which is named above."""
     try:
         return _plain("", value)
     except _Unreadable:
-        return None  # made by code in the file, which is hashed
+        return None
 
 
 def _plain(what: str, value: Any) -> Any:
@@ -159,22 +151,14 @@ def _plain(what: str, value: Any) -> Any:
     return value
 
 
-def _file_of(thing: Any) -> Path:
-    try:
-        name = inspect.getsourcefile(thing)
-    except TypeError as error:
-        raise _Unreadable("has no source") from error
+def _require_file(function: Any) -> None:
+    name = inspect.getsourcefile(function)
     if name is None or not Path(name).is_file():
         raise _Unreadable("has no source file")
-    return Path(name).resolve()
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _reference(function: Callable[..., Any]) -> str | None:
     """FILE.py:name of a function at the top of a module that is no script; None of all others."""
     if not inspect.isfunction(function) or function.__module__ == "__main__" or "." in function.__qualname__:
         return None
-    return f"{_file_of(function)}:{function.__name__}"
+    return f"{Path(inspect.getfile(function)).resolve()}:{function.__name__}"

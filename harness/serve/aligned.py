@@ -34,7 +34,7 @@ from harness.evidence.store import find_run
 from harness.methods import METHODS
 from harness.running.config import SECTIONS, RunConfig
 from harness.running.fitted import Fitted, read_fitted
-from harness.running.run import open_policy
+from harness.running.run import open_policy, require_capabilities
 from harness.tasks import TASKS
 from harness.tasks.own import NAME as OWN
 
@@ -163,9 +163,9 @@ class Aligned:
         """Cut as a run cuts them: so many rows together, as far as memory for them goes."""
         kind, settings, batch = METHODS[self.method], self._config.settings[self.method], self._config.settings["batch"]
         rows = kind.rows_per_prompt(settings)
-        longest = max((len(self._policy.encode(p)) for p in prompts), default=1)
+        longest = max((self._policy.prompt_length(p) for p in prompts), default=1)
         row = self._policy.row_bytes(longest, self._config.settings["sampler"].max_new_tokens, rows)
-        together = min(batch.rows, int(batch.memory_gb * 2**30 / (kind.memory_factor(settings) * row)))
+        together = min(batch.rows, int(batch.memory_gb * 2**30 / max(1, kind.memory_factor(settings) * row)))
         size = max(1, together // rows)
         return [list(prompts[i : i + size]) for i in range(0, len(prompts), size)]
 
@@ -260,6 +260,7 @@ def open_aligned(
             f"model {given!r} is not the one that {folder} was fitted on (fingerprint {policy.fingerprint}, there "
             f"{about.fingerprint}); give that one"
         )
+    require_capabilities(config, policy)
     return Aligned(folder, about, name, iteration, config, policy, reward)
 
 

@@ -27,11 +27,14 @@ def outside(tmp_path, monkeypatch) -> Path:
         monkeypatch.setattr(registry, "_added", {})
     (tmp_path / "longest.py").write_text(example("class Longest"), encoding="utf-8")
     # the toy model goes with tasks that name it, and reads which of its two tables a prompt is about
+    toy = '    source = "made here"\n    default_model = "toy"\n    profiles = TASKS["toy"].profiles\n'
     task = (
-        example("class Short").replace("smollm2-135m-instruct", "toy").replace("What is {i} and one?", "{i} or {i % 2}")
+        example("class Shout").replace('    source = "made here"\n', toy).replace("{i} loudly:", "{i} loudly: {i % 2}")
     )
-    task = task.replace('"chunk": 4}', '"chunk": 1}, "sampler": {"max_new_tokens": 4, "top_k": 0}')
-    (tmp_path / "short.py").write_text(task, encoding="utf-8")
+    task = task.replace("import Prompt, Task", "import Prompt, Task\nfrom harness.tasks import TASKS").replace(
+        '"!"', '"a"'
+    )
+    (tmp_path / "shout.py").write_text(task.replace("isupper()", "startswith('b')"), encoding="utf-8")
     return tmp_path
 
 
@@ -43,20 +46,20 @@ def test_a_method_of_a_file_outside_keeps_the_contract(claim, world, outside, re
 
 
 def test_a_method_and_a_task_of_files_outside_run_end_to_end(place, outside, unrendered, capsys):
-    named = ["--method", f"{outside / 'longest.py'}:Longest,iro", "--task", f"{outside / 'short.py'}:Short"]
-    options = ["--set", "longest.n=3", "--set", "iro.iterations=1", "--workers", "1"]
+    named = ["--method", f"{outside / 'longest.py'}:Longest,iro", "--task", f"{outside / 'shout.py'}:Shout"]
+    options = ["--set", "longest.n=3", "--set", "iro.iterations=1", "--limit", "20", "--workers", "1"]
     assert cli.main(["run", *named, *options]) == 0
     assert "| longest | first |" in capsys.readouterr().out
     (folder,) = (place / "results" / "runs").iterdir()
     run = load_run(folder)
-    assert run.id.startswith("short-") and set(run.completions["method"]) == {"base", "best_of_n", "longest", "iro"}
+    assert run.id.startswith("shout-") and set(run.completions["method"]) == {"base", "best_of_n", "longest", "iro"}
     assert run.about["config"]["settings"]["longest"] == {"n": 3}
     about = json.loads((folder / "fitted" / "about.json").read_text(encoding="utf-8"))
     assert about["methods"]["longest"]["reference"] == f"{outside / 'longest.py'}:Longest"
-    assert about["task"] == f"{outside / 'short.py'}:Short"
+    assert about["task"] == f"{outside / 'shout.py'}:Shout"
     for registry in (METHODS, TASKS):
         registry._added.clear()  # as in another process
-    prompts = TASKS[TASKS.name_of(about["task"])](None, None, None).prompts("test")[:10]
+    prompts = TASKS[TASKS.name_of(about["task"])](None, None, None).prompts("test")[:20]
     stored = {row["prompt_id"]: row["response"] for row in run.completions.to_dicts() if row["method"] == "longest"}
     texts = harness.load(folder, "longest").generate(prompts)
     assert texts == [stored[prompt.id] for prompt in prompts]
