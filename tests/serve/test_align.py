@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,8 @@ def test_a_reward_that_can_be_imported_is_found_again_unless_it_changed(place):
     made = harness.align("toy", PROMPTS, import_file(path).grade, "best_of_n", out="aligned", workers=1)
     assert harness.load("aligned").generate(PROMPTS) == made.generate(PROMPTS)
     path.write_text("def grade(prompt, response): return response.count('b')", encoding="utf-8")
+    for name in [name for name in sys.modules if name.startswith("graders_")]:
+        del sys.modules[name]  # as in another process
     with pytest.raises(UserError, match="is not the one that was fitted on; give that one as reward="):
         harness.load("aligned").generate(PROMPTS)
     path.unlink()

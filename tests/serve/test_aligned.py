@@ -14,7 +14,7 @@ from harness import cli
 from harness.core.errors import UserError
 from harness.core.types import Prompt
 from harness.evidence.store import find_run, load_run
-from harness.tasks.toy import Config, Toy, proxy_of
+from harness.tasks.toy import Toy, proxy_of
 
 ROOT = Path(__file__).parents[2]
 RUN = ["run", "--task", "toy", "--limit", "12", "--set", "fit.prompts=20", "--workers", "1"]
@@ -40,7 +40,7 @@ def load(results, place):
 @pytest.mark.parametrize("method", METHODS)
 def test_the_prompts_of_the_run_get_the_answers_of_the_run(load, results, method):
     run = load_run(find_run(results, "toy"))
-    prompts = Toy(Config(), None, None).prompts("test")[:12]
+    prompts = Toy(Toy.Config(), None, None).prompts("test")[:12]
     for iteration in run.completions.filter(pl.col("method") == method)["iteration"].unique():
         stored = run.completions.filter(pl.col("method") == method, pl.col("iteration") == iteration)
         aligned = load(method, iteration)
