@@ -118,8 +118,9 @@ class Registry(Mapping[str, type[T]], Generic[T]):
     def origin(self, name: str) -> Origin:
         """Where a class comes from, without importing it. Raises KeyError for an unknown name."""
         if name in self._held:
-            file = sys.modules[self._held[name].__module__].__file__
-            return Origin(name, None if file is None else Path(file), True)
+            module = sys.modules.get(self._held[name].__module__)
+            file = None if module is None else vars(module).get("__file__")
+            return Origin(name, None if file is None else Path(file), False)
         reference = self._references[name]
         where = reference.rpartition(":")[0]
         if where.endswith(".py"):

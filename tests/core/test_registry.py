@@ -162,7 +162,7 @@ def test_a_class_that_is_held_is_found_and_not_listed(registry):
 
     registry.hold("made", Made)
     assert registry["made"] is Made and "made" in registry and "made" not in list(registry)
-    assert registry.origin("made").shipped
+    assert registry.origin("made") == Origin("made", Path(__file__), False)
 
 
 def test_two_checkouts_are_not_mixed(tmp_path):
