@@ -18,7 +18,8 @@ import pytest
 from harness import cli
 from harness.core.errors import UserError
 from harness.core.ledger import Ledger
-from harness.evidence.store import KEYS, find_run, load_run
+from harness.evidence.schema import KEYS
+from harness.evidence.store import find_run, load_run
 from harness.running import stages
 from harness.running.artifacts import Artifacts, run_stage
 from harness.running.ranks import Ranks
