@@ -43,12 +43,12 @@ def gains(table: Sequence[Comparison]) -> str:
 
 def equivalents(table: Sequence[Comparison], curve: Sequence[CurvePoint]) -> str:
     """The n at which best-of-n is as good as each row, what the row costs over that; best-of-n at each doubling."""
-    known = [(row, row.equivalent.as_good_as) for row in table if row.equivalent.as_good_as is not None]
-    if not known:
+    compared = [(row, row.equivalent.as_good_as) for row in table if row.equivalent.as_good_as is not None]
+    if not compared:
         return ""
     most, some_smaller = len(curve), any(row.against_largest for row in table)
     rows = []
-    for row, n in known:
+    for row, n in compared:
         found = row.equivalent
         whole_pool = row.against_largest or row.against_best_of_n
         rows.append(
@@ -67,8 +67,8 @@ def equivalents(table: Sequence[Comparison], curve: Sequence[CurvePoint]) -> str
         f"Where the curve of best-of-n, from a pool of {most} base samples of each test prompt, reaches the row's mean "
         f"gold (between whole n by straight lines), and the row's cost over that of best-of-n there. `>{most}`: better "
         f"than best-of-{most}, and its share is less than shown (`<`). Intervals are 95% over prompts, n = "
-        f"{known[0][1].n}; costs are taken as known. `rows` are those that the method takes for a prompt, where they "
-        "measure it."
+        f"{compared[0][1].n}; costs are taken as known. `rows` are those that the method takes for a prompt, where "
+        "they measure it."
     )
     return "\n\n".join(["## The best-of-n that is as good", "\n".join(markdown_table(rows)), text, _doublings(curve)])
 

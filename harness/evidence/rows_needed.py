@@ -80,7 +80,7 @@ def _of_one_row(base: Searched, first: Searched) -> Searched:
 
 
 def _share(where: Estimate, at: Sequence[float], costs: Sequence[float | None], rival: float | None) -> str | None:
-    known = [cost for cost in costs if cost is not None]
-    if rival is None or len(known) < len(costs):
+    priced = [cost for cost in costs if cost is not None]
+    if rival is None or len(priced) < len(costs):
         return None
-    return share(cost_of_reaching(where, at, known, rival), where, ">")
+    return share(cost_of_reaching(where, at, priced, rival), where, ">")

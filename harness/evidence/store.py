@@ -70,7 +70,7 @@ def read_about(folder: Path) -> dict[str, Any]:
 def read_json(path: Path) -> dict[str, Any]:
     """What a stored file says. Raises UserError where it is not a JSON object."""
     try:
-        said = json.loads(path.read_text())
+        said = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, IsADirectoryError) as error:  # UnicodeDecodeError is a ValueError, too
         raise UserError(f"{path} is not JSON ({error}); {DAMAGED}") from error
     if not isinstance(said, dict):

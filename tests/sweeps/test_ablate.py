@@ -72,11 +72,11 @@ def test_an_axis_of_budgets_compares_at_the_rows_that_were_taken(place, capsys):
     report = capsys.readouterr().out
     table, needs = report.split("## What a search needs")
     lines = [line.split(" | ") for line in table.splitlines() if line.startswith("| ")]
-    place_of = {name: i for i, name in enumerate(lines[0])}
-    beside = {(line[1], line[0][2:]): line[place_of["set beside"]] for line in lines[1:]}
+    column = {name: i for i, name in enumerate(lines[0])}
+    beside = {(line[1], line[0][2:]): line[column["set beside"]] for line in lines[1:]}
     assert beside["iro (iteration 1)", "1"] == "best-of-1" and beside["iro (iteration 1)", "4"] == "best-of-4"
     assert beside["args", "4"] == "best-of-4" and beside["base", "4"] == "best-of-4"
-    costs = {line[1]: line[place_of["cost over its (rows not equal)"]] for line in lines[1:]}
+    costs = {line[1]: line[column["cost over its (rows not equal)"]] for line in lines[1:]}
     assert costs["args"].endswith("% of tokens") and costs["iro (iteration 1)"] == ""
     assert "| iro (iteration 1) |" in needs and "args" not in needs
 
