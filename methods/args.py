@@ -14,14 +14,14 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from harness.core.generator import Generator
-from harness.core.models.decoding import Decoding
+from harness.core.models.rows import Capability, TokenRows
 from harness.core.models.sampling import draw
 from harness.core.search.finalists import finalists_of
 from harness.core.types import Answer, Completion, Prompt
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class Config:
+class ArgsConfig:
     weight: Annotated[float, Field(ge=0, description="w, in sd of the proxy over base samples (harness)")] = 1.0
     candidates: Annotated[int, Field(ge=1, description="most probable tokens tried (paper: k = 10)")] = 10
     choice: Annotated[Literal["greedy", "stochastic"], Field(description="both are the paper's; greedy its main")] = (
@@ -31,12 +31,17 @@ class Config:
 
 
 class Args(Generator):
-    Config = Config
+    Config = ArgsConfig
+    config: ArgsConfig
     source = "arXiv 2402.01694"
     tries = ({}, {"weight": 0.5}, {"weight": 2.0}, {"weight": 4.0}, {"weight": 1.0, "choice": "stochastic"})
 
+    @classmethod
+    def needs(cls, config: ArgsConfig) -> frozenset[Capability]:
+        return frozenset({"token level"})
+
     def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
-        rows = self.policy.decode(prompts, 1, self.streams)
+        rows = self.policy.decode_tokens(prompts, 1, self.streams)
         calls = np.zeros(len(prompts), dtype=int)
         while not rows.finished.all():
             choices = rows.choices()
@@ -63,11 +68,10 @@ class Args(Generator):
         return draw(tokens, (scores / self.config.temperature).softmax(1), uniforms)
 
 
-def _extended(rows: Decoding, which: torch.Tensor, tokens: torch.Tensor) -> list[Completion]:
-    """The text of every row of `which` (L,) with each of its candidates (L, K): L * K unfinished completions."""
-    written, owners = rows.tokens_of(), rows.owner.tolist()
+def _extended(rows: TokenRows, which: torch.Tensor, tokens: torch.Tensor) -> list[Completion]:
+    """The text of every row of `which` (L,) with each of its candidates (L, K): L * K completions."""
     return [
-        Completion(rows.prompts[owners[row]], (*written[row], token), rows.policy.text((*written[row], token)), None)
+        rows.continued(row, token)
         for row, candidates in zip(which.tolist(), tokens.tolist(), strict=True)
         for token in candidates
     ]

@@ -12,20 +12,20 @@ from harness.core.types import Answer, Prompt
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class Config:
+class BaseConfig:
     """Nothing to set: the sampling rule is the run's."""
 
 
 class Base(Generator):
-    Config = Config
+    Config = BaseConfig
     source = "reference"
 
     @classmethod
-    def budget(cls, config: Config) -> int:
+    def budget(cls, config: BaseConfig) -> int:
         return 1
 
     @classmethod
-    def kl_bound(cls, config: Config, sampler: Sampler) -> float:
+    def kl_bound(cls, config: BaseConfig, sampler: Sampler) -> float:
         return 0.0
 
     def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:

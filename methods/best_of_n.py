@@ -19,27 +19,28 @@ from harness.core.types import Answer, Prompt
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class Config:
+class BestOfNConfig:
     n: Annotated[int, Field(ge=1, description="samples a prompt; default: the largest budget beside it")] = 16
     tau: Annotated[float, Field(ge=0, description="softness, in sd of the proxy; 0: the best (harness)")] = 0.0
 
 
 class BestOfN(Generator):
-    Config = Config
+    Config = BestOfNConfig
+    config: BestOfNConfig
     source = "arXiv 2009.01325, section 3; the curve over n by arXiv 2112.09332, appendix I"
 
     tries = ({}, {"tau": 0.1}, {"tau": 0.3}, {"tau": 1.0})
 
     @classmethod
-    def rows_per_prompt(cls, config: Config) -> int:
+    def rows_per_prompt(cls, config: BestOfNConfig) -> int:
         return config.n
 
     @classmethod
-    def budget(cls, config: Config) -> int:
+    def budget(cls, config: BestOfNConfig) -> int:
         return config.n
 
     @classmethod
-    def kl_bound(cls, config: Config, sampler: Sampler) -> float:
+    def kl_bound(cls, config: BestOfNConfig, sampler: Sampler) -> float:
         return float(np.log(config.n) - (config.n - 1) / config.n)
 
     def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:

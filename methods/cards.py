@@ -18,14 +18,14 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from harness.core.generator import Generator
-from harness.core.models.decoding import Decoding
+from harness.core.models.rows import Capability, TokenRows
 from harness.core.models.sampling import draw
 from harness.core.search.finalists import finalists_of
 from harness.core.types import Answer, Completion, Prompt
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class Config:
+class CardsConfig:
     target: Annotated[float, Field(description="r*, in sd of the proxy over base samples (harness)")] = 1.0
     alpha: Annotated[float, Field(ge=0, le=1, description="how near r* the threshold starts (published code)")] = 0.5
     beta: Annotated[float, Field(gt=0, description="softness of acceptance, in sd of the proxy (harness)")] = 0.3
@@ -53,16 +53,21 @@ class _Text:
 
 
 class Cards(Generator):
-    Config = Config
+    Config = CardsConfig
+    config: CardsConfig
     source = "arXiv 2406.16306"
     tries = ({}, {"target": 2.0}, {"target": 2.0, "entropy": 2.0}, {"target": 1.5, "beta": 0.1}, {"entropy": 2.0})
 
     @classmethod
-    def memory_factor(cls, config: Config) -> int:
+    def memory_factor(cls, config: CardsConfig) -> int:
         return config.attempts  # rejected tokens stay in the cache until the text is finished
 
+    @classmethod
+    def needs(cls, config: CardsConfig) -> frozenset[Capability]:
+        return frozenset({"token level"})
+
     def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
-        rows = self.policy.decode(prompts, 1, self.streams, revocable=True)
+        rows = self.policy.decode_tokens(prompts, 1, self.streams, revocable=True)
         nothing = np.nan_to_num(self.reward([Completion(p, (), "", None) for p in prompts]))
         first = (1 - self.config.alpha) * nothing + self.config.alpha * self.config.target
         texts = [_Text(self.streams.generator("cards", p.id), float(r)) for p, r in zip(prompts, first, strict=True)]
@@ -70,17 +75,17 @@ class Cards(Generator):
         while not rows.finished.all():
             self._write(rows, texts)
             back = self._judge(rows, texts)
-            here, logits = rows.next_logits()
-            kept = torch.tensor([texts[i].accepted == n for i, n in enumerate(_lengths(rows))], device=here.device)
-            at_accepted[here] = torch.where(kept[here][:, None], logits, at_accepted[here])
-            rows.take_back(torch.tensor(back, device=here.device), at_accepted)
+            live, logits = rows.next_logits()
+            kept = torch.tensor([texts[i].accepted == n for i, n in enumerate(_lengths(rows))], device=live.device)
+            at_accepted[live] = torch.where(kept[live][:, None], logits, at_accepted[live])
+            rows.take_back(torch.tensor(back, device=live.device), at_accepted)
             rows.release()
         return [
             replace(answer, work={"first": answer.work["first"].with_rewards(text.calls)})
             for answer, text in zip(finalists_of(rows, ("first",), None), texts, strict=True)
         ]
 
-    def _write(self, rows: Decoding, texts: Sequence[_Text]) -> None:
+    def _write(self, rows: TokenRows, texts: Sequence[_Text]) -> None:
         """One token on each unfinished text: a forced one, else drawn."""
         choices = rows.choices()
         live = [texts[i] for i in choices.rows.tolist()]
@@ -93,7 +98,7 @@ class Cards(Generator):
                     text.accepted, text.rejected, text.best = len(rows.tokens_of()[choices.rows[i]]) + 1, 0, None
         rows.write(torch.tensor(tokens, device=choices.tokens.device))
 
-    def _judge(self, rows: Decoding, texts: Sequence[_Text]) -> list[int]:
+    def _judge(self, rows: TokenRows, texts: Sequence[_Text]) -> list[int]:
         """Accept or reject every segment that ended; how many tokens to take back from each row."""
         written, finished, uncertain = rows.tokens_of(), rows.finished.tolist(), self._uncertain(rows)
         ended = [
@@ -108,7 +113,7 @@ class Cards(Generator):
             return back
         completions = rows.completions()
         for i, reward in zip(ended, self.reward([completions[i] for i in ended]).tolist(), strict=True):
-            back[i] = self._decide(texts[i], written[i], reward, rows.sampler.max_new_tokens)
+            back[i] = self._decide(texts[i], written[i], reward, self.policy.sampler.max_new_tokens)
         return back
 
     def _decide(self, text: _Text, tokens: tuple[int, ...], reward: float, limit: int) -> int:
@@ -131,14 +136,14 @@ class Cards(Generator):
             text.forced = text.best[1]
         return len(segment)
 
-    def _uncertain(self, rows: Decoding) -> list[bool]:
+    def _uncertain(self, rows: TokenRows) -> list[bool]:
         """Of each row: whether the entropy of its next token, over the whole vocabulary, passes the threshold."""
-        here, logits = rows.next_logits()
+        live, logits = rows.next_logits()
         log_p = logits.float().log_softmax(1)
         out = torch.zeros_like(rows.finished)
-        out[here] = -(log_p.exp() * log_p).nansum(1) >= self.config.entropy
+        out[live] = -(log_p.exp() * log_p).nansum(1) >= self.config.entropy
         return out.tolist()
 
 
-def _lengths(rows: Decoding) -> list[int]:
+def _lengths(rows: TokenRows) -> list[int]:
     return [len(tokens) for tokens in rows.tokens_of()]

@@ -5,6 +5,7 @@ to the layer of V. Block by block, the best of `successors` blocks by V is kept:
 V is fitted by CD-FUDGE, regression on the final reward, or by CD-Q, bootstrapped from the values of next prefixes.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,17 +18,24 @@ from pydantic.dataclasses import dataclass
 
 from harness.core.errors import UserError
 from harness.core.generator import Generator
+from harness.core.models.handle import PolicyHandle
+from harness.core.models.rows import Capability
 from harness.core.models.sampling import Sampler, draw
+from harness.core.reward import RewardHandle
 from harness.core.search.finalists import finalists_of
-from harness.core.search.search import Search, guided_search, kl_bound
+from harness.core.search.search import Guide, guided_search, kl_bound
+from harness.core.search.selection import Search
+from harness.core.streams import Streams
 from harness.core.types import Answer, Candidate, FitReport, Prompt
 from harness.core.values.bootstrap import BootstrapSettings, fit_bootstrapped
 from harness.core.values.fitting import ValueSettings, fit_value
-from harness.core.values.hidden import HiddenValue, mean_flops
+from harness.core.values.hidden import HiddenValue
+from harness.core.values.stored import load_hidden
+from harness.core.values.value import PrefixValue
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class Config:
+class ControlledDecodingConfig:
     mode: Annotated[Literal["token", "block"], Field(description="both are the paper's")] = "token"
     objective: Annotated[Literal["fudge", "q"], Field(description="both are the paper's")] = "fudge"
     strength: Annotated[float, Field(ge=0, description="token: lambda, values in sd of the proxy (harness)")] = 1.0
@@ -38,7 +46,7 @@ class Config:
     q: Annotated[BootstrapSettings, Field(description="what CD-Q adds to that")] = BootstrapSettings()
 
 
-def _blocks(config: Config) -> Search:
+def _blocks(config: ControlledDecodingConfig) -> Search:
     return Search(width=1, successors=config.successors, chunk=config.chunk)
 
 
@@ -46,25 +54,38 @@ _MOST_CANDIDATES = 1024
 
 
 class ControlledDecoding(Generator):
-    Config = Config
+    Config = ControlledDecodingConfig
+    config: ControlledDecodingConfig
     source = "arXiv 2310.17022"
     iterations = 1
     tries = ({}, {"strength": 3.0}, {"strength": 8.0}, {"mode": "block"}, {"objective": "q", "strength": 3.0})
 
-    def __init__(self, config, policy, reward, streams) -> None:
+    def __init__(self, config: Any, policy: PolicyHandle, reward: RewardHandle, streams: Streams) -> None:
         super().__init__(config, policy, reward, streams)
-        self.value: HiddenValue | None = None
+        self._value: HiddenValue | None = None
+
+    @property
+    def value(self) -> HiddenValue:
+        """V, once it was fitted or loaded."""
+        if self._value is None:
+            raise RuntimeError("controlled_decoding has no value function yet: fit or load it first")
+        return self._value
+
+    @classmethod
+    def needs(cls, config: ControlledDecodingConfig) -> frozenset[Capability]:
+        by_token = config.mode == "token" or config.objective == "q"
+        return frozenset({"states", "token level"}) if by_token else frozenset({"states"})
 
     @property
     def searches(self) -> bool:
         return self.config.mode == "block"
 
     @classmethod
-    def rows_per_prompt(cls, config: Config) -> int:
+    def rows_per_prompt(cls, config: ControlledDecodingConfig) -> int:
         return config.successors if config.mode == "block" else 1
 
     @classmethod
-    def budget(cls, config: Config) -> int | None:
+    def budget(cls, config: ControlledDecodingConfig) -> int | None:
         return config.successors if config.mode == "block" else None
 
     @classmethod
@@ -72,11 +93,11 @@ class ControlledDecoding(Generator):
         return {"successors": rows, "chunk": chunk}
 
     @classmethod
-    def kl_bound(cls, config: Config, sampler: Sampler) -> float | None:
+    def kl_bound(cls, config: ControlledDecodingConfig, sampler: Sampler) -> float | None:
         return kl_bound(_blocks(config), sampler.max_new_tokens) if config.mode == "block" else None
 
     @classmethod
-    def fit_config(cls, config: Config, iteration: int) -> Config:
+    def fit_config(cls, config: ControlledDecodingConfig, iteration: int) -> ControlledDecodingConfig:
         same = cls.Config()
         return replace(
             config, mode=same.mode, strength=same.strength, candidates=same.candidates, successors=same.successors,
@@ -84,7 +105,7 @@ class ControlledDecoding(Generator):
         )  # fmt: skip
 
     @classmethod
-    def answer_config(cls, config: Config, iteration: int) -> Config:
+    def answer_config(cls, config: ControlledDecodingConfig, iteration: int) -> ControlledDecodingConfig:
         return replace(config, value=ValueSettings(), q=BootstrapSettings(), objective="fudge")
 
     def fit(self, iteration: int, rollouts: Sequence[Candidate]) -> FitReport:
@@ -99,19 +120,20 @@ class ControlledDecoding(Generator):
             fitted = fit_bootstrapped(
                 rollouts, fitted, self.config.value, self.config.q, self.policy, self.reward, self.streams
             )
-        self.value = fitted.value
+        self._value = fitted.value
         return fitted.report
 
     def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
         if self.config.mode == "token":
             return self._by_token(prompts)
         search = _blocks(self.config)
-        answers = guided_search(self.policy, [self.value], [1.0], prompts, search, self.streams, None, trace=self.trace)
+        guide = Guide([self.value], [1.0])
+        answers = guided_search(self.policy, guide, prompts, search, self.streams, observe=self.observer)
         return [replace(a, picks={"value": a.picks["value"]}, work={"value": a.work["value"]}) for a in answers]
 
     def _by_token(self, prompts: Sequence[Prompt]) -> list[Answer]:
-        rows = self.policy.decode(prompts, 1, self.streams, self.value.layers)
-        reader = self.value.start(rows.prompt_chunk)
+        rows = self.policy.decode_tokens(prompts, 1, self.streams, self.value.layers)
+        reader = self.value.start(rows)
         valued = np.zeros(len(prompts), dtype=int)
         while not rows.finished.all():
             choices = rows.choices()
@@ -122,8 +144,9 @@ class ControlledDecoding(Generator):
                     f"allows; set controlled_decoding.candidates, or sampler.top_k, to {_MOST_CANDIDATES} or less"
                 )
             states = rows.peek(tokens)
-            with rows.ledger.timed("value", calls=1, sequences=tokens.numel()):
-                values = reader.peek(choices.rows, states)
+            start = time.perf_counter()
+            values = reader.peek(choices.rows, states)
+            rows.spend("value", calls=1, sequences=tokens.numel(), seconds=time.perf_counter() - start)
             values = values.masked_fill(probabilities == 0, -torch.inf)  # beyond the nucleus
             tilt = self.config.strength * (values - values.amax(1, keepdim=True))
             chunk = rows.write(draw(tokens, probabilities * tilt.exp(), choices.uniforms))
@@ -136,15 +159,15 @@ class ControlledDecoding(Generator):
         ]
 
     @property
-    def fitted_values(self) -> Sequence[HiddenValue]:
-        return [self.value] if self.value else []
+    def fitted_values(self) -> Sequence[PrefixValue]:
+        return [] if self._value is None else [self._value]
 
     def value_flops(self) -> dict[str, float]:
-        return {"call": mean_flops(self.fitted_values)}
+        return {"call": self.value.flops()}
 
     def save(self, folder: Path) -> None:
         self.value.save(folder)
 
     def load(self, folder: Path) -> "ControlledDecoding":
-        self.value = HiddenValue.load(folder)
+        self._value = load_hidden(folder)
         return self

@@ -5,24 +5,41 @@ A copy of the base is trained on the best against the worst base sample of a pro
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from harness.core.generator import Generator
+from harness.core.models.handle import PolicyHandle
 from harness.core.models.preference import DpoSettings, TunedCopy, load_copy, train_copy, unavailable
+from harness.core.models.rows import Capability
+from harness.core.reward import RewardHandle
 from harness.core.search.finalists import sample_rows
+from harness.core.streams import Streams
 from harness.core.types import Answer, Candidate, FitReport, Prompt
 
 
 class Dpo(Generator):
     Config = DpoSettings
+    config: DpoSettings
     source = "arXiv 2305.18290"
     iterations = 1
     trains_weights = True
     fitted_as = "dpo"
     tries = ({}, {"learning_rate": 5e-4}, {"learning_rate": 5e-4, "beta": 0.05}, {"learning_rate": 1e-3})
 
-    def __init__(self, config, policy, reward, streams) -> None:
+    def __init__(self, config: Any, policy: PolicyHandle, reward: RewardHandle, streams: Streams) -> None:
         super().__init__(config, policy, reward, streams)
-        self.copy: TunedCopy | None = None
+        self._copy: TunedCopy | None = None
+
+    @property
+    def copy(self) -> TunedCopy:
+        """The trained copy, once it was trained or loaded."""
+        if self._copy is None:
+            raise RuntimeError("dpo has no trained copy yet: fit or load it first")
+        return self._copy
+
+    @classmethod
+    def needs(cls, config: DpoSettings) -> frozenset[Capability]:
+        return frozenset({"text", "weights"})
 
     @classmethod
     def unavailable(cls, model: str, config: DpoSettings) -> str | None:
@@ -38,7 +55,7 @@ class Dpo(Generator):
 
     def fit(self, iteration: int, rollouts: Sequence[Candidate]) -> FitReport:
         trained = train_copy(self.policy, rollouts, self.config, self.streams)
-        self.copy = trained.copy
+        self._copy = trained.copy
         return trained.report
 
     def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
@@ -48,5 +65,5 @@ class Dpo(Generator):
         self.copy.save(folder)
 
     def load(self, folder: Path) -> "Dpo":
-        self.copy = load_copy(self.policy, folder)
+        self._copy = load_copy(self.policy, folder)
         return self

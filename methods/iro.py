@@ -2,7 +2,7 @@
 
 Iteration i samples completions of the policy guided by V_1 .. V_{i-1}, has them rewarded, and fits V_i to their final
 reward by regression on every prefix. At test time the search is guided by S = sum_i V_i / beta_i. Where we depart from
-the published code, and why, is said in `core/search.py` and `core/value.py`.
+the published code, and why, is said in `core/search/search.py` and `core/values/hidden.py`.
 """
 
 from collections.abc import Sequence
@@ -16,18 +16,22 @@ from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from harness.core.generator import Generator
+from harness.core.models.handle import PolicyHandle
+from harness.core.models.rows import Capability
 from harness.core.models.sampling import Sampler
-from harness.core.reward import argmax
-from harness.core.search.search import Search, guided_search, kl_bound, shape_of
-from harness.core.search.selection import resample
+from harness.core.reward import RewardHandle, argmax
+from harness.core.search.search import Finish, Guide, guided_search, kl_bound, shape_of
+from harness.core.search.selection import Search, resample
 from harness.core.streams import Streams
 from harness.core.types import Answer, Candidate, FitReport, Prompt
 from harness.core.values.fitting import ValueSettings, fit_value
-from harness.core.values.hidden import HiddenValue, mean_flops
+from harness.core.values.hidden import HiddenValue
+from harness.core.values.stored import load_value
+from harness.core.values.value import PrefixValue
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class Config(Search):
+class IroConfig(Search):
     iterations: Annotated[int, Field(ge=0, description="value functions fitted (paper: 3)")] = 3
     beta: Annotated[
         tuple[Annotated[float, Field(ge=1e-6)], ...],  # a millionth of an sd: what is smaller overflows the weights
@@ -49,20 +53,21 @@ class Config(Search):
 
 
 class Iro(Generator):
-    Config = Config
+    Config = IroConfig
+    config: IroConfig
     source = "arXiv 2506.17828"
     tries = ({}, {"chunk": 4}, {"beta": [1.0, 0.5]}, {"keep": "all"}, {"warm_start": True})
 
-    def __init__(self, config, policy, reward, streams) -> None:
+    def __init__(self, config: Any, policy: PolicyHandle, reward: RewardHandle, streams: Streams) -> None:
         super().__init__(config, policy, reward, streams)
-        self.values: list[HiddenValue] = []
+        self.values: list[PrefixValue] = []
 
     @classmethod
-    def rows_per_prompt(cls, config: Config) -> int:
+    def rows_per_prompt(cls, config: IroConfig) -> int:
         return config.width * config.successors
 
     @classmethod
-    def budget(cls, config: Config) -> int:
+    def budget(cls, config: IroConfig) -> int:
         return config.width * config.successors
 
     @classmethod
@@ -70,10 +75,10 @@ class Iro(Generator):
         return {**shape_of(rows), "chunk": chunk}
 
     @classmethod
-    def fit_config(cls, config: Config, iteration: int) -> Config:
+    def fit_config(cls, config: IroConfig, iteration: int) -> IroConfig:
         """Iteration 1 has base samples; later ones the searches of the values so far, whose betas count."""
         if iteration == 1:
-            return Config(value=config.value)
+            return IroConfig(value=config.value)
         betas = _betas(config, iteration - 1, config.select == "top" and config.keep != "reweight")
         width, successors = config.rollout_width or config.width, config.rollout_successors or config.successors
         return replace(
@@ -81,21 +86,25 @@ class Iro(Generator):
         )  # fmt: skip
 
     @classmethod
-    def answer_config(cls, config: Config, iteration: int) -> Config:
+    def answer_config(cls, config: IroConfig, iteration: int) -> IroConfig:
         betas = _betas(config, iteration, config.select == "top") or (1.0,)
-        return Config(config.width, config.successors, config.chunk, config.select, config.diversity, beta=betas)
+        return IroConfig(config.width, config.successors, config.chunk, config.select, config.diversity, beta=betas)
 
     @classmethod
-    def kl_bound(cls, config: Config, sampler: Sampler) -> float | None:
+    def kl_bound(cls, config: IroConfig, sampler: Sampler) -> float | None:
         return kl_bound(config, sampler.max_new_tokens)
 
     @property
-    def fitted_values(self) -> Sequence[HiddenValue]:
+    def fitted_values(self) -> Sequence[PrefixValue]:
         return self.values
 
     @property
     def iterations(self) -> int:
         return self.config.iterations
+
+    @classmethod
+    def needs(cls, config: IroConfig) -> frozenset[Capability]:
+        return frozenset({"states"}) if config.iterations else frozenset({"text"})
 
     @property
     def searches(self) -> bool:
@@ -117,7 +126,8 @@ class Iro(Generator):
         return self._fit(iteration, rollouts)
 
     def _fit(self, iteration: int, rollouts: Sequence[Candidate]) -> FitReport:
-        start = self.values[-1] if self.values and self.config.warm_start else None
+        last = self.values[-1] if self.values else None
+        start = last if self.config.warm_start and isinstance(last, HiddenValue) else None
         fitted = fit_value(rollouts, self.config.value, self.streams.generator(f"fit value {iteration}"), start)
         self.values.append(fitted.value)
         return fitted.report
@@ -126,14 +136,14 @@ class Iro(Generator):
         return self._search(prompts, self.config)
 
     def value_flops(self) -> dict[str, float]:
-        return {"call": mean_flops(self.values)}
+        return {"call": sum(value.flops() for value in self.values) / max(len(self.values), 1)}
 
     def save(self, folder: Path) -> None:
         for i, value in enumerate(self.values, 1):
             value.save(folder / f"value-{i}")
 
     def load(self, folder: Path) -> "Iro":
-        self.values = [HiddenValue.load(path) for path in sorted(folder.glob("value-*"), key=_number)]
+        self.values = [load_value(path) for path in sorted(folder.glob("value-*"), key=_number)]
         return self
 
     def _search(self, prompts: Sequence[Prompt], search: Search, record: tuple[int, ...] = ()) -> list[Answer]:
@@ -142,10 +152,8 @@ class Iro(Generator):
             config, len(self.values), config.select == "top" and not (training and config.keep == "reweight")
         )
         select_finished = not (training and config.keep in ("rows", "reweight"))
-        return guided_search(
-            self.policy, self.values, betas, prompts, search, self.streams, self.reward, record, select_finished,
-            self.trace,
-        )  # fmt: skip
+        guide, finish = Guide(self.values, betas), Finish(self.reward, record, select_finished)
+        return guided_search(self.policy, guide, prompts, search, self.streams, finish, self.observer)
 
     def _kept(self, answer: Answer) -> list[Candidate]:
         """The finalists that become training data, by `keep`. Each distinct text counts once."""
@@ -154,8 +162,8 @@ class Iro(Generator):
             case "argmax":
                 return [distinct[argmax(np.array([c.reward for c in distinct]))]]
             case "random":
-                place = self.streams.generator("keep", answer.prompt.id).integers(len(distinct))
-                return [distinct[int(place)]]
+                drawn = self.streams.generator("keep", answer.prompt.id).integers(len(distinct))
+                return [distinct[int(drawn)]]
             case "all" | "rows":
                 return distinct
             case "reweight":  # drawn from when they are fitted on
@@ -183,7 +191,7 @@ def reweighted(samples: Sequence[Candidate], draws: int, streams: Streams) -> Dr
     return Drawn(drawn, float(np.mean(effective)))
 
 
-def _betas(config: Config, count: int, only_ratios: bool) -> tuple[float, ...]:
+def _betas(config: IroConfig, count: int, only_ratios: bool) -> tuple[float, ...]:
     """beta_1 .. beta_count; divided by the first where only ratios matter."""
     betas = tuple(config.beta[min(i, len(config.beta) - 1)] for i in range(count))
     return tuple(beta / betas[0] for beta in betas) if only_ratios else betas

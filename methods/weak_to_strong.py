@@ -18,53 +18,71 @@ from harness.core.errors import UserError
 from harness.core.generator import Generator
 from harness.core.models.handle import PolicyHandle
 from harness.core.models.preference import DpoSettings, TunedCopy, load_copy, train_copy, unavailable
+from harness.core.models.rows import Capability
 from harness.core.models.sampling import Sampler
-from harness.core.search.search import Search, guided_search, kl_bound, shape_of
+from harness.core.reward import RewardHandle
+from harness.core.search.search import Guide, guided_search, kl_bound, shape_of
+from harness.core.search.selection import Search
+from harness.core.streams import Streams
 from harness.core.types import Answer, Candidate, FitReport, Prompt
-from harness.core.values.log_ratio import log_ratio
+from harness.core.values.log_ratio import LogRatio
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class Config(Search):
+class WeakToStrongConfig(Search):
     tuned: Annotated[str, Field(description="folder or hub id of the tuned model; empty: train one (harness)")] = ""
     untuned: Annotated[str, Field(description="the model that it was tuned from; given with `tuned`")] = ""
     dpo: Annotated[DpoSettings, Field(description="how a tuned model is trained")] = DpoSettings()
 
 
 class WeakToStrong(Generator):
-    Config = Config
+    Config = WeakToStrongConfig
+    config: WeakToStrongConfig
     source = "arXiv 2405.19262"
     iterations = 1
     fitted_as = "dpo"
     tries = ({}, {"chunk": 4}, {"dpo": {"learning_rate": 5e-4}}, {"dpo": {"learning_rate": 1e-3}})
 
-    def __init__(self, config, policy, reward, streams) -> None:
+    def __init__(self, config: Any, policy: PolicyHandle, reward: RewardHandle, streams: Streams) -> None:
         super().__init__(config, policy, reward, streams)
-        self.copy: TunedCopy | None = None  # of the base, where no pair is given
-        self.pair = _given_pair(config, policy) if config.tuned or config.untuned else None
+        self._copy: TunedCopy | None = None  # of the base, where no pair is given
+        self._given = _given_pair(config, policy) if config.tuned or config.untuned else None
+
+    @property
+    def pair(self) -> "_Pair":
+        """The pair that was given, else the trained copy against the base."""
+        if self._given is not None:
+            return self._given
+        if self._copy is None:
+            raise RuntimeError("weak_to_strong has no trained copy yet: fit or load it first")
+        return _Pair(self._copy.policy, self.policy)
+
+    @classmethod
+    def needs(cls, config: WeakToStrongConfig) -> frozenset[Capability]:
+        return frozenset({"token level"}) if config.tuned else frozenset({"token level", "weights"})
 
     @property
     def searches(self) -> bool:
         return True
 
     @classmethod
-    def unavailable(cls, model: str, config: Config) -> str | None:
+    def unavailable(cls, model: str, config: WeakToStrongConfig) -> str | None:
         return None if config.tuned else unavailable(model)
 
     @classmethod
-    def needs_one_process(cls, config: Config) -> bool:
+    def needs_one_process(cls, config: WeakToStrongConfig) -> bool:
         return not config.tuned
 
     @classmethod
-    def rows_per_prompt(cls, config: Config) -> int:
+    def rows_per_prompt(cls, config: WeakToStrongConfig) -> int:
         return config.width * config.successors
 
     @classmethod
-    def memory_factor(cls, config: Config) -> int:
+    def memory_factor(cls, config: WeakToStrongConfig) -> int:
         return 3  # the policy's cache and those of the pair, as large at most in the intended use
 
     @classmethod
-    def budget(cls, config: Config) -> int:
+    def budget(cls, config: WeakToStrongConfig) -> int:
         return config.width * config.successors
 
     @classmethod
@@ -72,45 +90,44 @@ class WeakToStrong(Generator):
         return {**shape_of(rows), "chunk": chunk}
 
     @classmethod
-    def fit_config(cls, config: Config, iteration: int) -> Config | DpoSettings:
-        return Config(tuned=config.tuned, untuned=config.untuned) if config.tuned else config.dpo
+    def fit_config(cls, config: WeakToStrongConfig, iteration: int) -> WeakToStrongConfig | DpoSettings:
+        return WeakToStrongConfig(tuned=config.tuned, untuned=config.untuned) if config.tuned else config.dpo
 
     @classmethod
-    def answer_config(cls, config: Config, iteration: int) -> Search:
+    def answer_config(cls, config: WeakToStrongConfig, iteration: int) -> Search:
         return Search(config.width, config.successors, config.chunk, config.select, config.diversity)
 
     @classmethod
-    def kl_bound(cls, config: Config, sampler: Sampler) -> float | None:
+    def kl_bound(cls, config: WeakToStrongConfig, sampler: Sampler) -> float | None:
         return kl_bound(config, sampler.max_new_tokens)
 
     def fit_inputs(self) -> dict[str, str]:
-        return {} if self.pair is None else {name: model.fingerprint for name, model in vars(self.pair).items()}
+        return {} if self._given is None else {name: model.fingerprint for name, model in vars(self._given).items()}
 
     def fit(self, iteration: int, rollouts: Sequence[Candidate]) -> FitReport:
-        if self.pair is not None:
+        if self._given is not None:
             return FitReport({"tuned": self.config.tuned}, [])
         trained = train_copy(self.policy, rollouts, self.config.dpo, self.streams)
-        self.copy = trained.copy
+        self._copy = trained.copy
         return trained.report
 
     def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
-        pair = self.pair or _Pair(self.copy.policy, self.policy)
-        guide = log_ratio(self.policy, pair.tuned, pair.untuned, prompts)
-        answers = guided_search(self.policy, [guide], [1.0], prompts, self.config, self.streams, None, trace=self.trace)
+        guide = Guide([LogRatio.beside(self.policy, self.pair.tuned, self.pair.untuned)], [1.0])
+        answers = guided_search(self.policy, guide, prompts, self.config, self.streams, observe=self.observer)
         return [replace(a, picks={"value": a.picks["value"]}, work={"value": a.work["value"]}) for a in answers]
 
     def value_flops(self) -> dict[str, float]:
-        pair = self.pair or _Pair(self.copy.policy, self.policy)
+        pair = self.pair
         return {"token": float(pair.tuned.active_parameters + pair.untuned.active_parameters)}  # the mean, twice
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        if self.copy is not None:
-            self.copy.save(folder)
+        if self._copy is not None:
+            self._copy.save(folder)
 
     def load(self, folder: Path) -> "WeakToStrong":
-        if self.pair is None:
-            self.copy = load_copy(self.policy, folder)
+        if self._given is None:
+            self._copy = load_copy(self.policy, folder)
         return self
 
 
@@ -120,7 +137,7 @@ class _Pair:
     untuned: PolicyHandle
 
 
-def _given_pair(config: Config, policy: PolicyHandle) -> _Pair:
+def _given_pair(config: WeakToStrongConfig, policy: PolicyHandle) -> _Pair:
     if not (config.tuned and config.untuned):
         raise UserError(
             f"weak_to_strong.tuned={config.tuned!r} and weak_to_strong.untuned={config.untuned!r}: "

@@ -5,20 +5,18 @@ python -m harness run --task toy --method iro
 
 import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from harness.core.models.policy import Policy
 from harness.core.task import Slice, Task
 from harness.core.types import Completion, Prompt, Scorer
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class Config:
+class ToyConfig:
     topics: Annotated[int, Field(ge=1, le=2, description="tables of the toy policy in use (harness)")] = 2
 
 
@@ -28,7 +26,8 @@ def proxy_of(text: str) -> float:
 
 
 class Toy(Task):
-    Config = Config
+    Config = ToyConfig
+    config: ToyConfig
     default_model = "toy"
     source = "made by harness/core/toy.py"
     profiles = {
@@ -45,9 +44,6 @@ class Toy(Task):
             "budget": {"rows": 16, "chunk": 1},
         },
     }
-
-    def __init__(self, config: Config, policy: Policy, cache: Path) -> None:
-        self.config = config
 
     def prompts(self, part: Slice) -> list[Prompt]:
         count = {"fit": 600, "development": 100, "test": 400}[part]

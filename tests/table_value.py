@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from harness.core.models.policy import Chunk
+from harness.core.models.rows import Chunk, Rows
 
 
 class TableValue:
@@ -16,15 +16,15 @@ class TableValue:
     def __init__(self, table: np.ndarray) -> None:
         self._table = torch.from_numpy(np.asarray(table, dtype=np.float32))
 
-    def start(self, prompts: Chunk) -> "_TableReader":
-        return _TableReader(self._table, self._table[prompts.states[1][:, -1].argmax(-1)])
+    def start(self, rows: Rows) -> "_TableReader":
+        return _TableReader(self._table, rows)
 
 
 class _TableReader:
-    read = None
-
-    def __init__(self, table: torch.Tensor, values: torch.Tensor) -> None:
-        self._table, self._values = table, values
+    def __init__(self, table: torch.Tensor, rows: Rows) -> None:
+        self._table = table
+        self._values = table[rows.prompt_chunk.states[1][:, -1].argmax(-1)][rows.owner]
+        self.tokens_read = np.zeros(len(rows.prompts), dtype=np.int64)
 
     def advance(self, chunk: Chunk) -> torch.Tensor:
         along = self._table[chunk.states[1].argmax(-1)]  # (rows, n), meaningless where there is no token

@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     VALUES: {CORE, MODELS, STATISTICS},
     SEARCH: {CORE, MODELS, VALUES},
     METHODS: {CORE, MODELS, VALUES, SEARCH},
-    TASKS: {CORE, MODELS},
+    TASKS: {CORE},
     EVIDENCE: {CORE, STATISTICS, PAGE},
     PAGE: {CORE, STATISTICS, EVIDENCE},
     JUDGING: {CORE, STATISTICS, EVIDENCE},
@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     SERVE: BELOW_RUNNING | {RUNNING},
 }
 ROOF = {  # single files that see more than their folder
-    "harness.core.generator": {MODELS, VALUES},
+    "harness.core.generator": {MODELS, VALUES, SEARCH},
 }
 EVERYTHING = {"harness", "harness.__main__", "harness.cli", "harness.listing"}  # heavy imports inside functions
 LIGHT = (EVIDENCE, PAGE, JUDGING, STATISTICS)  # never torch, directly or not

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from harness.core.models.handle import PolicyHandle
+from harness.core.models.rows import Capability
 from harness.core.models.sampling import Sampler
 from harness.core.reward import RewardHandle
+from harness.core.search.search import Observer
 from harness.core.streams import Streams
 from harness.core.types import Answer, Candidate, FitReport, Prompt
-from harness.core.values.hidden import HiddenValue
+from harness.core.values.value import PrefixValue
 
 
 class Generator(ABC):
@@ -23,6 +25,7 @@ class Generator(ABC):
 
     Config: ClassVar[type]
     source: ClassVar[str]  # paper or "reference"
+    version: ClassVar[int] = 1  # raised when a change alters its fits or answers: part of their keys
     trains_weights: ClassVar[bool] = False  # the table says so
     fitted_as: ClassVar[str | None] = None  # methods that fit the same thing give the same name; None: their own
     tries: ClassVar[Sequence[Mapping[str, Any]]] = ({},)  # settings that `tune` tries, in this order; {} the defaults
@@ -32,12 +35,17 @@ class Generator(ABC):
         self.policy = policy
         self.reward = reward
         self.streams = streams
-        self.trace = False  # set by the harness where it asks for the trees of searches
+        self.observer: Observer | None = None  # set by the harness where it looks on at searches
 
     @classmethod
     def unavailable(cls, model: str, config: Any) -> str | None:
         """Why it cannot run with this model, installation and settings, and what to do; None where it can."""
         return None
+
+    @classmethod
+    def needs(cls, config: Any) -> frozenset[Capability]:
+        """What it asks of the policy; a policy that cannot give it all is refused before any work."""
+        return frozenset({"text"})
 
     @classmethod
     def needs_one_process(cls, config: Any) -> bool:
@@ -85,12 +93,12 @@ class Generator(ABC):
 
     @property
     def searches(self) -> bool:
-        """Whether `generate` is a guided search, whose answers hold its tree when `trace` is set."""
+        """Whether `generate` is a guided search, which shows its choices to `observer`."""
         return False
 
     @property
-    def fitted_values(self) -> Sequence[HiddenValue]:
-        """V_1 .. V_i as fitted so far, where they read the policy's own states, all for the same reward."""
+    def fitted_values(self) -> Sequence[PrefixValue]:
+        """V_1 .. V_i as fitted so far, all for the same reward: the evaluation asks each for predictions."""
         return ()
 
     @property

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
-from typing import Literal
+from typing import Any, Literal
 
 Phase = Literal["fit", "generate", "score"]
 Role = Literal["policy", "value", "proxy", "gold", "judge"]
@@ -51,14 +51,14 @@ class Ledger:
         finally:
             self._phase = None
 
-    def spend(self, role: Role, **counts: float) -> None:
+    def spend(self, role: Role, *, seconds: float = 0.0, **counts: int) -> None:
         """Book `counts` (fields of Usage) on the open phase. Raises RuntimeError outside a phase."""
         if self._phase is None:
             raise RuntimeError(f"{role} spent {counts} outside a phase: wrap the call in `with ledger.phase(...)`")
-        self.add(Usage(self._phase, role, **counts))
+        self.add(Usage(self._phase, role, seconds=seconds, **counts))
 
     @contextmanager
-    def timed(self, role: Role, **counts: float) -> Iterator[None]:
+    def timed(self, role: Role, **counts: int) -> Iterator[None]:
         """Book `counts` and the seconds that the block took."""
         start = time.perf_counter()
         yield
@@ -68,7 +68,7 @@ class Ledger:
         key = (usage.phase, usage.role)
         self._usage[key] = self._usage[key] + usage if key in self._usage else usage
 
-    def drain(self) -> list[dict]:
+    def drain(self) -> list[dict[str, Any]]:
         """Everything booked since the last call, one plain dict per (phase, role), in a fixed order."""
         rows = [asdict(self._usage[key]) for key in sorted(self._usage)]
         self._usage.clear()

@@ -15,10 +15,13 @@ from harness.core.types import Completion, Scorer
 
 
 def checked(name: str, scorer: Scorer, completions: Sequence[Completion]) -> np.ndarray:
-    """Score and verify: (n,) float32 with infinities turned to NaN. Raises UserError for a wrong length."""
-    if not completions:
-        return np.zeros(0, dtype=np.float32)
-    scores = np.asarray(scorer(completions), dtype=np.float32)
+    """Score and verify, see `verified`; without completions the scorer is not asked."""
+    return verified(name, scorer(completions), completions) if completions else np.zeros(0, dtype=np.float32)
+
+
+def verified(name: str, scores: np.ndarray, completions: Sequence[Completion]) -> np.ndarray:
+    """Scores as (n,) float32 with infinities turned to NaN. Raises UserError for a wrong length."""
+    scores = np.asarray(scores, dtype=np.float32)
     if scores.shape != (len(completions),):
         raise UserError(
             f"{name} returned shape {scores.shape} for {len(completions)} completions; it must return one number each"
@@ -55,15 +58,18 @@ class Scale:
 
 
 class RewardHandle:
-    """A scorer as methods hold it: completions -> (n,) standardised float32, NaN where it could not be computed."""
+    """A scorer as methods hold it: completions -> (n,) standardised float32, NaN where it could not be computed.
+
+    It spends for itself: every completion is booked on the ledger's open phase.
+    """
 
     def __init__(self, scorer: Scorer, ledger: Ledger, scale: Scale, role: Role = "proxy") -> None:
-        self._scorer, self._ledger, self._scale, self._role = scorer, ledger, scale, role
+        self.__scorer, self.__ledger, self.__scale, self.__role = scorer, ledger, scale, role
 
     def __call__(self, completions: Sequence[Completion]) -> np.ndarray:
-        with self._ledger.timed(self._role, calls=1, sequences=len(completions)):
-            scores = checked(self._role, self._scorer, completions)
-        return self._scale.apply(scores)
+        with self.__ledger.timed(self.__role, calls=1, sequences=len(completions)):
+            scores = checked(self.__role, self.__scorer, completions)
+        return self.__scale.apply(scores)
 
 
 def argmax(scores: np.ndarray) -> int:

@@ -1,41 +1,95 @@
-"""The interface of a task: prompts in disjoint slices, the proxy reward that methods may use, and the gold score."""
+"""The interface of a task: prompts in disjoint slices, the proxy reward that methods may use, and the gold score.
 
+The shortest task says which prompts it has, and how an answer is rewarded and scored:
+
+    class Shout(Task):
+        def examples(self):
+            return [Prompt(str(i), text=f"Say {i} loudly:") for i in range(400)]
+
+        def reward(self):
+            return lambda completions: np.array([c.text.count("!") for c in completions])
+
+        def score(self, completions):
+            return {GOLD: np.array([c.text.isupper() for c in completions])}
+"""
+
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any, ClassVar, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
 
+from harness.core.as_before import hashed
 from harness.core.types import Completion, Prompt, Scorer
 
 Slice = Literal["fit", "development", "test"]
 Kind = Literal["continuations", "summaries", "instructions"]
+Profiles = Mapping[str, Mapping[str, Mapping[str, Any]]]  # profile -> section -> setting -> value
 GOLD = "gold_reward"
+
+SHARES: Mapping[Slice, float] = {"fit": 0.6, "development": 0.1, "test": 0.3}  # of the prompts, where a task cuts none
+USUAL_PROFILES: Profiles = {
+    "quick": {
+        "sampler": {"max_new_tokens": 32},
+        "fit": {"prompts": 32, "samples": 8},
+        "evaluate": {"prompts": 32},
+        "budget": {"rows": 9, "chunk": 8},
+    },
+    "standard": {
+        "sampler": {"max_new_tokens": 64},
+        "fit": {"prompts": 128, "samples": 8},
+        "evaluate": {"prompts": 100},
+        "budget": {"rows": 16, "chunk": 8},
+    },
+}
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class NoSettings:
+    """The settings of a task that has none."""
+
+
+class TextCutter(Protocol):
+    """What a task may ask of the policy: how much of a text so many of its tokens are."""
+
+    def head_of(self, text: str, tokens: int) -> str:
+        """The text of the first `tokens` tokens of a text."""
 
 
 class Task(ABC):
-    """Subclasses define `Config` (their settings) and `profiles`: section -> setting -> value, by profile name.
+    """What methods are compared on. Only `reward`, `score` and `examples` (or `prompts`) have to be written.
 
-    The section `budget` of a profile has `rows` a prompt and the tokens of a `chunk`, for every method alike.
+    `Config` holds the settings of the task. A profile names settings by section; its section `budget` has the `rows` a
+    prompt and the tokens of a `chunk` that every method gets.
     """
 
-    Config: ClassVar[type]
-    profiles: ClassVar[Mapping[str, Mapping[str, Mapping[str, Any]]]]
-    source: ClassVar[str]  # where the data comes from, one line
-    default_model: ClassVar[str]
-    config: Any  # an instance of Config
+    Config: ClassVar[type] = NoSettings
+    profiles: ClassVar[Profiles] = USUAL_PROFILES
+    source: ClassVar[str] = "not named"  # where the data comes from, one line
+    default_model: ClassVar[str] = "smollm2-135m-instruct"
     kind: ClassVar[Kind] = "continuations"
     reward_flops: ClassVar[float] = 0.0  # of one call of the proxy, estimated
 
-    @abstractmethod
+    def __init__(self, config: Any, policy: TextCutter, cache: Path) -> None:
+        """`config` is an instance of `Config`; what a task builds once lies in the folder `cache`."""
+        self.config = config
+
+    def examples(self) -> Sequence[Prompt]:
+        """All prompts, of a task that leaves it to the harness to cut them into slices."""
+        raise NotImplementedError(f"{type(self).__name__} defines neither `examples` nor `prompts`")
+
     def prompts(self, part: Slice) -> list[Prompt]:
         """All prompts of a slice, sorted by id. Slices share no prompt."""
+        return sorted((p for p in self.examples() if slice_of(p) == part), key=lambda p: p.id)
 
     @property
     def key_settings(self) -> dict[str, Any]:
-        """Its settings as they enter the keys of what is stored; one added later stays out at its default."""
-        return asdict(self.config)
+        """Its settings as they enter the keys of what is stored, and what else shapes its prompts and rewards."""
+        return hashed(self.config)
 
     @property
     def versions(self) -> dict[str, int]:
@@ -44,7 +98,7 @@ class Task(ABC):
 
     @abstractmethod
     def reward(self) -> Scorer:
-        """The proxy: what methods optimise."""
+        """The proxy: what methods optimise. It must not hold the task, which holds the gold."""
 
     @abstractmethod
     def score(self, completions: Sequence[Completion]) -> dict[str, np.ndarray]:
@@ -52,4 +106,16 @@ class Task(ABC):
 
     def describe(self) -> dict[str, Any]:
         """Facts for the report: sizes of the slices, where data came from, accuracy of the rewards."""
-        return {}
+        return {"slices": {part: len(self.prompts(part)) for part in SHARES}}
+
+
+def slice_of(prompt: Prompt) -> Slice:
+    """The slice of a prompt by the hash of what it asks: it stays the same when prompts are added or reordered."""
+    asked = prompt.text if prompt.text is not None else repr(prompt.messages)
+    quantile = int.from_bytes(hashlib.sha256(asked.encode("utf-8", "surrogatepass")).digest()[:8], "big") / 2**64
+    total = 0.0
+    for part, share in SHARES.items():
+        total += share
+        if quantile < total:
+            return part
+    return "test"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -79,24 +79,6 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Prefix:
-    """A row of a search after a round, as it stood when the search chose."""
-
-    tokens: tuple[int, ...]
-    text: str
-    parent: int | None  # which prefix of the round before it continues; None in the first round
-    score: float  # S
-    kept: bool
-
-
-@dataclass(frozen=True)
-class Round:
-    """All rows of one prompt after one chunk. A finished row that was kept stands in the next round unchanged."""
-
-    prefixes: tuple[Prefix, ...]
-
-
-@dataclass(frozen=True)
 class Answer:
     """The finalists of one prompt, and who picked which: final pick -> index into `finalists`, and its cost."""
 
@@ -104,7 +86,6 @@ class Answer:
     finalists: tuple[Candidate, ...]
     picks: Mapping[str, int]
     work: Mapping[str, Work]
-    trace: tuple[Round, ...] | None = None  # the tree of the search, where it was asked for
 
     def pick(self, name: str) -> Completion:
         return self.finalists[self.picks[name]].completion
@@ -114,5 +95,6 @@ class Answer:
 class FitReport:
     """What a fit found: the choices it made, and quality on held-out fit prompts by position (one dict a row)."""
 
-    choices: dict[str, object]
-    rows: list[dict[str, object]]
+    choices: dict[str, Any]
+    rows: list[dict[str, Any]]
+    held_out: tuple[str, ...] = ()  # ids of the prompts whose rollouts it chose by and did not fit on

@@ -11,7 +11,7 @@ import yaml
 from harness.core.errors import UserError
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
     """Plain data; of two equal names YAML's own would silently keep the last, and aliases could hold themselves."""
 
     def __init__(self, text: str) -> None:
@@ -23,7 +23,8 @@ class _Loader(yaml.SafeLoader):
         for name, later in pairwise(sorted(names, key=lambda name: name.value)):
             if name.value == later.value:
                 raise yaml.constructor.ConstructorError(None, None, f"{name.value!r} is there twice", later.start_mark)
-        return super().construct_mapping(node, deep)
+        made: dict[Any, Any] = super().construct_mapping(node, deep)
+        return made
 
 
 def read_yaml(text: str, what: str) -> Any:

@@ -4,7 +4,8 @@
     run_stage(...)                                    # batch-0000.json (+ .npz), written whole, so a run can resume
     run_stage(..., names)                             # batch-<name>.json: what any run with such a batch takes up
 
-A batch file holds its payload and the usage that made it, which is replayed into the ledger when it is used again.
+A batch file holds its payload, the usage that made it, which is replayed into the ledger when it is used again, and
+its manifest (see core/manifest.py).
 """
 
 import json
@@ -18,9 +19,12 @@ import numpy as np
 from harness.core.digest import digest
 from harness.core.files import from_cache, whole
 from harness.core.ledger import Ledger, Phase
+from harness.core.manifest import batch_manifest
 from harness.core.progress import Progress
 from harness.running.ranks import Ranks
 from harness.running.workers import run_batches
+
+Made = tuple[Any, Mapping[str, np.ndarray]]  # what a job gives: plain data, and arrays by name
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Artifacts:
         note = folder / "inputs.json"
         if not note.exists():
             with whole(note) as part:
-                part.write_text(json.dumps(inputs, indent=1, sort_keys=True))
+                part.write_text(json.dumps(inputs, indent=1, sort_keys=True), encoding="utf-8")
         return folder
 
 
@@ -50,7 +54,7 @@ def run_stage(
     name: str,
     folder: Path,
     batches: Sequence[Any],
-    job: Callable[[Any], tuple[Any, Mapping[str, np.ndarray]]],
+    job: Callable[[Any], Made],
     ledger: Ledger,
     phase: Phase,
     workers: int,
@@ -72,11 +76,13 @@ def run_stage(
         ledger.drain()
         with ledger.phase(phase):
             payload, arrays = job(batches[i])
-        if arrays:
-            with whole(stored[i].with_suffix(".npz")) as part, part.open("wb") as file:
-                np.savez(file, **arrays)
+        file_of_arrays = stored[i].with_suffix(".npz") if arrays else None
+        if file_of_arrays is not None:
+            with whole(file_of_arrays) as part, part.open("wb") as file:
+                np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's stub takes every name for allow_pickle
+        batch = {"usage": ledger.drain(), "payload": payload, "manifest": batch_manifest(payload, file_of_arrays)}
         with whole(stored[i]) as part:
-            part.write_text(json.dumps({"usage": ledger.drain(), "payload": payload}))
+            part.write_text(json.dumps(batch), encoding="utf-8")
 
     with Progress(name, len(batches), quiet=not ranks.first) as progress:
         progress.skip(len(batches) - len(share))
@@ -86,7 +92,7 @@ def run_stage(
     payloads, usage = [], []
     for i, path in enumerate(stored):
         with from_cache(path, remove=path):
-            batch = json.loads(path.read_text())
+            batch = json.loads(path.read_text(encoding="utf-8"))
         payloads.append(batch["payload"])
         usage += [{**row, "computed": i in missing} for row in batch["usage"]]
     return StageResult(folder.name, payloads, usage)

@@ -1,7 +1,8 @@
 """What a run is asked to do: settings by section, from defaults, profile, preset, --config and --set, in this order.
 
-Sections: sampler, fit, evaluate, batch, the task's name, and the name of each method. Everything that shapes a number
-is here, so the hash of a `RunConfig` names the run.
+Sections: sampler, fit, evaluate, batch, the task's name, and the name of each method. Everything that is asked and
+shapes a number is here; with what it is made of (see identity.py) it names the run. A setting that comes later has an
+`AsBefore` in its annotation, so that older runs keep their names; a test pins today's.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as settings_dataclass
 
-from harness.core.digest import digest
+from harness.core.as_before import AsBefore, hashed
 from harness.core.errors import UserError, unknown
 from harness.core.models.sampling import Sampler
 from harness.core.nested import flatten
@@ -22,6 +23,7 @@ from harness.running.presets import PRESETS, settings_of
 from harness.running.request import Request, Tuned
 from harness.tasks import TASKS
 
+SCHEMA = 1  # raised when a default changes or a setting gets another meaning: part of every run's identity
 _FORBID = ConfigDict(extra="forbid")
 
 
@@ -40,7 +42,9 @@ class Evaluate:
 
     slice: Annotated[Literal["test", "development"], Field(description="which prompts (harness)")] = "test"
     prompts: Annotated[int, Field(ge=1, description="how many of them, the same as --limit (profile)")] = 64
-    trace: Annotated[int, Field(ge=0, description="first prompts by id whose search trees are stored (harness)")] = 0
+    trace: Annotated[
+        int, Field(ge=0, description="first prompts by id whose search trees are stored (harness)"), AsBefore(0)
+    ] = 0
 
 
 @settings_dataclass(frozen=True, config=_FORBID)
@@ -68,17 +72,11 @@ class RunConfig:
     tuned: Tuned | None = None  # the file of `tune` that --config named (see settings_source.py)
 
     def asked(self) -> dict[str, Any]:
-        """Everything that shapes the numbers, as plain data."""
-        settings = {name: asdict(value) for name, value in self.settings.items()}
-        if not self.settings["evaluate"].trace:  # it changes no number, so runs without keep the id they had before
-            del settings["evaluate"]["trace"]
+        """Everything asked that shapes the numbers, as plain data; half of what names the run (see identity.py)."""
+        settings = {name: hashed(value) for name, value in self.settings.items()}
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("left_out", "tuned")} | {
             "settings": settings
         }
-
-    @property
-    def run_id(self) -> str:
-        return f"{self.task}-{digest(self.asked())[:10]}"
 
 
 def resolve(request: Request) -> RunConfig:

@@ -51,7 +51,8 @@ def score_pool(context: RunContext, pool: Pool) -> list[dict[str, Any]]:
 def _pool_rows(
     part: str, samples: Sequence[Completion], scores: Mapping[Key, Mapping[str, float]]
 ) -> list[dict[str, Any]]:
-    rows, last = [], {}
+    rows: list[dict[str, Any]] = []
+    last: dict[str, int] = {}
     for completion in samples:
         row = last[completion.prompt.id] = last.get(completion.prompt.id, -1) + 1
         metrics = {name: scores[key_of(completion)][name] for name in ("proxy_reward", GOLD)}
@@ -60,7 +61,8 @@ def _pool_rows(
 
 
 def _shown(prompt: Prompt) -> str:
-    return prompt.text if prompt.text is not None else "\n".join(f"{m.role}: {m.content}" for m in prompt.messages)
+    messages = prompt.messages or ()
+    return prompt.text if prompt.text is not None else "\n".join(f"{m.role}: {m.content}" for m in messages)
 
 
 def agreement(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:

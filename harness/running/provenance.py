@@ -3,7 +3,6 @@
 import subprocess
 import threading
 import time
-from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
@@ -16,13 +15,12 @@ from harness.core.models.policy import Policy
 from harness.core.task import Task
 from harness.evidence.store import read_about, write_about
 from harness.running.config import RunConfig
+from harness.running.identity import Identity
 
 _PACKAGES = ("torch", "transformers", "scikit-learn", "polars", "numpy", "iro-harness")
 
 
-def open_slice(
-    folder: Path, config: RunConfig, policy: Policy, task: Task, stages: Mapping[str, int]
-) -> dict[str, Any]:
+def open_slice(folder: Path, config: RunConfig, policy: Policy, task: Task, identity: Identity) -> dict[str, Any]:
     """Write run.json before the first answer: when the test slice was opened, with which settings and commit.
 
     A run on the development slice opens no test prompt, and has no entry.
@@ -42,7 +40,8 @@ def open_slice(
         "commit": commit,
         "dirty": dirty,
         "versions": {name: version(name) for name in _PACKAGES},
-        "stages": dict(stages),
+        "identity": dict(identity),
+        "stages": identity["stages"],
         "model_fingerprint": policy.fingerprint,
         "parameters": policy.parameters,
         "device": str(policy.device),

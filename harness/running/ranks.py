@@ -10,9 +10,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
 
+from harness.core.errors import UserError
 from harness.core.models.device import place
 
 
@@ -29,6 +32,21 @@ class Ranks:
         """Go on when all have come here."""
         if self.count > 1:
             PartialState().wait_for_everyone()
+
+    def agreed(self, value: dict[str, Any]) -> dict[str, Any]:
+        """The first's value, for all. Raises UserError where another has another one, so that their work would not fit.
+
+        Clocks in chat templates and code without a file differ between processes.
+        """
+        if self.count == 1:
+            return value
+        (first,) = broadcast_object_list([value])
+        if first != value:
+            raise UserError(
+                f"launched process {self.index} has another model, other prompts or other code than the first; a clock "
+                "in a chat template or code that is in no file differs between processes. Run in one process"
+            )
+        return value
 
     def leave(self) -> None:
         """The last thing all of them do together."""

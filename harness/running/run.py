@@ -1,19 +1,22 @@
 """`python -m harness run`: do the stages of each method in order, or find the run done, and show its report."""
 
+import re
 import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from harness.core.as_before import hashed
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.generator import Generator
+from harness.core.manifest import write_manifest
 from harness.core.models import device
 from harness.core.models.loading import load_policy
 from harness.core.models.policy import Policy
@@ -30,6 +33,7 @@ from harness.methods import METHODS
 from harness.running.artifacts import Artifacts
 from harness.running.config import RunConfig
 from harness.running.evaluate import Rows, agreement, evaluate, score_pool
+from harness.running.identity import identity_of, made_otherwise, method_code, require_same, run_id
 from harness.running.provenance import PeakMemory, open_slice
 from harness.running.ranks import Ranks, join_ranks
 from harness.running.request import Place
@@ -49,6 +53,8 @@ from harness.running.stages import (
 from harness.running.workers import choose_workers
 from harness.tasks import TASKS
 
+_FRESH = re.compile(r"-fresh\d+$")
+
 
 def run_and_report(config: RunConfig, place: Place, fresh: bool) -> None:
     """Do a run or find it done, and print its report; `fresh` recomputes next to it and prints the differences."""
@@ -58,44 +64,56 @@ def run_and_report(config: RunConfig, place: Place, fresh: bool) -> None:
     if not ranks.first:
         return
     run = load_run(folder)
-    print(write_report(run).read_text())
+    print(write_report(run).read_text(encoding="utf-8"))
     print(f"report, tables and figures: {folder}", file=sys.stderr)
-    if folder.name != config.run_id:
-        print(_differences(load_run(folder.with_name(config.run_id)), run))
+    stored = folder.with_name(_FRESH.sub("", folder.name))
+    if stored != folder:
+        print(_differences(load_run(stored), run))
 
 
 def complete(config: RunConfig, place: Place, ranks: Ranks, fresh: bool = False) -> Path:
     """The folder of the finished run, OUT/runs/<id>; `fresh` makes it anew next to one that is there.
 
-    A fresh run has a cache of its own, so that it can resume, which goes when the run is done.
+    Model and task are loaded first, for the id holds what they are: a run of another model, other prompts or other
+    code is not this one, though it was asked the same. A fresh run has a cache of its own, so that it can resume, which
+    goes when the run is done.
     """
-    runs = runs_folder(place.out)
-    folder = runs / config.run_id
-    if fresh:
-        again = (runs / f"{config.run_id}-fresh{n}" for n in count(1))
-        folder = next(one for one in chain([folder], again) if not is_done(one))
-    root = place.cache / "fresh" / digest([str(place.out.resolve()), folder.name])[:20] if fresh else place.cache
-    if is_done(folder):
-        about = read_about(folder)
-        print(f"{folder.name} is done (commit {about['commit'][:10]}); --fresh recomputes it", file=sys.stderr)
-    else:
-        with PeakMemory() as memory:
-            _execute(config, folder, Artifacts(root), place, ranks, memory)
-        if fresh and ranks.first:
-            shutil.rmtree(root)
+    runs, started = runs_folder(place.out), time.time()
+    with PeakMemory() as memory:
+        material = _load(config, place, ranks)
+        identity = material.identity
+        name = run_id(config, identity)
+        folder = runs / name
+        if fresh:
+            again = (runs / f"{name}-fresh{n}" for n in count(1))
+            folder = next(one for one in chain([folder], again) if not is_done(one))
+        if is_done(folder):
+            require_same(folder, config, identity)
+            about = read_about(folder)
+            print(f"{name} is done (commit {about['commit'][:10]}); --fresh recomputes it", file=sys.stderr)
+            return folder
+        if ranks.first and (line := made_otherwise(runs, folder, config, identity)):
+            print(line, file=sys.stderr)
+        root = place.cache / "fresh" / digest([str(place.out.resolve()), folder.name])[:20] if fresh else place.cache
+        material.context.artifacts = Artifacts(root)
+        _execute(material, folder, memory, started)
+    if fresh and ranks.first:
+        shutil.rmtree(root)
     return folder
 
 
-def _execute(
-    config: RunConfig,
-    folder: Path,
-    artifacts: Artifacts,
-    place: Place,
-    ranks: Ranks,
-    memory: PeakMemory,
-) -> None:
-    """Do the run and write its tables; of several ranks, all work and the first writes."""
-    started = time.time()
+@dataclass(frozen=True)
+class _Material:
+    """What a run works on, and what that makes it."""
+
+    context: RunContext
+    fit_slices: list[list[Prompt]]
+    test: list[Prompt]
+    identity: dict[str, Any]
+
+
+def _load(config: RunConfig, place: Place, ranks: Ranks) -> _Material:
+    """Model, task, methods and prompts of a run, and its identity: the first rank's, for all ranks must agree."""
     with ranks.first_before_others():
         policy = policy_of(config, place.cache)
         task = TASKS[config.task](config.settings[config.task], policy, place.cache)
@@ -104,20 +122,32 @@ def _execute(
         raise UserError(
             f"{', '.join(alone)}: their training cannot be shared by {ranks.count} launched processes; run them in one"
         )
+    _require_capabilities(config, policy)
     workers, need_gb = 1, config.settings["batch"].memory_gb
     if ranks.count == 1:
         workers = choose_workers(place.workers, policy.device.type, need_gb)
-    context = RunContext(config, policy, task, artifacts, workers, ranks)
-    fit_slices, test = _slices(context)
+    context = RunContext(config, policy, task, Artifacts(place.cache), workers, ranks)
+    methods = {name: context.method(name, RAW) for name in config.methods}
+    fit_slices, test = _slices(context, max([1, *(method.iterations for method in methods.values())]))
+    prompts = {"fit": [p for part in fit_slices for p in part], config.settings["evaluate"].slice: test}
+    keys = {part: [context.prompt_key(p) for p in of_part] for part, of_part in prompts.items()}
+    identity = identity_of(config, policy, task, methods, keys, VERSIONS)
+    return _Material(context, fit_slices, test, ranks.agreed(identity))
+
+
+def _execute(material: _Material, folder: Path, memory: PeakMemory, started: float) -> None:
+    """Do the run and write its tables; of several ranks, all work and the first writes."""
+    context, fit_slices, test = material.context, material.fit_slices, material.test
+    config, policy, task, ranks = context.config, context.policy, context.task, context.ranks
     part, smallest = config.settings["evaluate"].slice, detectable_difference(PLANNING_SD, len(test))
     about: dict[str, Any] = {}
     if ranks.first:
         print(
             f"{folder.name}: {len(test)} {part} prompts show paired differences of {smallest:.2f} sd or more (80% "
-            f"power, planning sd {PLANNING_SD}); {workers * ranks.count} worker(s) on {policy.device.type}",
+            f"power, planning sd {PLANNING_SD}); {context.workers * ranks.count} worker(s) on {policy.device.type}",
             file=sys.stderr,
         )
-        about = open_slice(folder, config, policy, task, VERSIONS)
+        about = open_slice(folder, config, policy, task, material.identity)
     pool = sample_pool(context, fit_slices[0])
     rows: Rows = {
         "completions": [],
@@ -147,12 +177,15 @@ def _execute(
     if not ranks.first:
         return
     keys = {"run_id": folder.name, "task": config.task, "seed": config.seed}
-    for table, content in {**rows, "ledger": context.usage}.items():
+    tables = {**rows, "ledger": context.usage}
+    for table, content in tables.items():
         write_table(folder, table, [{**keys, **row} for row in content])
+    counts = {f"{table}.parquet": len(content) for table, content in tables.items()}
+    write_manifest(folder, counts, rows=counts)
     about |= {
         "status": "done",
         "seconds": time.time() - started,
-        "workers": workers * ranks.count,
+        "workers": context.workers * ranks.count,
         "memory_gb": memory.gb,
     }
     write_about(folder, about)
@@ -173,11 +206,20 @@ def policy_of(config: RunConfig, cache: Path) -> Policy:
     return load_policy(config.model, config.device, config.dtype, cache)
 
 
-def _slices(context: RunContext) -> tuple[list[list[Prompt]], list[Prompt]]:
+def _require_capabilities(config: RunConfig, policy: Policy) -> None:
+    """Raises UserError where a method needs what the policy cannot give, before any work is done."""
+    for name in config.methods:
+        if missing := METHODS[name].needs(config.settings[name]) - policy.capabilities:
+            raise UserError(
+                f"{name} needs {' and '.join(sorted(missing))} of the policy; {policy.name!r} gives "
+                f"{', '.join(sorted(policy.capabilities))}. Leave the method out, or choose another model"
+            )
+
+
+def _slices(context: RunContext, iterations: int) -> tuple[list[list[Prompt]], list[Prompt]]:
     """Fit prompts of each iteration, and the test prompts; stops where model or task have less than asked for."""
     config = context.config
     context.layers()
-    iterations = max([1, *(context.method(name, RAW).iterations for name in config.methods)])
     each, prompts = config.settings["fit"].prompts, context.task.prompts("fit")
     if iterations * each > len(prompts):
         raise UserError(
@@ -199,12 +241,12 @@ def _run_method(
 ) -> dict[str, float]:
     """Fit and evaluate one method, iteration by iteration; what its values cost (`Generator.value_flops`)."""
     method = context.method(name, pool.proxy)
-    key = digest({"method": method.fitted_as or name, "scale": asdict(pool.proxy), "inputs": method.fit_inputs()})
+    key = digest({"method": method.fitted_as or name, "scale": asdict(pool.proxy), "code": method_code(method)})
     held = []  # rollouts of each iteration that its fit has not seen
     if method.iterations == 0:
         _answer(context, name, 0, method, key, test, rows)
     for iteration in range(1, method.iterations + 1):
-        key = digest([key, asdict(method.fit_config(method.config, iteration))])
+        key = digest([key, hashed(method.fit_config(method.config, iteration))])
         if iteration == 1:
             rollouts, key = pool.candidates, digest([key, pool.result.key])
             context.charge(name, iteration, pool.result)
@@ -212,7 +254,7 @@ def _run_method(
             rollouts, key = roll_out(context, name, iteration, method, key, fit_slices[iteration - 1])
         report, key = fit(context, name, iteration, method, key, rollouts)
         if method.fitted_values:
-            held.append(held_out(rollouts, method.config.value.held_out))
+            held.append(held_out(rollouts, report.held_out))
         choices = dict(report.choices)
         tried = choices.pop("tried", [])
         rows["tried"] += [{"method": name, "iteration": iteration, **row} for row in tried]
@@ -240,7 +282,7 @@ def _differences(stored: Run, fresh: Run) -> str:
     for old, new in zip(comparison(stored), comparison(fresh), strict=True):
         change = new.gold.value - old.gold.value
         lines.append(f"  {label_of(new.key.method, new.key.iteration)}, {new.key.final_pick}: gold {change:+.4f} sd")
-    known = [name for name in stored.completions.columns if name != "run_id"]  # a newer version may store more
-    same = stored.completions.select(known).equals(fresh.completions.select(known))
+    shared = [name for name in stored.completions.columns if name != "run_id"]  # a newer version may store more
+    same = stored.completions.select(shared).equals(fresh.completions.select(shared))
     lines.append(f"  completions are {'identical' if same else 'not identical'}")
     return "\n".join(lines)

@@ -48,7 +48,8 @@ def answer_from_data(data: Mapping[str, Any], prompts: Mapping[str, Prompt]) -> 
 
 def states_to_arrays(candidates: Sequence[Candidate]) -> dict[str, np.ndarray]:
     """The states of a batch's candidates in four arrays; along the first axis, lengths say where each begins."""
-    all_states = [c.states for c in candidates]
+    all_states = [c.states for c in candidates if c.states is not None]
+    assert len(all_states) == len(candidates), f"{len(candidates) - len(all_states)} candidates have no states"
     return {
         "layers": np.array(all_states[0].layers),
         "prompt_tokens": np.array([s.prompt_tokens for s in all_states]),

@@ -21,7 +21,8 @@ from harness.core.ledger import Ledger
 from harness.core.models.handle import PolicyHandle
 from harness.core.models.sampling import Sampler
 from harness.core.models.transformers_policy import TransformersPolicy
-from harness.core.search.search import Search, guided_search
+from harness.core.search.search import Guide, guided_search
+from harness.core.search.selection import Search
 from harness.core.streams import Streams
 from harness.core.types import Prompt
 from harness.core.values.hidden import Head, HiddenValue
@@ -167,7 +168,7 @@ def _guided(policy: TransformersPolicy, sampler: Sampler, prompts: Sequence[Prom
     values = [HiddenValue(Head(policy.width + 1, 128), layer, "mean_all") for _ in range(_VALUES)]
     handle, ledger = _handle(policy, sampler)
     with ledger.phase("generate"):
-        guided_search(handle, values, [1.0] * _VALUES, prompts, SEARCH, Streams(0), None)
+        guided_search(handle, Guide(values, [1.0] * _VALUES), prompts, SEARCH, Streams(0))
 
 
 @torch.inference_mode()

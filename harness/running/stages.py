@@ -1,7 +1,8 @@
 """The stages of a run: base samples, rollouts, fit, answers, scores. Each is stored batch by batch under its inputs.
 
 A stage's key is a hash of everything that shapes its numbers, earlier stages' keys included; so the same work is found
-again by any run that needs it, and an interrupted run goes on where it stopped.
+again by any run that needs it, and an interrupted run goes on where it stopped. Prompts enter it with all that the
+policy and graders read of them, code with its version, or its source where it is not this package's.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,21 +12,28 @@ from typing import Any
 
 import numpy as np
 
+from harness.core.as_before import hashed
+from harness.core.contents import files_below
 from harness.core.digest import digest
 from harness.core.errors import UserError
-from harness.core.files import from_cache
+from harness.core.files import from_cache, whole
 from harness.core.generator import Generator
+from harness.core.identity import prompt_identity
 from harness.core.ledger import Ledger, Phase
+from harness.core.manifest import write_manifest
 from harness.core.models.handle import PolicyHandle
 from harness.core.models.policy import Policy
-from harness.core.reward import RewardHandle, Scale, checked, require_some
+from harness.core.reward import RewardHandle, Scale, require_some
 from harness.core.search.finalists import sample_rows
+from harness.core.search.tree import Prefix, Tree
 from harness.core.streams import Streams
-from harness.core.task import GOLD, Task
+from harness.core.task import Task
 from harness.core.types import Answer, Candidate, Completion, FitReport, Prompt
 from harness.methods import METHODS
-from harness.running.artifacts import Artifacts, StageResult, run_stage
+from harness.running.artifacts import Artifacts, Made, StageResult, run_stage
 from harness.running.config import RunConfig
+from harness.running.gold import GoldHandle
+from harness.running.identity import engine_of, task_code
 from harness.running.ranks import Ranks
 from harness.running.serialise import (
     answer_from_data,
@@ -43,11 +51,11 @@ VERSIONS = {
     "generate": 2,
     "score": 1,
     "trace": 1,
-}  # raised when a change alters numbers
+}  # raised when a change alters numbers; tests/running/test_golden.py says when
 _SCORED_TOGETHER = 64  # completions of a score batch
 RAW = Scale(0.0, 1.0)
 
-Key = tuple[str, tuple[int, ...]]  # of a completion: prompt id and tokens
+Key = tuple[str, tuple[int, ...], str]  # of a completion: prompt id, tokens, text (all there is behind an API)
 
 
 @dataclass
@@ -68,15 +76,21 @@ class RunContext:
         self.handle = PolicyHandle(self.policy, self.config.settings["sampler"], self.ledger)
         self._inputs = {
             "model": self.policy.fingerprint,
+            "engine": engine_of(self.policy, self.config),
             "task": self.config.task,
-            "task_settings": self.task.key_settings,
-            "task_versions": self.task.versions,
-            "sampler": asdict(self.config.settings["sampler"]),
-            "batch": asdict(self.config.settings["batch"]),
+            "task_code": task_code(self.task),
+            "sampler": hashed(self.config.settings["sampler"]),
+            "batch": hashed(self.config.settings["batch"]),
             "seed": self.config.seed,
-            "device": self.policy.device.type,
-            "dtype": self.config.dtype,
         }
+
+    def prompt_key(self, prompt: Prompt) -> str:
+        """A prompt as it enters keys: all that the policy and the graders read of it."""
+        return prompt_identity(prompt, self.policy.prompt_tokens(prompt))
+
+    def completion_key(self, completion: Completion) -> list[Any]:
+        """A completion as it enters keys: what graders read of it."""
+        return [self.prompt_key(completion.prompt), completion.tokens, completion.text, completion.stop]
 
     def method(self, name: str, scale: Scale) -> Generator:
         reward = RewardHandle(self.task.reward(), self.ledger, scale)
@@ -93,9 +107,9 @@ class RunContext:
         """Prompts sorted by id, cut so that the rows of a batch fit the memory setting."""
         ordered = sorted(prompts, key=lambda p: p.id)
         batch = self.config.settings["batch"]
-        longest = max(len(self.policy.encode(p)) for p in ordered)
+        longest = max(self.policy.prompt_length(p) for p in ordered)
         row = self.policy.row_bytes(longest, self.config.settings["sampler"].max_new_tokens, rows_per_prompt)
-        rows = min(batch.rows, int(batch.memory_gb * 2**30 / (memory_factor * row)))
+        rows = min(batch.rows, int(batch.memory_gb * 2**30 / max(1, memory_factor * row)))
         size = max(1, rows // rows_per_prompt)
         return [ordered[i : i + size] for i in range(0, len(ordered), size)]
 
@@ -105,7 +119,7 @@ class RunContext:
         label: str,
         inputs: Mapping[str, Any],
         batches: Sequence[Any],
-        job: Callable[[Any], tuple[Any, Mapping[str, np.ndarray]]],
+        job: Callable[[Any], Made],
         phase: Phase,
         names: Sequence[str] | None = None,
     ) -> tuple[Path, StageResult]:
@@ -117,8 +131,8 @@ class RunContext:
         """Book a stage on a method as if it had made it alone; `computed` is true for the first who is charged."""
         first = all(row["artifact"] != result.key for row in self.usage)
         for row in result.usage:
-            mine = {"method": method, "iteration": iteration, "artifact": result.key}
-            self.usage.append({**mine, **row, "computed": row["computed"] and first})
+            charged = {"method": method, "iteration": iteration, "artifact": result.key}
+            self.usage.append({**charged, **row, "computed": row["computed"] and first})
 
 
 @dataclass(frozen=True)
@@ -135,11 +149,11 @@ def sample_pool(context: RunContext, prompts: Sequence[Prompt]) -> Pool:
     samples, layers = context.config.settings["fit"].samples, context.layers()
     raw = RewardHandle(context.task.reward(), context.ledger, RAW)
 
-    def job(batch: list[Prompt]):
+    def job(batch: list[Prompt]) -> Made:
         answers = sample_rows(context.handle, batch, samples, context.streams, "first", raw, layers)
         return _candidates_to_data([c for answer in answers for c in answer.finalists])
 
-    inputs = {"samples": samples, "layers": layers, "prompts": [p.id for p in prompts]}
+    inputs = {"samples": samples, "layers": layers, "prompts": [context.prompt_key(p) for p in prompts]}
     batches = context.batches(prompts, samples)
     folder, result = context.run("pool", "base samples of fit prompts", inputs, batches, job, "fit")
     context.charge("harness", 0, result)
@@ -157,10 +171,11 @@ def roll_out(
     """Training data of a later iteration, made by the method as it stands; with the key of what was made."""
     layers = context.layers()
 
-    def job(batch: list[Prompt]):
+    def job(batch: list[Prompt]) -> Made:
         return _candidates_to_data(method.rollout(iteration, batch, layers))
 
-    inputs = {"method": key, "iteration": iteration, "layers": layers, "prompts": [p.id for p in prompts]}
+    inputs = {"method": key, "iteration": iteration, "layers": layers}
+    inputs["prompts"] = [context.prompt_key(p) for p in prompts]
     config = method.fit_config(method.config, iteration)
     batches = context.batches(prompts, method.rows_per_prompt(config), method.memory_factor(config))
     folder, result = context.run("rollouts", f"{name} iteration {iteration}: rollouts", inputs, batches, job, "fit")
@@ -175,11 +190,13 @@ def fit(
     inputs = {"method": method.fitted_as or name, "iteration": iteration, "from": key}
     folder = context.artifacts.folder("fit", {**inputs, "version": VERSIONS["fit"], "seed": context.config.seed})
 
-    def job(_: None):
+    def job(_: None) -> Made:
         with context.ledger.timed("value", calls=1, sequences=len(rollouts)):
             report = method.fit(iteration, rollouts)
-        method.save(folder / "fitted")
-        return {"choices": report.choices, "rows": report.rows}, {}
+        with whole(folder / "fitted") as part:
+            method.save(part)
+        write_manifest(folder, [f"fitted/{name}" for name in files_below(folder / "fitted")])
+        return {"choices": report.choices, "rows": report.rows, "held_out": report.held_out}, {}
 
     label = f"{name} iteration {iteration}: fit"
     result = run_stage(label, folder, [None], job, context.ledger, "fit", 1, context.ranks)
@@ -194,13 +211,13 @@ def answer(
 ) -> list[Answer]:
     """Answers of the method as it stands, in the order of the prompts' ids; a longer run takes up a shorter one's."""
 
-    def job(batch: list[Prompt]):
+    def job(batch: list[Prompt]) -> Made:
         return [answer_to_data(a) for a in method.generate(batch)], {}
 
-    settings = asdict(method.answer_config(method.config, iteration))  # `key` knows those that shaped the fits
+    settings = hashed(method.answer_config(method.config, iteration))  # `key` knows those that shaped the fits
     inputs = {"method": key, "settings": settings, "iteration": iteration}
     batches = context.batches(prompts, method.rows_per_prompt(method.config), method.memory_factor(method.config))
-    names = [digest([p.id for p in batch])[:20] for batch in batches]
+    names = [digest([context.prompt_key(p) for p in batch])[:20] for batch in batches]
     label = f"{label_of(name, iteration)}: answers"
     _, result = context.run("generate", label, inputs, batches, job, "generate", names)
     context.charge(name, iteration, result)
@@ -219,31 +236,24 @@ def trace(
     batches = context.batches(prompts, method.rows_per_prompt(method.config))
     batches = [batch for batch in batches if any(p.id in wanted for p in batch)]
 
-    def job(batch: list[Prompt]):
-        method.trace = True
-        answers = [a for a in method.generate(batch) if a.prompt.id in wanted]
-        method.trace = False
-        return [row for a in answers for row in _tree_rows(a)], {}
+    def job(batch: list[Prompt]) -> Made:
+        tree = Tree()
+        method.observer = tree
+        method.generate(batch)
+        method.observer = None
+        return [row for p in batch if p.id in wanted for row in _tree_rows(p.id, tree.rounds[p.id])], {}
 
-    inputs = {"method": key, "settings": asdict(method.config), "iteration": iteration, "prompts": sorted(wanted)}
-    inputs["batches"] = [[p.id for p in batch] for batch in batches]
+    inputs = {"method": key, "settings": hashed(method.config), "iteration": iteration, "prompts": sorted(wanted)}
+    inputs["batches"] = [[context.prompt_key(p) for p in batch] for batch in batches]
     _, result = context.run("trace", f"{label_of(name, iteration)}: search trees", inputs, batches, job, "generate")
     return [row for payload in result.payloads for row in payload]
 
 
-def _tree_rows(answer: Answer) -> list[dict[str, Any]]:
+def _tree_rows(prompt_id: str, rounds: Sequence[Sequence[Prefix]]) -> list[dict[str, Any]]:
     return [
-        {
-            "prompt_id": answer.prompt.id,
-            "round": i,
-            "row": j,
-            "parent": prefix.parent,
-            "text": prefix.text,
-            "score": prefix.score,
-            "kept": prefix.kept,
-        }
-        for i, a_round in enumerate(answer.trace or (), 1)
-        for j, prefix in enumerate(a_round.prefixes)
+        {"prompt_id": prompt_id, "round": i, "row": j, **asdict(prefix)}
+        for i, prefixes in enumerate(rounds, 1)
+        for j, prefix in enumerate(prefixes)
     ]
 
 
@@ -253,21 +263,16 @@ def score(
     """Metrics of completions in raw units: the task's, the proxy, and base NLL per token where asked for."""
     ordered = [c for _, c in sorted({key_of(c): c for c in completions}.items())]
     cuts = [ordered[i : i + _SCORED_TOGETHER] for i in range(0, len(ordered), _SCORED_TOGETHER)]
-    proxy = context.task.reward()
+    gold = GoldHandle(context.task, context.ledger)
+    proxy = RewardHandle(context.task.reward(), context.ledger, RAW)
 
-    def job(batch: list[Completion]):
-        with context.ledger.timed("gold", calls=1, sequences=len(batch)):
-            metrics = context.task.score(batch)
-        if GOLD not in metrics:
-            raise UserError(f"task {context.config.task} scores {sorted(metrics)}; one metric must be {GOLD!r}")
-        metrics = {name: checked(name, lambda _, v=values: v, batch) for name, values in metrics.items()}
-        with context.ledger.timed("proxy", calls=1, sequences=len(batch)):
-            metrics["proxy_reward"] = checked("proxy_reward", proxy, batch)
+    def job(batch: list[Completion]) -> Made:
+        metrics = {**gold(batch), "proxy_reward": proxy(batch)}
         if nll:
-            metrics["base_nll"] = np.array([-lp.mean() if len(lp) else 0.0 for lp in context.handle.logprobs(batch)])
+            metrics["base_nll"] = _base_nll(context.handle, batch)
         return {name: values.astype(float).tolist() for name, values in metrics.items()}, {}
 
-    inputs = {"nll": nll, "completions": digest([key_of(c) for c in ordered])}
+    inputs = {"nll": nll, "completions": digest([context.completion_key(c) for c in ordered])}
     _, result = context.run("score", label, inputs, cuts, job, "score")
     context.charge(name, iteration, result)
     out: dict[Key, dict[str, float]] = {}
@@ -279,8 +284,15 @@ def score(
     return out
 
 
+def _base_nll(policy: PolicyHandle, completions: Sequence[Completion]) -> np.ndarray:
+    """(n,) mean negative log-probability a token under the base, in nats; NaN where the policy gives none."""
+    if "logprobs" not in policy.capabilities:
+        return np.full(len(completions), np.nan)
+    return np.array([-lp.mean() if len(lp) else 0.0 for lp in policy.logprobs(completions)])
+
+
 def key_of(completion: Completion) -> Key:
-    return completion.prompt.id, completion.tokens
+    return completion.prompt.id, completion.tokens, completion.text
 
 
 def label_of(name: str, iteration: int) -> str:

@@ -52,7 +52,7 @@ def ablate(axes: str, values: str | None, request: Request, place: Place) -> str
         return ""
     for folder in folders.values():
         write_report(load_run(folder))
-    reference = next((p for p, config in configs.items() if config.run_id == plain.run_id), points[0])
+    reference = next((p for p, config in configs.items() if config.asked() == plain.asked()), points[0])
     about = {
         "axes": [{"name": name, **AXES[name].shown()} for name in names],
         "reference": reference,

@@ -7,7 +7,6 @@ response, and were trained on different reviews.
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,10 +14,11 @@ import numpy as np
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from harness.core.as_before import AsBefore
 from harness.core.assets import ASSETS
 from harness.core.files import whole
-from harness.core.models.policy import Policy
-from harness.core.task import GOLD, Slice, Task
+from harness.core.manifest import add_to_manifest
+from harness.core.task import GOLD, Slice, Task, TextCutter
 from harness.core.types import Completion, Prompt, Scorer
 from harness.tasks.imdb import gold, proxy
 from harness.tasks.imdb.data import Split, load_split, snippets
@@ -27,15 +27,18 @@ SLICES: dict[Slice, tuple[int, int]] = {"fit": (0, 2400), "development": (2400, 
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class Config:
+class ImdbConfig:
     source: Annotated[Literal["asset", "hub"], Field(description="where the reviews come from")] = "asset"
     prompt_tokens: Annotated[int, Field(ge=1, description="policy tokens of a prompt (harness)")] = 16
-    proxy_reviews: Annotated[int, Field(ge=0, description="of those, as many for the proxy; 0: all (harness)")] = 0
+    proxy_reviews: Annotated[
+        int, Field(ge=0, description="of those, as many for the proxy; 0: all (harness)"), AsBefore(0)
+    ] = 0
     reward_reviews: Annotated[int, Field(ge=0, description="reviews each reward trains on; 0: all (harness)")] = 0
 
 
 class Imdb(Task):
-    Config = Config
+    Config = ImdbConfig
+    config: ImdbConfig
     default_model = "smollm2-135m-instruct"
     reward_flops = 200.0  # two for each of about a hundred terms of a text
     source = "IMDB reviews, training set (Maas et al. 2011)"
@@ -60,8 +63,8 @@ class Imdb(Task):
         },
     }
 
-    def __init__(self, config: Config, policy: Policy, cache: Path) -> None:
-        self.config = config
+    def __init__(self, config: ImdbConfig, policy: TextCutter, cache: Path) -> None:
+        super().__init__(config, policy, cache)
         split = load_split(config.source, cache)
         self._prompts = _cut_prompts(split, policy, config.prompt_tokens)
         folder = cache / "rewards" / f"imdb-{config.source}-{config.reward_reviews or 'all'}"
@@ -79,11 +82,7 @@ class Imdb(Task):
         facts = folder / f"accuracy-{proxy.VERSION}{fewer}-{gold.VERSION}.json"
         sizes = {"proxy_reviews": len(of_proxy), "gold_reviews": len(split.gold[:count])}
         self._facts = _measure(facts, split, sizes, self._proxy, self._gold)
-
-    @property
-    def key_settings(self) -> dict[str, object]:
-        settings = asdict(self.config)
-        return settings if settings["proxy_reviews"] else {k: v for k, v in settings.items() if k != "proxy_reviews"}
+        add_to_manifest(folder, [path.name for path in (proxy_path, gold_path, facts)])
 
     @property
     def versions(self) -> dict[str, int]:
@@ -94,7 +93,8 @@ class Imdb(Task):
         return self._prompts[start:end]
 
     def reward(self) -> Scorer:
-        return lambda completions: self._proxy(_texts(completions))
+        score = self._proxy  # the task itself, which holds the gold, stays out of what methods get
+        return lambda completions: score(_texts(completions))
 
     def score(self, completions: Sequence[Completion]) -> dict[str, np.ndarray]:
         return {GOLD: self._gold.score(_texts(completions))}
@@ -104,10 +104,10 @@ class Imdb(Task):
 
 
 def _texts(completions: Sequence[Completion]) -> list[str]:
-    return [c.prompt.text + c.text for c in completions]
+    return [(c.prompt.text or "") + c.text for c in completions]
 
 
-def _cut_prompts(split: Split, policy: Policy, tokens: int) -> list[Prompt]:
+def _cut_prompts(split: Split, policy: TextCutter, tokens: int) -> list[Prompt]:
     """The first policy tokens of each review; of reviews that begin alike, one. Three times that is the reference."""
     seen: set[str] = set()
     prompts = []
@@ -139,4 +139,5 @@ def _measure(
         }
         with whole(path) as part:
             part.write_text(json.dumps(facts, indent=1))
-    return json.loads(path.read_text())
+    measured: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+    return measured

@@ -44,7 +44,8 @@ class Gold(torch.nn.Module):
         batch = self.tokenizer(list(texts), padding=True, truncation=True, max_length=128, return_tensors="pt")
         states = self.encoder(**batch).last_hidden_state  # (n, tokens, H)
         mask = batch["attention_mask"][..., None]
-        return self.head((states * mask).sum(1) / mask.sum(1))[:, 0]
+        scores: torch.Tensor = self.head((states * mask).sum(1) / mask.sum(1))[:, 0]
+        return scores
 
     @torch.inference_mode()
     def score(self, texts: Sequence[str]) -> np.ndarray:
@@ -126,7 +127,7 @@ def _resume(path: Path, gold: Gold, optimizer: torch.optim.Optimizer) -> int:
     state = torch.load(path, weights_only=True)
     gold.load_state_dict(state["gold"])
     optimizer.load_state_dict(state["optimizer"])
-    return state["step"]
+    return int(state["step"])
 
 
 def _minilm(cache: Path) -> Path:

@@ -26,7 +26,8 @@ class Proxy:
         self._weights, self._bias = weights, bias
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
-        return (self._vectorizer.transform(texts) @ self._weights + self._bias).astype(np.float32)
+        scores: np.ndarray = (self._vectorizer.transform(texts) @ self._weights + self._bias).astype(np.float32)
+        return scores
 
     @classmethod
     def load(cls, path: Path) -> "Proxy":

@@ -38,10 +38,10 @@ def pool_and_picks(toy_handle, ledger, tau, prompts):
     return [tuple(c.completion.tokens for c in a.finalists) for a in answers], [a.picks["reward"] for a in answers]
 
 
-def test_softness_near_zero_is_the_best_and_changes_no_sample(toy_handle, ledger):
+def test_softness_near_zero_is_the_best_and_changes_no_sample(toy, toy_handle, ledger):
     hard, soft = (pool_and_picks(toy_handle, ledger, tau, toy_prompts(50)) for tau in (0.0, 1e-6))
     assert hard[0] == soft[0]
-    rewards = [[proxy_of(toy_handle._policy.text(t)) for t in pool] for pool in hard[0]]
+    rewards = [[proxy_of(toy.text(t)) for t in pool] for pool in hard[0]]
     assert [r[i] for r, i in zip(rewards, hard[1], strict=True)] == [
         r[i] for r, i in zip(rewards, soft[1], strict=True)
     ]
@@ -53,10 +53,10 @@ def test_great_softness_picks_uniformly_from_the_pool(toy_handle, ledger):
     assert chi_square(np.bincount(picks, minlength=4), np.full(4, 500.0)) > 1e-4
 
 
-def test_a_soft_pick_follows_the_rewards_of_its_pool(toy_handle, ledger):
+def test_a_soft_pick_follows_the_rewards_of_its_pool(toy, toy_handle, ledger):
     """Mean reward of soft picks against sum_i softmax(r / tau)_i r_i of the same pools: five standard errors."""
     pools, picks = pool_and_picks(toy_handle, ledger, 0.5, toy_prompts(2000))
-    rewards = np.array([[proxy_of(toy_handle._policy.text(t)) for t in pool] for pool in pools])
+    rewards = np.array([[proxy_of(toy.text(t)) for t in pool] for pool in pools])
     weights = np.exp(rewards / 0.5) / np.exp(rewards / 0.5).sum(1, keepdims=True)
     got = rewards[np.arange(2000), picks] - (weights * rewards).sum(1)
     assert abs(got.mean()) < 5 * got.std() / np.sqrt(2000)

@@ -49,7 +49,7 @@ def test_with_exact_values_it_samples_the_per_token_tilt(toy, toy_handle, ledger
     """Chi-square over finished texts of prod_t pi(z) exp(1.5 V(y, z)) / Z(y); a false alarm once in 10,000 seeds."""
     values = toy.values(TOY_SAMPLER, lambda _, y: proxy_of(toy.text(y)))
     method = ControlledDecoding(ControlledDecoding.Config(strength=1.5), toy_handle, reward(ledger), Streams(0))
-    method.value = TableValue(values)
+    method._value = TableValue(values)
     exact, open_nodes = {}, [((), 1.0)]
     while open_nodes:
         prefix, mass = open_nodes.pop()

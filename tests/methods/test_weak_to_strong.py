@@ -6,14 +6,16 @@ import torch
 from transformers import LlamaForCausalLM
 
 from harness.core.errors import UserError
+from harness.core.models.handle import PolicyHandle
 from harness.core.models.preference import DpoSettings
 from harness.core.models.transformers_policy import TransformersPolicy
-from harness.core.search.search import Search, guided_search
+from harness.core.search.search import Guide, guided_search
+from harness.core.search.selection import Search
 from harness.core.streams import Streams
-from harness.core.values.log_ratio import LogRatio, _TextReader
+from harness.core.values.log_ratio import LogRatio
 from harness.methods.dpo import Dpo
 from harness.methods.weak_to_strong import WeakToStrong
-from tests.conftest import tiny_prompts
+from tests.conftest import TINY_SAMPLER, TOY_SAMPLER, tiny_prompts
 
 
 @pytest.fixture(scope="module")
@@ -22,10 +24,15 @@ def other(tiny):
     return TransformersPolicy(LlamaForCausalLM(tiny.model.config), tiny.tokenizer, "other", "other")
 
 
+@pytest.fixture
+def handle_of(ledger):
+    """Handles on the ledger of `tiny_handle`."""
+    return lambda policy: PolicyHandle(policy, TINY_SAMPLER, ledger)
+
+
 def check(reader, rows, pair, tolerance, as_read=lambda completion: completion):
     """After each of several ragged chunks and reorderings, S is the difference of summed log-probabilities."""
     generator = torch.Generator().manual_seed(3)
-    reader.reorder(rows.owner)
     for n in (3, 1, 4, 4):
         got = reader.advance(rows.extend(n))
         tuned, untuned = (guide.logprobs([as_read(c) for c in rows.completions()]) for guide in pair)
@@ -36,29 +43,31 @@ def check(reader, rows, pair, tolerance, as_read=lambda completion: completion):
         reader.reorder(index)
 
 
-def test_the_guide_is_the_difference_of_log_probabilities_through_any_history(tiny, other, tiny_handle):
+def test_the_guide_is_the_difference_of_log_probabilities_through_any_history(tiny, other, tiny_handle, handle_of):
     prompts = tiny_prompts()
     rows = tiny_handle.decode(prompts, 4, Streams(2))
-    value = LogRatio(other, tiny, tiny, prompts)
-    check(value.start(rows.prompt_chunk), rows, (other, tiny), 1e-3)
+    guide = LogRatio.beside(tiny_handle, handle_of(other), tiny_handle)
+    assert guide.by_token
+    check(guide.start(rows), rows, (other, tiny), 1e-3)
 
 
-def test_another_tokenizer_reads_the_text_as_its_own_tokens_through_any_history(tiny, other, tiny_handle):
+def test_another_tokenizer_reads_the_text_as_its_own_tokens_through_any_history(tiny, other, tiny_handle, handle_of):
     def reread(completion):
         return replace(completion, tokens=other.tokens_of(completion.text))
 
     rows = tiny_handle.decode(tiny_prompts(), 4, Streams(2))
-    check(_TextReader(LogRatio(other, tiny, tiny, tiny_prompts())), rows, (other, tiny), 1e-3, reread)
+    guide = LogRatio(handle_of(other), tiny_handle, by_token=False)
+    check(guide.start(rows), rows, (other, tiny), 1e-3, reread)
 
 
-def test_on_the_toy_search_finds_what_the_tuned_table_likes_more(toy, toy_handle):
+def test_on_the_toy_search_finds_what_the_tuned_table_likes_more(toy, toy_handle, ledger):
     from harness.core.models.toy import ToyPolicy
     from tests.conftest import toy_prompts
 
     tuned, prompts = ToyPolicy(letters=3, length=4, topics=2, seed=1), toy_prompts(60)
-    guide = LogRatio(tuned, toy, toy, prompts)
-    guided = guided_search(toy_handle, [guide], [1.0], prompts, Search(4, 4, 1), Streams(0), None)
-    plain = guided_search(toy_handle, [], [], prompts, Search(4, 4, 1), Streams(0), None)
+    guide = LogRatio.beside(toy_handle, PolicyHandle(tuned, TOY_SAMPLER, ledger), toy_handle)
+    guided = guided_search(toy_handle, Guide([guide], [1.0]), prompts, Search(4, 4, 1), Streams(0))
+    plain = guided_search(toy_handle, Guide(), prompts, Search(4, 4, 1), Streams(0))
 
     def liked(answers, pick):
         texts = [a.pick(pick) for a in answers]

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.nested import flatten
 from harness.core.search.search import shape_of
@@ -100,10 +101,10 @@ def test_parts_of_a_setting_may_come_one_by_one_or_together():
     assert (value.epochs, value.hidden) == (3, 5)
 
 
-def test_the_run_id_names_what_was_asked_and_nothing_else():
-    assert asked().run_id == asked(given=[("iro.width", 2)]).run_id  # the profile's value, said again
-    different = {asked().run_id, asked(seed=1).run_id, asked(limit=5).run_id, asked(given=[("iro.chunk", 2)]).run_id}
-    assert len(different) == 4
+def test_what_was_asked_is_the_same_however_it_was_said():
+    assert asked().asked() == asked(given=[("iro.width", 2)]).asked()  # the profile's value, said again
+    configs = [asked(), asked(seed=1), asked(limit=5), asked(given=[("iro.chunk", 2)])]
+    assert len({digest(config.asked()) for config in configs}) == 4
 
 
 def test_softness_of_best_of_n_survives_the_choice_of_n():

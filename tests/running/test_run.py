@@ -16,10 +16,13 @@ import polars as pl
 import pytest
 
 from harness import cli
+from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.ledger import Ledger
+from harness.core.manifest import verify
 from harness.evidence.schema import KEYS
 from harness.evidence.store import find_run, load_run
+from harness.methods.iro import Iro
 from harness.running import stages
 from harness.running.artifacts import Artifacts, run_stage
 from harness.running.ranks import Ranks
@@ -77,7 +80,8 @@ def test_a_run_leaves_tables_with_unique_keys_a_report_and_figures(place, capsys
     assert len(own) and own["r2"].equals(own["r2_right"].rename("r2"))  # on its own, what the fit reported
     about = stored.about
     assert about["status"] == "done" and len(about["openings"]) == 1
-    assert about["openings"][0]["settings"] == stored.id.split("-")[1]
+    assert about["openings"][0]["settings"] == digest(about["config"])[:10]
+    assert stored.id == f"toy-{digest([about['config'], about['identity']])[:10]}"
     printed = capsys.readouterr().out
     assert "iro (iteration 3)" in printed and (stored.folder / "report.md").read_text() in printed
 
@@ -222,6 +226,43 @@ def test_a_damaged_file_of_the_cache_is_named_and_made_anew(ran, capsys, unrende
     shutil.rmtree(removed) if removed.is_dir() else removed.unlink()
     assert run("--workers", "1", "--out", "again") == 0
     assert table_bytes(ran, "again") == table_bytes(ran, "results")
+
+
+def test_an_interrupted_fit_leaves_no_half_of_what_was_fitted(place, monkeypatch, unrendered):
+    """A folder with V_1 and without V_2 was taken for a finished one by whoever looked into it."""
+    plain = Iro.save
+
+    def save_half(self, folder: Path) -> None:
+        plain(self, folder)
+        if len(self.values) == 2:
+            shutil.rmtree(folder / "value-2")
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Iro, "save", save_half)
+    assert run("--workers", "1") == 130
+    fits = [folder for folder in (place / "cache" / "fit").iterdir() if (folder / "fitted").exists()]
+    assert [sorted(p.name for p in (folder / "fitted").iterdir()) for folder in fits] == [["value-1"]]
+    monkeypatch.undo()
+    monkeypatch.setenv("HARNESS_CACHE", str(place / "cache"))
+    monkeypatch.chdir(place)
+    assert run("--workers", "1") == 0
+
+
+def test_all_that_a_run_stores_is_listed_and_verified(ran):
+    """Tables with their rows, every batch with its payload and arrays, and what was fitted."""
+    stored = the_run(ran)
+    listed = json.loads((stored.folder / "manifest.json").read_text(encoding="utf-8"))["files"]
+    tables = {name: len(vars(stored)[name]) for name in ("completions", "scores", "ledger", "fits", "pool", "values")}
+    assert {name: entry["rows"] for name, entry in listed.items()} == {f"{k}.parquet": n for k, n in tables.items()}
+    folders = [path.parent for path in (ran / "cache").glob("*/*/inputs.json")]
+    assert {folder.parent.name for folder in folders} == {"pool", "rollouts", "fit", "generate", "score"}
+    assert [problem for folder in [stored.folder, *folders] for problem in verify(folder)] == []
+    fit = next(folder for folder in folders if (folder / "fitted" / "value-2").exists())
+    shutil.rmtree(fit / "fitted" / "value-2")  # as a disk may lose it: the run went on with V_1 alone
+    assert verify(fit) == [f"fitted/value-2/{name} is missing" for name in ("head.safetensors", "value.json")]
+    table = stored.folder / "scores.parquet"
+    table.write_bytes(table.read_bytes()[:-1] + b"x")
+    assert verify(stored.folder) == ["scores.parquet has another sha256 than was written"]
 
 
 def _env(place: Path) -> dict[str, str]:

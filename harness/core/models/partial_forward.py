@@ -1,6 +1,7 @@
 """A forward pass that ends early: hidden states of some blocks, without the work of the blocks above them."""
 
 from functools import partial
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel
@@ -27,12 +28,12 @@ class StatesUpTo:
         ]
         return self
 
-    def __exit__(self, kind, error, trace) -> bool:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
         for hook in self._hooks:
             hook.remove()
         return isinstance(error, _Reached)
 
-    def _store(self, layer: int, block: torch.nn.Module, args: tuple, kwargs: dict) -> None:
+    def _store(self, layer: int, block: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """What enters a block is what the one below it gave."""
         self.states[layer] = args[0] if args else kwargs["hidden_states"]
         if layer == max(self._layers):

@@ -1,103 +1,71 @@
-"""What a frozen model must provide to be decoded from: `TransformersPolicy` does, and the enumerable toy."""
+"""What a frozen model must offer to be aligned: rows that go on writing, and a word of what else it can give.
+
+`TokenPolicy` adds the token-level verbs that the in-process engine is built on; a model behind an API or in a batch
+engine is a `Policy` with rows of its own (see rows.py) and needs none of them.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 
 from harness.core.errors import UserError
+from harness.core.ledger import Ledger
+from harness.core.models.rows import Capability, Rows
+from harness.core.models.sampling import Sampler
+from harness.core.streams import Streams
 from harness.core.types import Completion, Prompt
 
 
-@dataclass
-class Fed:
-    """What a forward pass hands out."""
-
-    logits: torch.Tensor  # (rows, V) of the next token
-    states: Mapping[int, torch.Tensor]  # layer -> (rows, n, H) of the tokens just fed
-
-
-@dataclass
-class Chunk:
-    """Tokens fed together: a padded batch. `mask` is True where a row has a token; states are by layer."""
-
-    tokens: torch.Tensor  # (rows, n) int64
-    mask: torch.Tensor  # (rows, n) bool
-    states: Mapping[int, torch.Tensor]  # layer -> (rows, n, H), zero where mask is False
-
-
-class TokenScorer(Protocol):
-    """Log-probabilities of texts under a model at temperature 1, read chunk by chunk over a carried cache."""
-
-    def advance(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """(rows, n) log-probabilities in nats of the next tokens (rows, n), 0 where the mask is False."""
-
-    def reorder(self, index: torch.Tensor) -> None:
-        """Make row j what row index[j] was."""
-
-
 class Policy(ABC):
-    """A frozen model that extends completions. `decode` is the verb; the rest is what a model must provide."""
+    """A frozen model that continues prompts."""
 
     name: str
-    fingerprint: str  # of the weights: part of every cache key
-    eos_ids: frozenset[int]
-    depth: int  # number of blocks; layers 0..depth have states
-    width: int  # H
-    parameters: int
-    active_parameters: int  # multiplied with for each token: all but an input embedding of its own
-    device: torch.device
+    fingerprint: str  # of all files of the model, or of what a server says of itself: part of every cache key
+    contents: Mapping[str, str] = {}  # what the fingerprint is made of: file -> sha256, or what else pins the model
+    engine: Mapping[str, str]  # what computes, by name and version: part of every cache key
+    capabilities: frozenset[Capability]
+    device: torch.device = torch.device("cpu")
+    depth: int = 0  # number of blocks; layers 0..depth have states
+    width: int = 0  # H
+    parameters: int = 0
+    active_parameters: int = 0  # multiplied with for each token: all but an input embedding of its own
 
     @abstractmethod
-    def encode(self, prompt: Prompt) -> tuple[int, ...]:
-        """The prompt's tokens, as the model reads them."""
-
-    @abstractmethod
-    def text(self, tokens: Sequence[int]) -> str:
-        """Text of a completion's tokens, special tokens left out."""
+    def decode(
+        self,
+        prompts: Sequence[Prompt],
+        rows_per_prompt: int,
+        sampler: Sampler,
+        streams: Streams,
+        ledger: Ledger,
+        *,
+        layers: tuple[int, ...] = (),
+        record: bool = False,
+    ) -> Rows:
+        """Start rows that continue prompts and book what they do on the ledger; see `PolicyHandle.decode`."""
 
     @abstractmethod
     def head_of(self, text: str, tokens: int) -> str:
         """The text of the first `tokens` tokens of a text: how tasks cut prompts to the policy's measure."""
 
-    @abstractmethod
-    def tokens_of(self, text: str) -> tuple[int, ...]:
-        """A text as this policy's tokens, without special ones."""
-
-    @abstractmethod
-    def prefill(self, prompts: Sequence[tuple[int, ...]], layers: tuple[int, ...]) -> tuple[Any, Fed, torch.Tensor]:
-        """Read prompts of any lengths: (cache, what was fed with states (P, longest, H), mask (P, longest))."""
-
-    @abstractmethod
-    def feed(self, cache: Any, tokens: torch.Tensor, layers: tuple[int, ...]) -> Fed:
-        """Append one token to every row of the cache: tokens (rows,), states (rows, 1, H)."""
-
-    @abstractmethod
-    def peek(self, cache: Any, tokens: torch.Tensor, layers: tuple[int, ...]) -> Mapping[int, torch.Tensor]:
-        """States (rows, K, H) of K candidates for each row's next token (rows, K); the cache stays as it is."""
-
-    @abstractmethod
-    def forget(self, cache: Any, counts: torch.Tensor) -> None:
-        """Take back the last counts[j] tokens fed to row j: what follows neither sees them nor counts their places."""
-
-    @abstractmethod
-    def reorder(self, cache: Any, index: torch.Tensor) -> None:
-        """Make row j of the cache what row index[j] was; rows may repeat or vanish."""
-
-    @abstractmethod
     def logprobs(self, completions: Sequence[Completion]) -> list[np.ndarray]:
-        """Log-probability in nats of every token under the model at temperature 1: one (t,) array each."""
+        """Log-probability in nats of every token at temperature 1: one (t,) array each. Needs `logprobs`."""
+        raise UserError(f"policy {self.name!r} gives no log-probabilities")
 
-    @abstractmethod
-    def scorer(self, prompts: Sequence[tuple[int, ...]]) -> "TokenScorer":
-        """Start following texts behind these prompts, one row each, for their log-probabilities."""
+    def prompt_tokens(self, prompt: Prompt) -> tuple[int, ...]:
+        """A prompt's tokens as the model reads it, part of what names the prompt; none where it does not say."""
+        return ()
 
-    @abstractmethod
-    def speaks_like(self, other: "Policy") -> bool:
-        """Whether the other policy's tokens mean the same here."""
+    def prompt_length(self, prompt: Prompt) -> int:
+        """Tokens of a prompt as the model reads it; 0 where it does not say."""
+        return 0
+
+    def row_bytes(self, prompt_tokens: int, new_tokens: int, rows_per_prompt: int) -> int:
+        """Memory here of one row of a batch in bytes, with its share of what rows of a prompt have in common."""
+        return 0
 
     def untouched_model(self) -> Any:
         """A second copy of the model, and its tokenizer, to train. Raises UserError where there are no weights."""
@@ -110,7 +78,3 @@ class Policy(ABC):
     def with_model(self, model: Any, name: str) -> "Policy":
         """This policy over other weights."""
         raise UserError(f"policy {self.name!r} has no weights that could be trained")
-
-    @abstractmethod
-    def row_bytes(self, prompt_tokens: int, new_tokens: int, rows_per_prompt: int) -> int:
-        """Memory of one row of a decoding batch in bytes, with its share of what rows of a prompt have in common."""

@@ -77,7 +77,8 @@ def train_copy(policy: PolicyHandle, rollouts: Sequence[Candidate], config: DpoS
         }
         for best, worst in pairs
     ]
-    files, history = _run_trainer(*policy.untouched_model(), rows, config, seed)
+    model, tokenizer = policy.untouched_model()
+    files, history = _run_trainer(model, tokenizer, rows, config, seed)
     tokens = sum(2 * len(r["prompt_ids"]) + len(r["chosen_ids"]) + len(r["rejected_ids"]) for r in rows)
     policy.book_training(tokens * (1 + 3 * config.epochs), len(history))  # the reference reads them once
     gap = float(np.mean([best.reward - worst.reward for best, worst in pairs]))
@@ -133,15 +134,15 @@ def _run_trainer(
     from transformers import PrinterCallback
     from trl import DPOConfig, DPOTrainer
 
-    class Trainer(DPOTrainer):
-        def _prepare_dataset(self, dataset, *_):
+    class Trainer(DPOTrainer):  # type: ignore[misc]  # trl has no types
+        def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
             return dataset  # token ids already; the trainer would tokenize texts again and end each of them
 
     on_cpu = model.device.type == "cpu"
-    known = {field.name for field in fields(DPOConfig)}
-    checkpointing = f"{'activation' if 'activation_checkpointing' in known else 'gradient'}_checkpointing"
-    said = io.StringIO()  # progress bars and notices of the libraries
-    with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng(), redirect_stderr(said), catch_warnings():
+    options = {field.name for field in fields(DPOConfig)}
+    checkpointing = f"{'activation' if 'activation_checkpointing' in options else 'gradient'}_checkpointing"
+    notices = io.StringIO()  # progress bars and notices of the libraries
+    with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng(), redirect_stderr(notices), catch_warnings():
         simplefilter("ignore", FutureWarning)
         arguments = DPOConfig(
             output_dir=folder,

@@ -2,6 +2,7 @@
 does not fit, and for following given texts.
 """
 
+import inspect
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from copy import copy
@@ -9,6 +10,7 @@ from typing import Any
 
 import torch
 from transformers import DynamicCache, PreTrainedModel
+from transformers.cache_utils import CacheLayerMixin
 
 Read = Callable[[torch.Tensor, Mapping[str, Any]], Mapping[int, torch.Tensor]]
 """(ids (rows, n), what else the model takes) -> states (rows, n, H) by layer."""
@@ -17,9 +19,12 @@ Read = Callable[[torch.Tensor, Mapping[str, Any]], Mapping[int, torch.Tensor]]
 class RowCache:
     """Keys and values of rows in flight, with the same verbs as `SharedPrefix`."""
 
-    def __init__(self, layers: DynamicCache, mask: torch.Tensor) -> None:
-        """`mask` (rows, positions) bool: which positions of the prompts that are about to be read hold a token."""
-        self.layers = layers
+    def __init__(self, layers: DynamicCache, mask: torch.Tensor, argument: str) -> None:
+        """`mask` (rows, positions) bool: which positions of the prompts that are about to be read hold a token.
+
+        `argument` is the name under which the model takes its cache, see `cache_argument`.
+        """
+        self.layers, self._argument = layers, argument
         self.mask = None if mask.all() else mask  # None: every position of every row
         self._rows, self._device = len(mask), mask.device
 
@@ -33,7 +38,7 @@ class RowCache:
 
     def inputs(self) -> dict[str, Any]:
         """What the model takes beside the tokens of the positions not yet read."""
-        inputs = {"past_key_values": self.layers, "attention_mask": None, "position_ids": None}
+        inputs: dict[str, Any] = {self._argument: self.layers, "attention_mask": None, "position_ids": None}
         if self.mask is not None:
             unread = self.mask.shape[1] - self.layers.get_seq_length()
             inputs |= {"attention_mask": self.mask.long(), "position_ids": positions(self.mask)[:, -unread:]}
@@ -64,7 +69,21 @@ class RowCache:
 
     def bytes_per_token(self) -> int:
         """Of one position of one row, while the cache holds a single one."""
-        return sum(layer.keys.nbytes + layer.values.nbytes for layer in self.layers.layers)
+        return sum(keys.nbytes + values.nbytes for keys, values in keys_and_values(self.layers))
+
+
+def keys_and_values(cache: DynamicCache) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Keys and values of every block, each (rows, kv heads, positions, head width), once something was read."""
+    found = []
+    for layer in cache.layers:
+        assert isinstance(layer, CacheLayerMixin) and layer.keys is not None and layer.values is not None
+        found.append((layer.keys, layer.values))
+    return found
+
+
+def cache_argument(model: PreTrainedModel) -> str:
+    """The name under which a model's forward takes its cache: `cache` from transformers 5.24 on."""
+    return "cache" if "cache" in inspect.signature(type(model).forward).parameters else "past_key_values"
 
 
 def positions(mask: torch.Tensor) -> torch.Tensor:
@@ -110,8 +129,9 @@ class RowScorer:
             input_ids=tokens,
             attention_mask=self._mask.long(),
             position_ids=positions(self._mask)[:, -tokens.shape[1] :],
-            past_key_values=self._cache,
             use_cache=True,
             logits_to_keep=1 if last_only else 0,
+            **{cache_argument(self._model): self._cache},
         )
-        return out.logits.float()
+        logits: torch.Tensor = out.logits.float()
+        return logits

@@ -1,6 +1,6 @@
 """A key/value cache that keeps each prompt once for all of its rows, and attention that reads it in two parts.
 
-cache = SharedPrefix(prefilled, mask)      # keys and values of P prompts, read by the model's own forward
+cache = SharedPrefix(prefilled, mask, argument)      # keys and values of P prompts, read by the model's own forward
 cache.select(owner)                        # R rows, each continuing prompt owner[j]
 cache.extend()
 with cache.attention(model):
@@ -18,7 +18,7 @@ import torch
 from transformers import AttentionInterface, Cache, DynamicCache, PreTrainedConfig, PreTrainedModel
 from transformers.cache_utils import CacheLayerMixin
 
-from harness.core.models.row_cache import Read, hidden
+from harness.core.models.row_cache import Read, cache_argument, hidden, keys_and_values
 
 _NAME = "shared_prefix"  # among transformers' attention functions
 _GROWTH = 32  # positions a row's own cache grows by
@@ -27,12 +27,19 @@ _GROWTH = 32  # positions a row's own cache grows by
 class SharedPrefix(Cache):
     """Keys and values of P prompts and of what R rows have written since; every row has written as many tokens."""
 
-    def __init__(self, prefilled: DynamicCache, mask: torch.Tensor) -> None:
-        """`prefilled` holds left-padded prompts, mask (P, longest) bool is True where a prompt has a token."""
-        super().__init__(layers=[_Layer(layer.keys, layer.values) for layer in prefilled.layers])
+    def __init__(self, prefilled: DynamicCache, mask: torch.Tensor, argument: str) -> None:
+        """`prefilled` holds left-padded prompts, mask (P, longest) bool is True where a prompt has a token.
+
+        `argument` is the name under which the model takes its cache.
+        """
+        self._argument = argument
+        read = keys_and_values(prefilled)
+        self.blocks = [_Layer(keys, values) for keys, values in read]
+        super().__init__(layers=list(self.blocks))
         self.lengths = mask.sum(1)  # (P,)
-        lowest = torch.finfo(prefilled.layers[0].keys.dtype).min
-        padding = torch.zeros(mask.shape, dtype=prefilled.layers[0].keys.dtype, device=mask.device)
+        dtype = read[0][0].dtype
+        lowest = torch.finfo(dtype).min
+        padding = torch.zeros(mask.shape, dtype=dtype, device=mask.device)
         self.bias = None if mask.all() else padding.masked_fill(~mask, lowest)[:, None, None, None]  # (P, 1, 1, 1, L)
         self.owner = torch.arange(len(mask), device=mask.device)  # (R,) prompt of each row
         self.seen: torch.Tensor | None = None  # (R, n) bool: own positions not taken back; None: all
@@ -41,7 +48,7 @@ class SharedPrefix(Cache):
     def forget(self, counts: torch.Tensor) -> None:
         """Hide the last counts[j] positions that row j still sees."""
         if self.seen is None:
-            self.seen = torch.ones(len(self.owner), self.layers[0].length, dtype=torch.bool, device=counts.device)
+            self.seen = torch.ones(len(self.owner), self.blocks[0].length, dtype=torch.bool, device=counts.device)
         self.seen = hidden(self.seen, counts)
 
     def extend(self) -> None:
@@ -51,66 +58,70 @@ class SharedPrefix(Cache):
 
     def inputs(self) -> dict[str, Any]:
         """What the model takes beside the token that is about to be fed."""
-        own = self.layers[0].length if self.seen is None else self.seen.sum(1) - 1
-        return {"past_key_values": self, "shared": self, "position_ids": (self.lengths[self.owner] + own)[:, None]}
+        own = self.blocks[0].length if self.seen is None else self.seen.sum(1) - 1
+        return {self._argument: self, "shared": self, "position_ids": (self.lengths[self.owner] + own)[:, None]}
 
     def attention(self, model: PreTrainedModel) -> AbstractContextManager[None]:
         return decoding(model)
 
     def peek(self, read: Read, tokens: torch.Tensor) -> Mapping[int, torch.Tensor]:
         """States (R, K, H) of candidates (R, K) for the next token: they see the row, not each other."""
-        own = self.layers[0].length if self.seen is None else self.seen.sum(1)
+        own = self.blocks[0].length if self.seen is None else self.seen.sum(1)
         where = (self.lengths[self.owner] + own)[:, None].expand(tokens.shape)
-        for layer in self.layers:
+        for layer in self.blocks:
             layer.reading = True
         try:
-            return read(tokens, {"past_key_values": self, "shared": self, "position_ids": where})
+            return read(tokens, {self._argument: self, "shared": self, "position_ids": where})
         finally:
-            for layer in self.layers:
+            for layer in self.blocks:
                 layer.reading = False
 
     def bytes_per_token(self) -> int:
         """Of one position, while the cache holds a prompt of one token."""
-        return sum(layer.prompt_keys.nbytes + layer.prompt_values.nbytes for layer in self.layers)
+        return sum(layer.prompt_keys.nbytes + layer.prompt_values.nbytes for layer in self.blocks)
 
     def select(self, index: torch.Tensor) -> None:
         """Make row j what row index[j] was; rows may repeat or vanish."""
         self.owner = self.owner[index]
         self.seen = None if self.seen is None else self.seen[index]
-        for layer in self.layers:
+        for layer in self.blocks:
             layer.select(index)
         self._group()
 
     def _group(self) -> None:
-        """Where rows stand among their prompt's: `place` in a (P, most) grid, None where they fill it in order."""
-        counts = torch.bincount(self.owner, minlength=len(self.lengths))
+        """Where rows stand among their prompt's: `cell` in a (P, most) grid, None where they fill it in order."""
+        # rank: the how-manieth row of its prompt a row is, by sorting rows by prompt and subtracting where each begins
+        counts = torch.bincount(self.owner, minlength=len(self.lengths))  # (P,)
         order = self.owner.argsort(stable=True)
         rank = torch.empty_like(order)
         rank[order] = torch.arange(len(order), device=order.device) - (counts.cumsum(0) - counts)[self.owner[order]]
         self.most = int(counts.max())
-        place = self.owner * self.most + rank
-        full = len(place) == len(self.lengths) * self.most
-        self.place = None if full and bool((place == torch.arange(len(place), device=place.device)).all()) else place
+        cell = self.owner * self.most + rank
+        full = len(cell) == len(self.lengths) * self.most
+        self.cell = None if full and bool((cell == torch.arange(len(cell), device=cell.device)).all()) else cell
 
     def by_prompt(self, rows: torch.Tensor) -> torch.Tensor:
         """(R, kv, g, n) -> (P, kv, most, g, n), zero where a prompt has fewer rows."""
-        if self.place is not None:
+        if self.cell is not None:
             grid = rows.new_zeros(len(self.lengths) * self.most, *rows.shape[1:])
-            grid[self.place] = rows
+            grid[self.cell] = rows
             rows = grid
         return rows.view(len(self.lengths), self.most, *rows.shape[1:]).transpose(1, 2)
 
     def by_row(self, grid: torch.Tensor) -> torch.Tensor:
         """(P, kv, most, g, n) -> (R, kv, g, n): undoes `by_prompt`."""
         rows = grid.transpose(1, 2).flatten(0, 1)
-        return rows if self.place is None else rows[self.place]
+        return rows if self.cell is None else rows[self.cell]
 
 
 class _Layer(CacheLayerMixin):
     """One block's keys and values: of the prompts (P, kv, L, D), and of the rows (R, kv, capacity, D)."""
 
+    keys: torch.Tensor
+    values: torch.Tensor
+
     def __init__(self, keys: torch.Tensor, values: torch.Tensor) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # transformers'
         self.prompt_keys, self.prompt_values = keys, values
         shape = (len(keys), keys.shape[1], 0, keys.shape[3])
         self.keys, self.values = keys.new_empty(shape), values.new_empty((*shape[:3], values.shape[3]))
@@ -121,7 +132,9 @@ class _Layer(CacheLayerMixin):
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
         pass
 
-    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *args, **kwargs):
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Append one position (R, kv, 1, D) and hand out the rows' own keys and values (R, kv, n, D).
 
         While candidates are read (R, kv, K, D), they are handed out behind the rows' own, and nothing is appended.
@@ -130,6 +143,7 @@ class _Layer(CacheLayerMixin):
             own = self.keys[:, :, : self.length], self.values[:, :, : self.length]
             return torch.cat([own[0], key_states], 2), torch.cat([own[1], value_states], 2)
         if self.length == self.keys.shape[2]:
+            # growing by blocks instead of by one position copies the cache once in _GROWTH tokens
             self.keys, self.values = self._grown(self.keys), self._grown(self.values)
         self.keys[:, :, self.length] = key_states[:, :, 0]
         self.values[:, :, self.length] = value_states[:, :, 0]
@@ -170,7 +184,7 @@ def _attend(
     softcap: float | None = None,
     s_aux: torch.Tensor | None = None,
     position_bias: torch.Tensor | None = None,
-    **kwargs,
+    **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attention of K queries a row (R, heads, K, D) over its prompt and over its own keys (R, kv, n, D).
 
@@ -178,11 +192,13 @@ def _attend(
     """
     if any(extra is not None for extra in (softcap, s_aux, position_bias)):
         raise NotImplementedError("soft caps, sinks and position biases")
-    layer = shared.layers[module.layer_idx]
+    block: Any = module.layer_idx
+    layer = shared.blocks[block]
     rows, heads, count, dim = query.shape
     kv = key.shape[1]
     prompts, longest = len(layer.prompt_keys), layer.prompt_keys.shape[2]
     query = query.reshape(rows, kv, -1, dim) * (dim**-0.5 if scaling is None else scaling)  # g = heads / kv * K
+    # 1. each row against its own keys: few of them, so one small product a row
     own = query @ key.transpose(2, 3)  # (R, kv, g, n)
     if count > 1:
         others = ~torch.eye(count, dtype=torch.bool, device=own.device)
@@ -190,11 +206,13 @@ def _attend(
     if shared.seen is not None:
         taken_back = ~shared.seen[:, None, None]  # (R, 1, 1, positions that are not candidates)
         own[..., : taken_back.shape[-1]].masked_fill_(taken_back, torch.finfo(own.dtype).min)
+    # 2. all rows of a prompt against its keys in one product: the prompt's keys are read once, not once a row
     grid = shared.by_prompt(query)  # (P, kv, most, g, D)
     shape = grid.shape[:4]
     scores = (grid.reshape(prompts, kv, -1, dim) @ layer.prompt_keys.transpose(2, 3)).view(*shape, longest)
     if shared.bias is not None:
         scores += shared.bias
+    # 3. one softmax over both parts, in float32 as transformers does
     weights = torch.cat([scores, shared.by_prompt(own)], -1).softmax(-1, dtype=torch.float32).to(query.dtype)
     read = weights.flatten(2, 3)[..., :longest] @ layer.prompt_values
     out = shared.by_row(read.view(*shape, -1)) + shared.by_row(weights[..., longest:]) @ value  # (R, kv, g, D)
@@ -237,15 +255,17 @@ def fits(model: PreTrainedModel) -> bool:
     mask[0, :4] = 0
     start = (mask.cumsum(1) - 1).clamp(min=0)
     cache = DynamicCache(config=model.config)
-    model(input_ids=ids, attention_mask=mask, position_ids=start, past_key_values=cache, use_cache=True)
-    shared, owner = SharedPrefix(cache, mask.bool()), torch.tensor([0, 1, 1], device=model.device)
+    argument = cache_argument(model)
+    own_cache: dict[str, Any] = {argument: cache, "use_cache": True}
+    model(input_ids=ids, attention_mask=mask, position_ids=start, **own_cache)
+    shared, owner = SharedPrefix(cache, mask.bool(), argument), torch.tensor([0, 1, 1], device=model.device)
     shared.select(owner)
     cache.batch_select_indices(owner)
     mask = mask[owner]
     for tokens in ids.flatten()[:6].view(2, 3, 1):  # of three rows, twice
         mask = torch.cat([mask, mask.new_ones(3, 1)], 1)
         where = mask.sum(1, keepdim=True) - 1
-        own = model(input_ids=tokens, attention_mask=mask, position_ids=where, past_key_values=cache, use_cache=True)
+        own = model(input_ids=tokens, attention_mask=mask, position_ids=where, **own_cache)
         shared.extend()
         try:
             with decoding(model):

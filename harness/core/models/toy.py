@@ -13,19 +13,27 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from harness.core.models.policy import Fed, Policy
+from harness.core.errors import UserError
+from harness.core.models.policy import Policy
 from harness.core.models.sampling import Sampler, support
+from harness.core.models.token_policy import Fed, TokenPolicy
 from harness.core.types import Completion, Prompt
 
+VERSION = "1"  # raised when a change alters what it computes
 EOS = 0
 LONGEST = 6  # letters of a text; every one more makes three times as many nodes, which all states are as wide as
 
 
-class ToyPolicy(Policy):
+_Nodes = dict[str, torch.Tensor]  # the cache: which node every row stands at
+
+
+class ToyPolicy(TokenPolicy):
     """Token 0 ends a text, tokens 1.. are the letters a, b, ...; the prompt "topic k" picks one of the tables."""
 
     def __init__(self, letters: int = 3, length: int = 4, topics: int = 2, seed: int = 0) -> None:
+        self.capabilities = frozenset({"text", "logprobs", "states", "token level"})
         self.name, self.fingerprint = "toy", f"toy-{letters}-{length}-{topics}-{seed}"
+        self.engine = {"toy": VERSION}
         self.eos_ids = frozenset({EOS})
         self.letters, self.length, self.topics = letters, length, topics
         self.device = torch.device("cpu")
@@ -68,7 +76,7 @@ class ToyPolicy(Policy):
         """pi(y) of every finished text of a topic; sums to one."""
         tokens, probabilities = support(self._logits, sampler)
         out: dict[tuple[int, ...], float] = {}
-        open_nodes = [((), 1.0)]
+        open_nodes: list[tuple[tuple[int, ...], float]] = [((), 1.0)]
         while open_nodes:
             prefix, mass = open_nodes.pop()
             if self.is_finished(prefix):
@@ -92,9 +100,10 @@ class ToyPolicy(Policy):
     # --- a Policy ------------------------------------------------------------------------------------------------
 
     def encode(self, prompt: Prompt) -> tuple[int, ...]:
-        topic = int(prompt.text.split()[-1])
-        assert 0 <= topic < self.topics, f"{prompt.text!r}: topics are 0..{self.topics - 1}"
-        return (topic,)
+        last = (prompt.text or "").split()[-1:]
+        if not (last and last[0].isdecimal() and int(last[0]) < self.topics):
+            raise UserError(f"prompt {prompt.text!r} of the toy: write 'topic K' with K in 0..{self.topics - 1}")
+        return (int(last[0]),)
 
     def text(self, tokens: Sequence[int]) -> str:
         return "".join(chr(ord("a") + t - 1) for t in tokens if t != EOS)
@@ -105,20 +114,20 @@ class ToyPolicy(Policy):
     def tokens_of(self, text: str) -> tuple[int, ...]:
         return tuple(ord(letter) - ord("a") + 1 for letter in text)
 
-    def prefill(self, prompts: Sequence[tuple[int, ...]], layers: tuple[int, ...]):
+    def prefill(self, prompts: Sequence[tuple[int, ...]], layers: tuple[int, ...]) -> tuple[_Nodes, Fed, torch.Tensor]:
         cache = {"node": torch.tensor([self.index[topic, ()] for (topic,) in prompts])}
         return cache, self._fed(cache, layers), torch.ones(len(prompts), 1, dtype=torch.bool)
 
-    def feed(self, cache: dict, tokens: torch.Tensor, layers: tuple[int, ...]) -> Fed:
+    def feed(self, cache: _Nodes, tokens: torch.Tensor, layers: tuple[int, ...]) -> Fed:
         # a finished row may still be in the batch: its tokens lead nowhere, any node will do
         cache["node"] = self._child[cache["node"], tokens].clamp(min=0)
         return self._fed(cache, layers)
 
-    def peek(self, cache: dict, tokens: torch.Tensor, layers: tuple[int, ...]) -> dict[int, torch.Tensor]:
+    def peek(self, cache: _Nodes, tokens: torch.Tensor, layers: tuple[int, ...]) -> dict[int, torch.Tensor]:
         nodes = self._child[cache["node"][:, None], tokens].clamp(min=0)
         return dict.fromkeys(layers, torch.nn.functional.one_hot(nodes, self.width).float())
 
-    def forget(self, cache: dict, counts: torch.Tensor) -> None:
+    def forget(self, cache: _Nodes, counts: torch.Tensor) -> None:
         nodes = [
             (topic, y[: len(y) - int(n)])
             for n, i in zip(counts, cache["node"], strict=True)
@@ -126,11 +135,11 @@ class ToyPolicy(Policy):
         ]
         cache["node"] = torch.tensor([self.index[node] for node in nodes])
 
-    def _fed(self, cache: dict, layers: tuple[int, ...]) -> Fed:
+    def _fed(self, cache: _Nodes, layers: tuple[int, ...]) -> Fed:
         states = torch.nn.functional.one_hot(cache["node"], self.width).float()[:, None]
         return Fed(self._logits[cache["node"]], {layer: states for layer in layers})
 
-    def reorder(self, cache: dict, index: torch.Tensor) -> None:
+    def reorder(self, cache: _Nodes, index: torch.Tensor) -> None:
         cache["node"] = cache["node"][index]
 
     def logprobs(self, completions: Sequence[Completion]) -> list[np.ndarray]:

@@ -6,39 +6,48 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+import transformers
 from transformers import DynamicCache, PreTrainedModel
 
 from harness.core.errors import UserError
 from harness.core.models.cpu_layout import lay_out_for_cpu
 from harness.core.models.partial_forward import StatesUpTo
-from harness.core.models.policy import Fed, Policy
-from harness.core.models.row_cache import RowCache, RowScorer, positions
+from harness.core.models.policy import Policy
+from harness.core.models.row_cache import RowCache, RowScorer, cache_argument, positions
+from harness.core.models.rows import Capability
 from harness.core.models.shared_prefix import SharedPrefix, fits, sees_everything
-from harness.core.types import Completion, Prompt
+from harness.core.models.token_policy import Fed, TokenPolicy
+from harness.core.types import Completion, Message, Prompt
 
 _LOGIT_BYTES = 256 * 2**20  # logits held at once while scoring log-probabilities
 
 
-class TransformersPolicy(Policy):
+class TransformersPolicy(TokenPolicy):
     def __init__(
         self,
         model: PreTrainedModel,
-        tokenizer,
+        tokenizer: Any,
         name: str,
         fingerprint: str,
         load: Callable[[str], tuple[PreTrainedModel, Any, str]] | None = None,
     ) -> None:
         """`load` gives another model by name, its tokenizer and fingerprint, and this one again by its own name."""
         self._load = load
+        self.engine = {"transformers": transformers.__version__, "torch": torch.__version__}
+        self._rendered: dict[tuple[str | None, tuple[Message, ...] | None], tuple[int, ...]] = {}
+        gives: set[Capability] = {"text", "logprobs", "states", "token level"}
+        self.capabilities = frozenset(gives | ({"weights"} if load is not None else set()))
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.name, self.fingerprint = name, fingerprint
         self.device = model.device
         config = model.config.get_text_config()
-        self.depth, self.width, self.vocabulary = config.num_hidden_layers, config.hidden_size, config.vocab_size
+        self.depth, self.width = config.num_hidden_layers, config.hidden_size
+        self.vocabulary: int = config.vocab_size
         self.parameters = model.num_parameters()
-        embedding, output = model.get_input_embeddings().weight, model.get_output_embeddings().weight
-        self.active_parameters = self.parameters - (0 if output is embedding else embedding.numel())
+        embedding, output = model.get_input_embeddings(), model.get_output_embeddings()
+        tied = output.weight is embedding.weight
+        self.active_parameters = self.parameters - (0 if tied else sum(p.numel() for p in embedding.parameters()))
         self.eos_ids = _eos_ids(model, tokenizer)
         if self.device.type == "cpu":
             lay_out_for_cpu(model)
@@ -48,6 +57,7 @@ class TransformersPolicy(Policy):
                 f"model {name!r} keeps {', '.join(strange)} beside or instead of keys and values; rows of such models "
                 "cannot be copied here. Choose a model with attention only"
             )
+        self._cache_argument = cache_argument(model)
         # how keys and values are kept: each prompt's once for all its rows, or transformers' own cache, a copy a row
         self.path: Literal["shared prefix", "plain"] = "shared prefix" if fits(self.model) else "plain"
 
@@ -55,8 +65,10 @@ class TransformersPolicy(Policy):
         return RowScorer(self.model, *self.left_padded(prompts))
 
     def speaks_like(self, other: Policy) -> bool:
-        same_class = isinstance(other, TransformersPolicy)
-        return same_class and other.tokenizer.get_vocab() == self.tokenizer.get_vocab()
+        if not isinstance(other, TransformersPolicy):
+            return False
+        same: bool = other.tokenizer.get_vocab() == self.tokenizer.get_vocab()
+        return same
 
     def untouched_model(self) -> tuple[PreTrainedModel, Any]:
         """A second copy of the model as transformers loads it, and the tokenizer, for methods that train one."""
@@ -64,7 +76,7 @@ class TransformersPolicy(Policy):
             raise UserError(f"model {self.name!r} was not loaded from a folder or the hub: there is no copy to train")
         return self._load(self.name)[:2]
 
-    def other(self, model: str) -> "TransformersPolicy":
+    def other(self, model: str) -> Policy:
         if self._load is None:
             return super().other(model)
         loaded, tokenizer, fingerprint = self._load(model)
@@ -73,10 +85,17 @@ class TransformersPolicy(Policy):
     def with_model(self, model: PreTrainedModel, name: str) -> "TransformersPolicy":
         """This policy over other weights, with the same tokenizer and ends of text."""
         other = TransformersPolicy(model, self.tokenizer, name, f"{self.fingerprint}+{name}")
-        other.eos_ids = self.eos_ids
+        other.eos_ids, other._rendered = self.eos_ids, self._rendered
         return other
 
     def encode(self, prompt: Prompt) -> tuple[int, ...]:
+        """The same tokens each time: a chat template may hold a clock, and what is stored names what was read."""
+        key = prompt.text, prompt.messages
+        if key not in self._rendered:
+            self._rendered[key] = self._render(prompt)
+        return self._rendered[key]
+
+    def _render(self, prompt: Prompt) -> tuple[int, ...]:
         if prompt.messages is None:
             ids = self.tokenizer(prompt.text).input_ids
         else:
@@ -89,7 +108,8 @@ class TransformersPolicy(Policy):
         return tuple(ids)
 
     def text(self, tokens: Sequence[int]) -> str:
-        return self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        text: str = self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return text
 
     def head_of(self, text: str, tokens: int) -> str:
         return self.text(self.tokens_of(text)[:tokens])
@@ -98,11 +118,17 @@ class TransformersPolicy(Policy):
         return tuple(self.tokenizer(text, add_special_tokens=False).input_ids)
 
     @torch.inference_mode()
-    def prefill(self, prompts: Sequence[tuple[int, ...]], layers: tuple[int, ...]):
+    def prefill(
+        self, prompts: Sequence[tuple[int, ...]], layers: tuple[int, ...]
+    ) -> tuple[RowCache | SharedPrefix, Fed, torch.Tensor]:
         ids, mask = self.left_padded(prompts)
-        cache = RowCache(DynamicCache(config=self.model.config), mask)
+        cache = RowCache(DynamicCache(config=self.model.config), mask, self._cache_argument)
         fed = self._read(ids, layers, cache.inputs())
-        return SharedPrefix(cache.layers, mask) if self.path == "shared prefix" else cache, fed, mask
+        return (
+            SharedPrefix(cache.layers, mask, self._cache_argument) if self.path == "shared prefix" else cache,
+            fed,
+            mask,
+        )
 
     @torch.inference_mode()
     def feed(self, cache: RowCache | SharedPrefix, tokens: torch.Tensor, layers: tuple[int, ...]) -> Fed:
@@ -111,7 +137,9 @@ class TransformersPolicy(Policy):
             return self._read(tokens[:, None], layers, cache.inputs())
 
     @torch.inference_mode()
-    def peek(self, cache: RowCache | SharedPrefix, tokens: torch.Tensor, layers: tuple[int, ...]):
+    def peek(
+        self, cache: RowCache | SharedPrefix, tokens: torch.Tensor, layers: tuple[int, ...]
+    ) -> Mapping[int, torch.Tensor]:
         with cache.attention(self.model):
             return cache.peek(partial(self._states, layers), tokens)
 
@@ -163,7 +191,7 @@ class TransformersPolicy(Policy):
     @torch.inference_mode()
     def row_bytes(self, prompt_tokens: int, new_tokens: int, rows_per_prompt: int) -> int:
         cache, _, _ = self.prefill([(0,)], ())
-        token_bytes = cache.bytes_per_token()
+        token_bytes: int = cache.bytes_per_token()
         shared = self.path == "shared prefix"
         prompt = token_bytes * prompt_tokens // rows_per_prompt if shared else 2 * token_bytes * prompt_tokens
         # what is a row's own exists twice while a batch is reordered; logits in float32 with two copies in sampling
@@ -176,7 +204,7 @@ class TransformersPolicy(Policy):
         return ids, torch.arange(longest, device=self.device) >= longest - lengths[:, None]
 
 
-def _eos_ids(model: PreTrainedModel, tokenizer) -> frozenset[int]:
+def _eos_ids(model: PreTrainedModel, tokenizer: Any) -> frozenset[int]:
     """Every id that ends a text: the generation config may name several, the tokenizer another."""
     named = model.generation_config.eos_token_id if model.generation_config else None
     ids = named if isinstance(named, list) else [named]

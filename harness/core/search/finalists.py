@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from harness.core.models.decoding import Decoding
 from harness.core.models.handle import PolicyHandle
+from harness.core.models.rows import Rows
 from harness.core.reward import RewardHandle, argmax
 from harness.core.streams import Streams
 from harness.core.types import Answer, Candidate, Prompt, Work
@@ -34,7 +34,7 @@ def sample_rows(
 
 
 def finalists_of(
-    rows: Decoding,
+    rows: Rows,
     picks: Sequence[Pick],
     reward: RewardHandle | None,
     scores: np.ndarray | None = None,
@@ -50,24 +50,28 @@ def finalists_of(
     nothing = np.zeros(len(rows.prompts), dtype=int)
     value_calls = nothing if value_calls is None else value_calls
     value_tokens = nothing if value_tokens is None else value_tokens
-    distinct = {(int(o), c.tokens): c for o, c in zip(owner, completions, strict=True)}
+    keys = [(int(o), key) for o, key in zip(owner, rows.keys(), strict=True)]
+    distinct = dict(zip(keys, completions, strict=True))
     texts = Counter(o for o, _ in distinct)
     rewards = np.full(len(completions), np.nan, dtype=np.float32)
     if reward is not None:
-        known = dict(zip(distinct, reward(list(distinct.values())), strict=True))
-        rewards = np.array([known[int(o), c.tokens] for o, c in zip(owner, completions, strict=True)])
-    answers = []
+        rewarded = dict(zip(distinct, reward(list(distinct.values())), strict=True))
+        rewards = np.array([rewarded[key] for key in keys])
+    answers, policy_tokens = [], rows.policy_tokens()
     for p, prompt in enumerate(rows.prompts):
-        mine = np.flatnonzero(owner == p)
-        chosen = {"value": argmax(scores[mine]), "reward": argmax(rewards[mine]), "first": 0}
-        free = Work(int(rows.prompt_tokens[p] + rows.sampled[p]), int(value_tokens[p]), int(value_calls[p]))
-        rewarded = free.with_rewards(texts[p])
+        its_rows = np.flatnonzero(owner == p)
+        chosen = {"value": argmax(scores[its_rows]), "reward": argmax(rewards[its_rows]), "first": 0}
+        free = Work(int(policy_tokens[p]), int(value_tokens[p]), int(value_calls[p]))
+        asked = free.with_rewards(texts[p])
         answers.append(
             Answer(
                 prompt,
-                tuple(Candidate(completions[i], float(scores[i]), float(rewards[i]), rows.states_of(i)) for i in mine),
+                tuple(
+                    Candidate(completions[i], float(scores[i]), float(rewards[i]), rows.states_of(int(i)))
+                    for i in its_rows
+                ),
                 {pick: chosen[pick] for pick in picks},
-                {pick: rewarded if pick == "reward" else free for pick in picks},
+                {pick: asked if pick == "reward" else free for pick in picks},
             )
         )
     return answers

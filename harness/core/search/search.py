@@ -7,37 +7,78 @@ beta matters. Algorithm 2 of arXiv 2506.17828, batched over prompts. We depart f
 selection happens too, prefixes are never encoded twice, and equal texts do not crowd out others (diversity-first).
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+import time
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from math import ceil, isqrt, log
-from typing import Annotated, Literal
+from typing import Protocol
 
 import numpy as np
 import torch
-from pydantic import ConfigDict, Field
-from pydantic.dataclasses import dataclass
 
-from harness.core.models.decoding import Decoding
 from harness.core.models.device import widest
 from harness.core.models.handle import PolicyHandle
-from harness.core.models.policy import Chunk
+from harness.core.models.rows import Chunk, Rows
 from harness.core.reward import RewardHandle
-from harness.core.search.finalists import finalists_of
-from harness.core.search.selection import keep_top, resample
+from harness.core.search.finalists import Pick, finalists_of
+from harness.core.search.selection import RULES, Rivals, Search
 from harness.core.streams import Streams
-from harness.core.types import Answer, Prefix, Prompt, Round
-from harness.core.values.value import PrefixValue
+from harness.core.types import Answer, Prompt
+from harness.core.values.value import PrefixScorer
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class Search:
-    """Settings of a search. U = width * successors rows a prompt."""
+@dataclass(frozen=True)
+class Guide:
+    """What steers a search: S = sum_i V_i / beta_i. Without values every row scores 0."""
 
-    width: Annotated[int, Field(ge=1, description="prefixes kept per round (w in the paper; table 7: 4)")] = 4
-    successors: Annotated[int, Field(ge=1, description="samples per kept prefix (k in the paper; table 7: 4)")] = 4
-    chunk: Annotated[int, Field(ge=1, description="tokens per round (l in the paper; harness: 8)")] = 8
-    select: Annotated[Literal["top", "resample"], Field(description="top: the paper's; resample: DESIGN.md")] = "top"
-    diversity: Annotated[bool, Field(description="top: equal texts after all different ones (harness)")] = True
+    values: Sequence[PrefixScorer] = ()
+    betas: Sequence[float] = ()
+
+    def __post_init__(self) -> None:
+        assert len(self.values) == len(self.betas), f"{len(self.values)} values, {len(self.betas)} betas"
+
+
+@dataclass(frozen=True)
+class Finish:
+    """How finished rows become finalists."""
+
+    reward: RewardHandle | None = None  # given one, the final picks include `reward`
+    record: tuple[int, ...] = ()  # layers whose states the finalists carry, for fitting the next value function
+    select: bool = True  # a last selection among finished rows; without it all rows are finalists
+
+
+@dataclass(frozen=True)
+class Beam:
+    """What a search knows of its R rows after a chunk; rows of one prompt stand together."""
+
+    owner: np.ndarray  # (R,) which prompt a row continues
+    finished: np.ndarray  # (R,) bool
+    keys: Sequence[Hashable]  # equal for two rows of a prompt that wrote the same
+    scores: np.ndarray  # (R,) float64 S after the chunk
+    before: np.ndarray  # (R,) S before it
+    places: np.ndarray  # (R,) how many rows of weight 1 each stands for, see `selection.resample`
+    parents: Sequence[int | None]  # index among the prompt's rows of the last round; None in the first round
+
+    def rivals(self, rows: np.ndarray) -> Rivals:
+        """The rows of one prompt (n,) as a selection rule sees them."""
+        gains = self.scores[rows] - self.before[rows]
+        return Rivals(self.scores[rows], gains, self.places[rows], [self.keys[i] for i in rows])
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a search chose for one prompt after a chunk, as indices into the beam."""
+
+    prompt: Prompt
+    rivals: Sequence[int]  # its rows
+    kept: Sequence[int]  # which of them are kept, one for each place
+
+
+class Observer(Protocol):
+    """Looks on while a search chooses."""
+
+    def __call__(self, beam: Beam, choices: Sequence[Choice], rows: Rows) -> None:
+        """The choices of one round; prompts whose kept rows had all finished before are left out."""
 
 
 def shape_of(rows: int) -> dict[str, int]:
@@ -60,109 +101,95 @@ def kl_bound(search: Search, max_new_tokens: int) -> float | None:
 
 def guided_search(
     policy: PolicyHandle,
-    values: Sequence[PrefixValue],
-    betas: Sequence[float],
+    guide: Guide,
     prompts: Sequence[Prompt],
     search: Search,
     streams: Streams,
-    reward: RewardHandle | None,
-    record: tuple[int, ...] = (),
-    select_finished: bool = True,
-    trace: bool = False,
+    finish: Finish = Finish(),
+    observe: Observer | None = None,
 ) -> list[Answer]:
-    """One answer per prompt, with the picks `value`, `first` and, given a reward, `reward`.
-
-    `record` names layers whose states the finalists carry (for fitting the next value function). The last selection,
-    among finished rows only, is left out without `select_finished`: all rows are finalists. With `trace` the answers
-    hold the tree of the search.
-    """
-    assert len(values) == len(betas), f"{len(values)} values, {len(betas)} betas"
-    layers = tuple(sorted({*record, *(layer for value in values for layer in value.layers)}))
-    rows = policy.decode(prompts, search.width * search.successors, streams, layers, record=bool(record))
-    guide = _Guide(values, betas, rows)
-    pick_place = [streams.generator("select", p.id) for p in prompts]
-    scores = np.zeros(len(rows.owner))
-    places = np.ones(len(rows.owner))  # see `resample`
+    """One answer per prompt, with the picks `value`, `first` and, given a reward, `reward`."""
+    layers = tuple(sorted({*finish.record, *(layer for value in guide.values for layer in value.layers)}))
+    rows = policy.decode(prompts, search.width * search.successors, streams, layers, record=bool(finish.record))
+    reading, select = _Reading(guide, rows), RULES[search.select]
+    generators = [streams.generator("select", p.id) for p in prompts]
     done = [False] * len(prompts)
-    rounds: list[list[Round]] = [[] for _ in prompts]
-    parents: Sequence[int | None] = [None] * len(rows.owner)
+    count = len(rows.owner)
+    scores, places, parents = np.zeros(count), np.ones(count), list[int | None]([None] * count)
     while not all(done):
-        before = scores
-        scores = guide.advance(rows.extend(search.chunk))
-        owner, finished, tokens = rows.owner.cpu().numpy(), rows.finished.cpu().numpy(), rows.tokens_of()
-        texts = [c.text for c in rows.completions()] if trace else []
-        index, slots, next_places, next_parents = [], [], [], []
-        for p in range(len(prompts)):
-            mine = np.flatnonzero(owner == p)
-            if done[p] or (finished[mine].all() and not select_finished):
-                kept = list(mine)
-            elif search.select == "top":
-                keys = [tokens[i] for i in mine] if search.diversity else list(range(len(mine)))
-                kept = list(mine[keep_top(scores[mine], keys, search.width)])
+        after = reading.advance(rows.extend(search.chunk))
+        owner, finished = rows.owner.cpu().numpy(), rows.finished.cpu().numpy()
+        beam = Beam(owner, finished, rows.keys(), after, scores, places, parents)
+        moves, choices = _Moves(), list[Choice]()
+        for p, prompt in enumerate(prompts):
+            its_rows = np.flatnonzero(owner == p)
+            if done[p] or (finished[its_rows].all() and not finish.select):
+                # nothing is chosen: finished rows stand as they are until the slowest prompt of the batch is done
+                kept = its_rows.tolist()
             else:
-                draws = pick_place[p].random(search.width)
-                kept = list(mine[resample(scores[mine] - before[mine], places[mine], draws)])
-            if trace and not done[p]:
-                rounds[p].append(_round(mine, kept, tokens, texts, parents, scores))
-            done[p] = all(finished[kept])
-            for place, row in enumerate(kept):
-                copies = 1 if finished[row] else search.successors
-                index += [row] * copies
-                slots += range(place * search.successors, place * search.successors + copies)
-                next_places += [search.successors / copies] * copies
-                next_parents += [int(row - mine[0])] * copies
-        moved = torch.tensor(index, device=rows.owner.device)
-        rows.select(moved, torch.tensor(slots, device=rows.owner.device))
-        guide.reorder(moved)
-        scores, places, parents = scores[index], np.array(next_places), next_parents
-    picks = ("value", "first") if reward is None else ("value", "first", "reward")
-    answers = finalists_of(rows, picks, reward, scores, guide.calls, guide.tokens)
-    return [replace(a, trace=tuple(r)) for a, r in zip(answers, rounds, strict=True)] if trace else answers
+                kept = its_rows[select(beam.rivals(its_rows), search, generators[p])].tolist()
+            if not done[p]:
+                choices.append(Choice(prompt, its_rows.tolist(), kept))
+            done[p] = bool(finished[kept].all())
+            moves.add(its_rows[0], kept, finished, search.successors)
+        if observe is not None:
+            observe(beam, choices, rows)
+        index = torch.tensor(moves.index, device=rows.owner.device)
+        rows.select(index, torch.tensor(moves.slots, device=rows.owner.device))
+        reading.reorder(index)
+        # S is a property of the prefix, so copies inherit it; the next chunk is valued from there
+        scores, places, parents = after[moves.index], np.array(moves.places), moves.parents
+    picks: tuple[Pick, ...] = ("value", "first") if finish.reward is None else ("value", "first", "reward")
+    return finalists_of(rows, picks, finish.reward, scores, reading.calls, reading.tokens_read())
 
 
-def _round(
-    mine: Sequence[int],
-    kept: Collection[int],
-    tokens: Sequence[tuple[int, ...]],
-    texts: Sequence[str],
-    parents: Sequence[int | None],
-    scores: np.ndarray,
-) -> Round:
-    """The rows `mine` of one prompt; a prompt's rows stand together, so a parent's place is counted from the first."""
-    return Round(tuple(Prefix(tokens[i], texts[i], parents[i], float(scores[i]), i in kept) for i in mine))
+class _Moves:
+    """How the rows of the next round follow from those of this one, row by row."""
+
+    def __init__(self) -> None:
+        self.index: list[int] = []
+        self.slots: list[int] = []
+        self.places: list[float] = []
+        self.parents: list[int | None] = []
+
+    def add(self, first: int, kept: Sequence[int], finished: np.ndarray, successors: int) -> None:
+        """A prompt's kept rows, `first` being its first row: unfinished ones are copied `successors` times.
+
+        A kept finished text is not copied, and stands for as many rows as its copies would have been.
+        """
+        for rank, row in enumerate(kept):
+            copies = 1 if finished[row] else successors
+            self.index += [row] * copies
+            self.slots += range(rank * successors, rank * successors + copies)
+            self.places += [successors / copies] * copies
+            self.parents += [int(row - first)] * copies
 
 
-class _Guide:
+class _Reading:
     """S of every row, as a sum over value functions that each keep their own running state."""
 
-    def __init__(self, values: Sequence[PrefixValue], betas: Sequence[float], rows: Decoding) -> None:
-        self.readers = [value.start(rows.prompt_chunk) for value in values]
-        self.betas = betas
-        self.ledger = rows.ledger
+    def __init__(self, guide: Guide, rows: Rows) -> None:
+        self._readers = [value.start(rows) for value in guide.values]
+        self._betas, self._rows = guide.betas, rows
         self.calls = np.zeros(len(rows.prompts), dtype=np.int64)  # (P,) prefixes valued
-        self.tokens = np.zeros(len(rows.prompts), dtype=np.int64)  # (P,) read by models of the values' own
-        self.owner = torch.arange(len(rows.prompts), device=rows.owner.device)
-        for reader in self.readers:
-            self._count(reader.read)
-        self.reorder(rows.owner)
+
+    def tokens_read(self) -> np.ndarray:
+        """(P,) tokens that models of the values' own have read."""
+        return sum((reader.tokens_read for reader in self._readers), np.zeros_like(self.calls))
 
     def advance(self, chunk: Chunk) -> np.ndarray:
-        """(rows,) float64 S after the chunk; 0 without value functions."""
+        """(R,) float64 S after the chunk; 0 without value functions."""
         total = torch.zeros(len(chunk.tokens), dtype=widest(chunk.tokens.device), device=chunk.tokens.device)
-        moved = chunk.mask.any(1)
-        for reader, beta in zip(self.readers, self.betas, strict=True):
-            with self.ledger.timed("value", calls=1, sequences=int(moved.sum())):
-                total += reader.advance(chunk).to(total.dtype) / beta
-            self.calls += torch.bincount(self.owner[moved], minlength=len(self.calls)).cpu().numpy()
-            self._count(reader.read)
-        return total.cpu().numpy()
-
-    def _count(self, read: torch.Tensor | None) -> None:
-        if read is not None:
-            np.add.at(self.tokens, self.owner.cpu().numpy(), read.cpu().numpy())
-            self.ledger.spend("value", prefill_tokens=int(read.sum()))
+        moved = torch.bincount(self._rows.owner[chunk.moved], minlength=len(self.calls)).cpu().numpy()  # (P,)
+        for reader, beta in zip(self._readers, self._betas, strict=True):
+            start = time.perf_counter()
+            total += reader.advance(chunk).to(total.dtype) / beta
+            seconds = time.perf_counter() - start
+            self._rows.spend("value", calls=1, sequences=int(moved.sum()), seconds=seconds)
+            self.calls += moved
+        scores: np.ndarray = total.cpu().numpy()
+        return scores
 
     def reorder(self, index: torch.Tensor) -> None:
-        self.owner = self.owner[index]
-        for reader in self.readers:
+        for reader in self._readers:
             reader.reorder(index)

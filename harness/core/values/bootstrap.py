@@ -16,20 +16,21 @@ import torch
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as settings_dataclass
 
-from harness.core.models.decoding import Decoding
 from harness.core.models.device import widest
 from harness.core.models.handle import PolicyHandle
+from harness.core.models.rows import TokenRows
 from harness.core.models.sampling import draw
 from harness.core.reward import RewardHandle
 from harness.core.streams import Streams
-from harness.core.types import Candidate, Completion, FitReport
+from harness.core.types import Candidate, FitReport
+from harness.core.values.calibration import quality
 from harness.core.values.fitting import (
     PENALTIES,
     Fitted,
     Prefixes,
     ValueSettings,
     held_out_error,
-    quality,
+    prompts_of,
     split,
     untrained,
 )
@@ -50,13 +51,13 @@ class BootstrapSettings:
 class _Steps:
     """n prefixes, each with m prefixes one token longer."""
 
-    here: torch.Tensor  # (n, F)
-    there: torch.Tensor  # (n, m, F)
+    prefix: torch.Tensor  # (n, F)
+    longer: torch.Tensor  # (n, m, F)
     ends: torch.Tensor  # (n, m) reward of the longer prefix where it is a finished text, else NaN
 
     @classmethod
     def joined(cls, parts: Sequence["_Steps"]) -> "_Steps":
-        return cls(*(torch.cat([getattr(p, name) for p in parts]) for name in ("here", "there", "ends")))
+        return cls(*(torch.cat([getattr(p, name) for p in parts]) for name in ("prefix", "longer", "ends")))
 
 
 def fit_bootstrapped(
@@ -91,7 +92,7 @@ def fit_bootstrapped(
         "train_prompts": len(by_prompt),
         "rollouts": len(by_prompt) * each,
     }
-    return Fitted(fitted, FitReport(choices, quality(fitted, held)))
+    return Fitted(fitted, FitReport(choices, quality(fitted, held), prompts_of(held)))
 
 
 def _read(
@@ -106,9 +107,9 @@ def _read(
     flat = [c.completion for group in groups for c in group]
     prompts, each = [group[0].completion.prompt for group in groups], len(groups[0])
     limit = policy.sampler.max_new_tokens
-    rows = policy.decode(prompts, each, streams, value.layers)
-    reader = value.start(rows.prompt_chunk)
-    reader.reorder(rows.owner)
+    rows = policy.decode_tokens(prompts, each, streams, value.layers)
+    reader = value.start(rows)
+    # draws have streams of their own: those of sampling wrote the rollouts that are read here
     wide = [streams.uniforms(f"bootstrap {j}", p.id, each, limit) for p in prompts for j in range(draws)]
     uniforms = torch.from_numpy(np.stack(wide)).view(len(prompts), draws, each, limit).transpose(1, 2).flatten(0, 1)
     uniforms = uniforms.to(rows.owner.device, widest(rows.owner.device))  # (R, draws, limit)
@@ -119,40 +120,38 @@ def _read(
             break
         at = uniforms[choices.rows, :, t]  # (L, m)
         tokens = torch.stack([draw(choices.tokens, choices.probabilities, at[:, j]) for j in range(draws)], 1)
-        there = reader.next_features(choices.rows, rows.peek(tokens)).view(*tokens.shape, -1)
+        longer = reader.next_features(choices.rows, rows.peek(tokens)).view(*tokens.shape, -1)  # (L, m, F)
         ends = _ends(rows, choices.rows, tokens, reward)
-        parts.append(_Steps(reader.features()[choices.rows], there, ends))
+        parts.append(_Steps(reader.features()[choices.rows], longer, ends))
+        # the row goes on with the token that the rollout has, whatever was drawn beside it
         written = [flat[row].tokens[t] for row in choices.rows.tolist()]
         reader.advance(rows.write(torch.tensor(written, device=tokens.device)))
     parts.append(_finished(reader, groups, draws))
     steps = _Steps.joined(parts)
-    return _Steps(steps.here.cpu(), steps.there.cpu(), steps.ends.cpu())  # heads are fitted on the CPU
+    return _Steps(steps.prefix.cpu(), steps.longer.cpu(), steps.ends.cpu())  # heads are fitted on the CPU
 
 
-def _ends(rows: Decoding, which: torch.Tensor, tokens: torch.Tensor, reward: RewardHandle) -> torch.Tensor:
+def _ends(rows: TokenRows, which: torch.Tensor, tokens: torch.Tensor, reward: RewardHandle) -> torch.Tensor:
     """(L, m) rewards of the texts that a drawn token finishes; NaN where it does not, or where none could be had."""
     out = torch.full(tokens.shape, float("nan"), device=tokens.device)
-    written, owners = rows.tokens_of(), rows.owner.tolist()
-    last = len(written[int(which[0])]) + 1 == rows.sampler.max_new_tokens
     places, texts = [], []
     for i, row in enumerate(which.tolist()):
         for j, token in enumerate(tokens[i].tolist()):
-            if last or token in rows.policy.eos_ids:
-                longer = (*written[row], token)
-                stop = "eos" if token in rows.policy.eos_ids else "length"
+            longer = rows.continued(row, token)
+            if longer.stop is not None:
                 places.append((i, j))
-                texts.append(Completion(rows.prompts[owners[row]], longer, rows.policy.text(longer), stop))
+                texts.append(longer)
     if texts:
-        i, j = torch.tensor(places, device=out.device).T
-        out[i, j] = torch.from_numpy(reward(texts)).to(out.device)
+        row, column = torch.tensor(places, device=out.device).T
+        out[row, column] = torch.from_numpy(reward(texts)).to(out.device)
     return out
 
 
 def _finished(reader: HiddenReader, groups: Sequence[Sequence[Candidate]], draws: int) -> _Steps:
     """The finished rollouts themselves, worth their reward."""
-    here = reader.features()
-    rewards = torch.tensor([c.reward for group in groups for c in group], device=here.device)
-    return _Steps(here, here[:, None].expand(-1, draws, -1), rewards[:, None].expand(-1, draws))
+    texts = reader.features()  # (R, F)
+    rewards = torch.tensor([c.reward for group in groups for c in group], device=texts.device)
+    return _Steps(texts, texts[:, None].expand(-1, draws, -1), rewards[:, None].expand(-1, draws))
 
 
 @torch.no_grad()
@@ -162,21 +161,25 @@ def _regress(steps: _Steps, settings: ValueSettings, how: BootstrapSettings) -> 
     The targets are linear in its weights, so a sweep needs the moments of the prefixes only: with x the prefixes less
     their mean and g the mean of the next ones that go on, target = g w + (share going on) b + (mean reward of ends).
     """
-    plain = untrained(steps.here, replace(settings, hidden=1))
-    x = ((steps.here - plain.mean) / plain.scale).double()
+    plain = untrained(steps.prefix, replace(settings, hidden=1))
+    x = ((steps.prefix - plain.mean) / plain.scale).double()
     offset = x.mean(0)
     x -= offset
-    on = steps.ends.isnan()
-    g = sum(on[:, j, None] * ((steps.there[:, j] - plain.mean) / plain.scale) for j in range(on.shape[1])).double()
-    g /= on.shape[1]
+    on = steps.ends.isnan()  # (n, m) the longer prefixes that go on
+    g = torch.zeros_like(steps.prefix)
+    for j in range(on.shape[1]):
+        g = g + on[:, j, None] * ((steps.longer[:, j] - plain.mean) / plain.scale)
+    g = g.double() / on.shape[1]  # (n, F) mean over the m draws, those that end counting as zero
     share, ends = on.double().mean(1), steps.ends.nan_to_num().double().mean(1)
     within, across = x.T @ x / len(x), x.T @ g / len(x)
     along_share, along_ends = x.T @ share / len(x), x.T @ ends / len(x)
     heads = []
     for penalty in PENALTIES:
+        # every sweep solves the same ridge system with another right-hand side, so it is inverted once
         inverse = torch.linalg.inv(within + penalty * torch.eye(len(within), dtype=x.dtype, device=x.device))
         weight, bias = torch.zeros_like(offset), x.new_zeros(())
         for _ in range(how.sweeps):
+            # regress on targets made of the copy, then let the copy follow by a share of the way
             new = inverse @ (across @ weight + along_share * bias + along_ends)
             centre = g.mean(0) @ weight + share.mean() * bias + ends.mean()
             bias = torch.lerp(bias, centre - offset @ new, how.follow)

@@ -4,7 +4,7 @@ fitted = fit_value(rollouts, ValueSettings(), streams.generator("fit value 1"))
 fitted.value, fitted.report.choices, fitted.report.rows
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -14,9 +14,10 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as settings_dataclass
 
 from harness.core.errors import UserError
-from harness.core.statistics.stats import correlation, r_squared, rank_correlation
-from harness.core.types import Candidate, FitReport, PrefixStates
-from harness.core.values.hidden import Head, HiddenValue, Pooling, features
+from harness.core.statistics.stats import correlation, r_squared
+from harness.core.types import Candidate, FitReport
+from harness.core.values.calibration import quality
+from harness.core.values.hidden import Head, HiddenValue, Pooling, prefix_features, states_of
 
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)  # penalties tried, in units of one standardised input's variance
 
@@ -69,8 +70,8 @@ def fit_value(
     with torch.random.fork_rng():
         torch.manual_seed(int(rng.integers(2**62)))
         if start is None:
-            coarse = max(settings.stride, max(len(c.states.states) for c in usable) // 8)
-            for layer in usable[0].states.layers:
+            coarse = max(settings.stride, max(len(states_of(c).states) for c in usable) // 8)
+            for layer in states_of(usable[0]).layers:
                 for pooling in settings.poolings:
                     fit, check = (Prefixes.of(part, layer, pooling, coarse, settings.weight) for part in (train, held))
                     tried[layer, pooling] = _ridge(untrained(fit.x, settings), fit, check)
@@ -86,8 +87,8 @@ def fit_value(
         "layer": layer,
         "pooling": pooling,
         "epoch": epoch,
-        "train_prompts": len({c.completion.prompt.id for c in train}),
-        "held_out_prompts": len({c.completion.prompt.id for c in held}),
+        "train_prompts": len(prompts_of(train)),
+        "held_out_prompts": len(prompts_of(held)),
         "rollouts": len(usable),
         "left_out_nan": len(rollouts) - len(usable),
         "tried": [
@@ -95,7 +96,7 @@ def fit_value(
             for key, t in tried.items()
         ],
     }
-    return Fitted(value, FitReport(choices, quality(value, held)))
+    return Fitted(value, FitReport(choices, quality(value, held), prompts_of(held)))
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,11 @@ def split(rollouts: Sequence[Candidate], share: float) -> tuple[list[Candidate],
     )
 
 
+def prompts_of(rollouts: Sequence[Candidate]) -> tuple[str, ...]:
+    """Ids of the prompts that completions answer, each once, sorted."""
+    return tuple(sorted({c.completion.prompt.id for c in rollouts}))
+
+
 @dataclass(frozen=True)
 class Prefixes:
     """Prefixes of rollouts as a regression: x (n, F), y (n,), with weight, position, rollout and prompt of each."""
@@ -142,7 +148,7 @@ class Prefixes:
     def of(
         cls, rollouts: Sequence[Candidate], layer: int, pooling: Pooling, stride: int, weight: str = "token"
     ) -> "Prefixes":
-        parts = [_prefixes(c.states, layer, pooling, stride) for c in rollouts]
+        parts = [prefix_features(states_of(c), layer, pooling, stride) for c in rollouts]
         counts = np.array([len(x) for x, _ in parts])
         share = np.ones(len(counts)) if weight == "token" else counts.mean() / counts  # of each prefix of a rollout
         return cls(
@@ -155,20 +161,6 @@ class Prefixes:
         )
 
 
-def _prefixes(states: PrefixStates, layer: int, pooling: Pooling, stride: int) -> tuple[torch.Tensor, np.ndarray]:
-    """Features (n, F) of the prefixes 0, stride, 2 stride, ..., t of one completion, and those lengths (n,)."""
-    column = states.layers.index(layer)
-    along = torch.from_numpy(states.states[:, column].astype(np.float32))  # (t, H)
-    mean = torch.from_numpy(states.prompt_mean[column].astype(np.float32))
-    last = torch.from_numpy(states.prompt_last[column].astype(np.float32))
-    lengths = np.unique(np.append(np.arange(0, len(along), stride), len(along)))
-    totals = torch.cat([torch.zeros_like(along[:1]), along.cumsum(0)])[lengths]
-    lasts = torch.cat([last[None], along])[lengths]
-    n = len(lengths)
-    tokens = torch.full((n,), states.prompt_tokens)
-    return features(pooling, mean.expand(n, -1), tokens, totals, lasts, torch.from_numpy(lengths)), lengths
-
-
 def untrained(x: torch.Tensor, settings: ValueSettings) -> Head:
     """A head for standardised inputs that says 0: its linear part and the network's last layer are zero."""
     head = Head(x.shape[1], settings.hidden, settings.dropout)
@@ -179,8 +171,9 @@ def untrained(x: torch.Tensor, settings: ValueSettings) -> Head:
 
 
 def _copy_of(start: Head, settings: ValueSettings) -> Head:
-    head = Head(len(start.mean), start.network[1].out_features, settings.dropout)
-    head.load_state_dict(start.state_dict())
+    weights = start.state_dict()
+    head = Head(len(start.mean), len(weights["network.1.weight"]), settings.dropout)
+    head.load_state_dict(weights)
     return head
 
 
@@ -200,14 +193,19 @@ def _ridge(head: Head, fit: Prefixes, check: Prefixes) -> "_Tried":
             f"rollouts of all {len(set(check.prompt))} held-out fit prompts have the reward {float(check.y[0]):g}: no "
             "value function can be chosen. Raise fit.prompts or fit.samples"
         )
-    best = (-np.inf, None)
+    best: tuple[float, torch.Tensor] = (-np.inf, torch.zeros_like(target).float())
     for penalty in PENALTIES:
         slope = torch.linalg.solve(gram + penalty * torch.eye(len(gram)), target).float()
         predicted = before + held @ slope + centre.float()
         r2 = r_squared(predicted.numpy(), check.y.numpy(), check.weight.numpy())
         best = max(best, (r2, slope), key=lambda pair: pair[0])
-    head.linear.weight += best[1]
-    head.linear.bias += (centre - offset @ best[1].double()).float()
+    if not np.isfinite(best[0]):
+        raise UserError(
+            "the states of the rollouts, or their rewards, are not finite numbers: no value function can be fitted. "
+            "Check the model's outputs (a half-precision --dtype may overflow; try --dtype float32)"
+        )
+    head.linear.weight.add_(best[1])
+    head.linear.bias.add_((centre - offset @ best[1].double()).float())
     # rivals of a search share prompt and length: only differences among them matter to it
     rivals = np.unique(np.stack([check.prompt, check.position.astype(str)]), axis=1, return_inverse=True)[1]
     within = correlation(head(check.x).numpy(), check.y.numpy(), rivals.ravel())
@@ -240,40 +238,3 @@ def held_out_error(head: Head, prefixes: Prefixes) -> float:
 
 def _copy(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in state.items()}
-
-
-def quality(value: HiddenValue, held: Sequence[Candidate]) -> list[dict]:
-    """R^2, rank and within-prompt correlation with the final reward, by position; position -1 is the finished text."""
-    return [
-        {
-            "position": at.position,
-            "n": len(at.reward),
-            "r2": r_squared(at.predicted, at.reward),
-            "rank_correlation": rank_correlation(at.predicted, at.reward),
-            "within_prompt_correlation": correlation(at.predicted, at.reward, at.prompt),
-        }
-        for at in predictions(value, held)
-    ]
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What a value function said of prefixes of one length (-1: of finished texts) and what came of them, (n,) each."""
-
-    position: int
-    predicted: np.ndarray
-    reward: np.ndarray
-    prompt: np.ndarray
-
-
-@torch.no_grad()
-def predictions(value: HiddenValue, rollouts: Sequence[Candidate]) -> Iterator[Predictions]:
-    """At four lengths from 0 on, and at the end; lengths that fewer than three rollouts have are left out."""
-    prefixes = Prefixes.of(rollouts, value.layer, value.pooling, 1)
-    predicted, reward = value.head(prefixes.x).numpy(), prefixes.y.numpy()
-    end = np.array([len(c.states.states) for c in rollouts])[prefixes.rollout]
-    longest = int(end.max())
-    for position in [*range(0, longest, max(1, longest // 4)), -1]:
-        here = prefixes.position == (end if position < 0 else position)
-        if here.sum() >= 3:
-            yield Predictions(position, predicted[here], reward[here], prefixes.prompt[here])

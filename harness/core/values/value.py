@@ -1,43 +1,75 @@
-"""Value functions on the frozen policy's own hidden states, read prefix by prefix while a search writes.
+"""Value functions of a prefix, whatever they are made of: read while a search writes, and checked afterwards.
 
-    reader = value.start(rows.prompt_chunk)         # one running state per prompt
-    reader.reorder(rows.owner)                      # ... per row
-    v = reader.advance(rows.extend(8))              # (rows,) value of every row's prefix
+    reader = value.start(rows)                      # follows the rows of a batch
+    v = reader.advance(rows.extend(8))              # (R,) value of every row's prefix
+    rows.select(index, slots); reader.reorder(index)
+    value.predict(rollouts)                         # the same of every prefix of finished completions
 
-V(x, y_<=t) predicts the standardised reward of the finished completion from the states of the prompt and of tokens
-1..t, each read after it was fed; t = 0 is the prompt alone, a finished text is valued at its end-of-sequence token.
-In chunk search this costs no forward pass: the search's own steps hand out the states. `core/fitting.py` fits them.
+V(x, y_<=t) predicts the standardised reward of the finished completion from the prompt and tokens 1..t; t = 0 is the
+prompt alone, a finished text is valued at its end-of-sequence token. `hidden.py` has the kind that reads the policy's
+own states; `stored.py` loads any kind.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
+import numpy as np
 import torch
 
-from harness.core.models.policy import Chunk
+from harness.core.models.rows import Chunk, Rows
+from harness.core.types import Candidate
 
 
 class Reader(Protocol):
-    """A value function following a batch of rows."""
+    """A value function following the rows of a batch."""
 
-    read: torch.Tensor | None  # (rows,) tokens that models of its own have just read; None: it has none
+    tokens_read: np.ndarray  # (P,) tokens that models of its own have read so far; zeros where it has none
 
     def advance(self, chunk: Chunk) -> torch.Tensor:
-        """(rows,) float32 values of the prefixes that end with this chunk."""
-
-    def peek(self, rows: torch.Tensor, states: Mapping[int, torch.Tensor]) -> torch.Tensor:
-        """(L, K) values of rows (L,) with each of K candidates behind them, states (L, K, H) by layer."""
+        """(R,) float32 values of the prefixes that end with this chunk."""
 
     def reorder(self, index: torch.Tensor) -> None:
         """Make row j what row index[j] was."""
 
 
-class PrefixValue(Protocol):
-    """A fitted value function. `layers` are the states that its readers need in every chunk."""
+class PeekingReader(Reader, Protocol):
+    """A reader that can value candidates for the next token."""
 
-    layers: tuple[int, ...]
+    def peek(self, rows: torch.Tensor, states: Mapping[int, torch.Tensor]) -> torch.Tensor:
+        """(L, K) values of rows (L,) with each of K candidates behind them, states (L, K, H) by layer."""
 
-    def start(self, prompts: Chunk) -> Reader: ...
 
-    def save(self, folder: Path) -> None: ...
+class PrefixScorer(Protocol):
+    """What a search needs of a value function, and what a guide that nobody fits has: a reader along rows."""
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """States of the policy that its readers need in every chunk; () for none."""
+
+    def start(self, rows: Rows) -> Reader: ...
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What a value function says of the prefixes of finished completions, (n,) each."""
+
+    value: np.ndarray
+    position: np.ndarray  # tokens of the prefix; 0 is the prompt alone
+    rollout: np.ndarray  # index of the completion that it begins
+
+
+class PrefixValue(PrefixScorer, Protocol):
+    """A fitted value function."""
+
+    kind: ClassVar[str]
+
+    def predict(self, rollouts: Sequence[Candidate]) -> Predicted:
+        """Values of every prefix of finished completions, those of one completion together, shortest first."""
+
+    def flops(self) -> float:
+        """FLOPs of valuing one prefix, reading by models of its own left out."""
+
+    def save(self, folder: Path) -> None:
+        """Write it into `folder`, with its kind in value.json."""

@@ -77,6 +77,6 @@ def test_a_selected_row_continues_as_its_slot_would(toy_handle):
 def test_sampled_tokens_are_counted_once_each(toy_handle, ledger):
     rows = decode(toy_handle, toy_prompts(5), 4)
     lengths = sum(len(tokens) for tokens in rows.tokens_of())
-    assert rows.sampled.sum() == lengths
+    assert rows.policy_tokens().sum() == lengths + len(rows.prompts)  # a toy prompt is one token
     (usage,) = ledger.drain()
     assert (usage["tokens"], usage["prefill_tokens"]) == (lengths, 5)

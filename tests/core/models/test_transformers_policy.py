@@ -154,7 +154,7 @@ def check_histories(policy, ledger, tolerance, layers=(0, 2)):
 
 def check_taken_back(policy, ledger, tolerance):
     """Rows of one batch go back different ways, more than once, and finished ones too; logits are as if never there."""
-    rows = PolicyHandle(policy, TINY_SAMPLER, ledger).decode(tiny_prompts(), 3, Streams(6), revocable=True)
+    rows = PolicyHandle(policy, TINY_SAMPLER, ledger).decode_tokens(tiny_prompts(), 3, Streams(6), revocable=True)
     generator, history = torch.Generator().manual_seed(2), []
     for _ in range(9):
         logits = torch.zeros(12, 97)
@@ -189,7 +189,7 @@ def check_candidates(policy, rows, completions, tolerance):
         for k, token in enumerate(tokens[i].tolist()):
             ids = torch.tensor([[*policy.encode(completions[row].prompt), *completions[row].tokens, token]])
             expected = policy.model(ids, output_hidden_states=True).hidden_states
-            for layer in rows.layers:
+            for layer in rows.prompt_chunk.states:
                 assert (states[layer][i, k] - expected[layer][0, -1]).abs().max() < 10 * tolerance
     assert torch.equal(rows.choices().probabilities, before.probabilities)
 

@@ -1,4 +1,3 @@
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -6,8 +5,9 @@ import pytest
 
 from harness.core.reward import RewardHandle, Scale
 from harness.core.search.finalists import sample_rows
-from harness.core.search.search import Search, guided_search
-from harness.core.search.selection import keep_top, resample
+from harness.core.search.search import Finish, Guide, guided_search
+from harness.core.search.selection import Search, keep_top, resample
+from harness.core.search.tree import Tree
 from harness.core.streams import Streams
 from harness.tasks.toy import proxy_of
 from tests.conftest import TINY_SAMPLER, TOY_SAMPLER, chi_square, tiny_prompts, toy_prompts
@@ -61,20 +61,20 @@ def proxy_handle(ledger):
 def test_without_values_the_first_pick_is_base_token_by_token(toy_handle, tiny_handle, search):
     for handle, prompts in ((toy_handle, toy_prompts(12)), (tiny_handle, tiny_prompts())):
         base = sample_rows(handle, prompts, 1, Streams(7), "first")
-        found = guided_search(handle, [], [], prompts, search, Streams(7), None)
+        found = guided_search(handle, Guide(), prompts, search, Streams(7))
         assert [a.pick("first").tokens for a in found] == [a.pick("first").tokens for a in base]
 
 
 def test_exact_values_lead_top_search_to_the_best_text(toy, toy_handle):
     """Every prefix wide open: the search keeps the argmax, "aaaa"."""
-    answers = guided_search(toy_handle, [exact_value(toy)], [1.0], toy_prompts(10), Search(8, 16, 1), Streams(0), None)
+    answers = guided_search(toy_handle, Guide([exact_value(toy)], [1.0]), toy_prompts(10), Search(8, 16, 1), Streams(0))
     assert {a.pick("value").text for a in answers} == {"aaaa"}
 
 
 def test_wider_search_finds_better_texts(toy, toy_handle):
     def found(width):
         search = Search(width, width, 1)
-        answers = guided_search(toy_handle, [exact_value(toy)], [1.0], toy_prompts(60), search, Streams(0), None)
+        answers = guided_search(toy_handle, Guide([exact_value(toy)], [1.0]), toy_prompts(60), search, Streams(0))
         return np.mean([proxy_of(a.pick("value").text) for a in answers])
 
     assert found(1) < found(2) < found(4)
@@ -85,7 +85,7 @@ def test_without_diversity_the_best_text_crowds_out_the_others(toy, toy_handle):
     kept = {}
     for diversity in (True, False):
         search = Search(4, 4, 1, diversity=diversity)
-        answers = guided_search(toy_handle, [exact_value(toy)], [1.0], toy_prompts(20), search, Streams(0), None)
+        answers = guided_search(toy_handle, Guide([exact_value(toy)], [1.0]), toy_prompts(20), search, Streams(0))
         kept[diversity] = np.mean([len({c.completion.tokens for c in a.finalists}) for a in answers])
     assert kept[True] > 3.5 and kept[False] < 2
 
@@ -93,7 +93,7 @@ def test_without_diversity_the_best_text_crowds_out_the_others(toy, toy_handle):
 def test_one_factor_on_all_betas_changes_nothing_for_top(toy, toy_handle):
     values = [exact_value(toy), exact_value(toy, 0.3)]
     once, twice = (
-        guided_search(toy_handle, values, betas, toy_prompts(10), Search(2, 2, 1), Streams(0), None)
+        guided_search(toy_handle, Guide(values, betas), toy_prompts(10), Search(2, 2, 1), Streams(0))
         for betas in ([1.0, 2.0], [5.0, 10.0])
     )
     assert [a.pick("value").tokens for a in once] == [a.pick("value").tokens for a in twice]
@@ -108,7 +108,7 @@ def test_resampling_converges_to_the_tilt_of_finished_texts(toy, toy_handle):
     """
     n, factor = 2000, 0.7
     prompts, search = toy_prompts(n, topic=0), Search(16, 4, 1, "resample")
-    answers = guided_search(toy_handle, [exact_value(toy, factor)], [1.0], prompts, search, Streams(0), None)
+    answers = guided_search(toy_handle, Guide([exact_value(toy, factor)], [1.0]), prompts, search, Streams(0))
     exact = toy.tilted_distribution(TOY_SAMPLER, 0, lambda y: factor * proxy_of(toy.text(y)))
     texts = [a.pick("first").tokens for a in answers]
     counts = np.array([texts.count(y) for y in exact]) / n
@@ -129,7 +129,7 @@ def test_texts_that_finish_in_the_first_chunk_stay_finalists(toy, toy_handle):
     table = np.zeros(toy.width)
     for topic in range(2):
         table[toy.index[topic, (0,)]] = 1.0
-    answers = guided_search(toy_handle, [TableValue(table)], [1.0], toy_prompts(20), Search(3, 8, 1), Streams(0), None)
+    answers = guided_search(toy_handle, Guide([TableValue(table)], [1.0]), toy_prompts(20), Search(3, 8, 1), Streams(0))
     for answer in answers:
         assert answer.pick("value").tokens == (0,)
         assert answer.pick("value").stop == "eos"
@@ -138,7 +138,7 @@ def test_texts_that_finish_in_the_first_chunk_stay_finalists(toy, toy_handle):
 
 def test_all_rows_finishing_together_end_the_search(toy, toy_handle, ledger):
     """Chunk as long as the text: one round, and no unfinished finalist."""
-    answers = guided_search(toy_handle, [exact_value(toy)], [1.0], toy_prompts(5), Search(2, 2, 4), Streams(0), None)
+    answers = guided_search(toy_handle, Guide([exact_value(toy)], [1.0]), toy_prompts(5), Search(2, 2, 4), Streams(0))
     assert all(c.completion.stop is not None for a in answers for c in a.finalists)
     assert all(len(a.finalists) == 2 for a in answers)
 
@@ -147,7 +147,9 @@ def test_a_value_of_nan_never_guides(toy, toy_handle):
     table = toy.values(TOY_SAMPLER, lambda _, y: proxy_of(toy.text(y)))
     for topic in range(2):
         table[toy.index[topic, (1, 1, 1, 1)]] = nan
-    answers = guided_search(toy_handle, [TableValue(table)], [1.0], toy_prompts(10), Search(8, 16, 1), Streams(0), None)
+    answers = guided_search(
+        toy_handle, Guide([TableValue(table)], [1.0]), toy_prompts(10), Search(8, 16, 1), Streams(0)
+    )
     for answer in answers:
         assert answer.pick("value").text != "aaaa"
         assert not np.isnan(answer.finalists[answer.picks["value"]].score)
@@ -155,8 +157,9 @@ def test_a_value_of_nan_never_guides(toy, toy_handle):
 
 def test_each_distinct_finalist_costs_one_reward_call(toy, toy_handle, ledger):
     ledger.drain()
+    guide = Guide([exact_value(toy)], [1.0])
     answers = guided_search(
-        toy_handle, [exact_value(toy)], [1.0], toy_prompts(8), Search(4, 4, 1), Streams(0), proxy_handle(ledger)
+        toy_handle, guide, toy_prompts(8), Search(4, 4, 1), Streams(0), Finish(proxy_handle(ledger))
     )
     for answer in answers:
         distinct = {c.completion.tokens for c in answer.finalists}
@@ -172,18 +175,18 @@ def test_each_distinct_finalist_costs_one_reward_call(toy, toy_handle, ledger):
 
 def test_prompts_do_not_influence_each_other(tiny_handle):
     search = Search(2, 3, 4)
-    together = guided_search(tiny_handle, [], [], tiny_prompts(), search, Streams(0), None)
+    together = guided_search(tiny_handle, Guide(), tiny_prompts(), search, Streams(0))
     for i, prompt in enumerate(tiny_prompts()):
-        (alone,) = guided_search(tiny_handle, [], [], [prompt], search, Streams(0), None)
+        (alone,) = guided_search(tiny_handle, Guide(), [prompt], search, Streams(0))
         assert [c.completion.tokens for c in alone.finalists] == [c.completion.tokens for c in together[i].finalists]
 
 
 def test_token_limits_are_kept(tiny_handle):
-    answers = guided_search(tiny_handle, [], [], tiny_prompts(), Search(2, 2, 5), Streams(0), None)
+    answers = guided_search(tiny_handle, Guide(), tiny_prompts(), Search(2, 2, 5), Streams(0))
     assert all(len(c.completion.tokens) <= TINY_SAMPLER.max_new_tokens for a in answers for c in a.finalists)
 
 
-def test_a_trace_changes_no_answer_and_its_kept_prefixes_lead_to_the_finalists(toy, toy_handle, tiny_handle):
+def test_a_recorded_tree_changes_no_answer_and_its_kept_prefixes_lead_to_the_finalists(toy, toy_handle, tiny_handle):
     cases = [
         (toy_handle, toy_prompts(10), [exact_value(toy)], Search(2, 3, 1)),
         (toy_handle, toy_prompts(10), [exact_value(toy)], Search(3, 2, 2, "resample")),
@@ -191,18 +194,16 @@ def test_a_trace_changes_no_answer_and_its_kept_prefixes_lead_to_the_finalists(t
     ]
     for handle, prompts, values, search in cases:
         betas = [1.0] * len(values)
-        plain = guided_search(handle, values, betas, prompts, search, Streams(0), None)
-        traced = guided_search(handle, values, betas, prompts, search, Streams(0), None, trace=True)
-        for one, other in zip(traced, plain, strict=True):  # by text: a reward that was not asked for is NaN
-            assert str(replace(one, trace=None)) == str(other) and other.trace is None
+        plain = guided_search(handle, Guide(values, betas), prompts, search, Streams(0))
+        tree = Tree()
+        traced = guided_search(handle, Guide(values, betas), prompts, search, Streams(0), observe=tree)
+        assert str(traced) == str(plain)  # by text: a reward that was not asked for is NaN
         for answer in traced:
-            assert len(answer.trace[0].prefixes) == search.width * search.successors
-            assert all(prefix.parent is None for prefix in answer.trace[0].prefixes)
-            for before, after in pairwise(answer.trace):
-                for prefix in after.prefixes:
-                    parent = before.prefixes[prefix.parent]
-                    assert parent.kept and prefix.tokens[: len(parent.tokens)] == parent.tokens
-                kept = {prefix.tokens for prefix in before.prefixes if prefix.kept}
-                assert kept == {before.prefixes[prefix.parent].tokens for prefix in after.prefixes}
-            last = {(p.tokens, p.score) for p in answer.trace[-1].prefixes if p.kept}
-            assert last == {(c.completion.tokens, c.score) for c in answer.finalists}
+            rounds = tree.rounds[answer.prompt.id]
+            assert len(rounds[0]) == search.width * search.successors
+            assert all(prefix.parent is None for prefix in rounds[0])
+            for before, after in pairwise(rounds):
+                assert {prefix.parent for prefix in after} == {j for j, prefix in enumerate(before) if prefix.kept}
+                assert all(prefix.text.startswith(before[prefix.parent].text) for prefix in after)
+            last = {(p.text, p.score) for p in rounds[-1] if p.kept}
+            assert last == {(c.completion.text, c.score) for c in answer.finalists}

@@ -60,7 +60,10 @@ def test_tenths_go_up_with_v_and_hold_all_texts():
 
 def test_what_is_held_out_owns_its_states():
     data = texts(20, noise=0.0)
-    kept = held_out([*data, Candidate(data[0].completion, reward=float("nan"), states=data[0].states)], 0.2)
+    kept = held_out(
+        [*data, Candidate(data[0].completion, reward=float("nan"), states=data[0].states)],
+        {f"p{i:03d}" for i in range(0, 20, 5)},
+    )
     assert {c.completion.prompt.id for c in kept} == {f"p{i:03d}" for i in range(0, 20, 5)}
     assert len(kept) == 4 * EACH and not any(np.isnan(c.reward) for c in kept)
     assert all(c.states.states.base is None for c in kept)

@@ -11,8 +11,8 @@ from harness.core.errors import UserError
 from harness.core.reward import RewardHandle, Scale
 from harness.core.search.finalists import sample_rows
 from harness.core.streams import Streams
-from harness.core.values.fitting import Prefixes, ValueSettings, _prefixes, fit_value, split
-from harness.core.values.hidden import Head, HiddenValue
+from harness.core.values.fitting import Prefixes, ValueSettings, fit_value, split
+from harness.core.values.hidden import Head, HiddenValue, prefix_features
 from harness.tasks.toy import proxy_of
 from tests.conftest import TOY_SAMPLER, tiny_prompts, toy_prompts
 
@@ -100,13 +100,12 @@ def test_a_reader_sees_the_features_that_were_fitted(tiny, tiny_handle, pooling)
     head = Head(sizes[pooling] + 1, 8)
     value = HiddenValue(head, layer, pooling)
     rows = tiny_handle.decode(tiny_prompts(), 4, Streams(2), (layer,), record=True)
-    reader = value.start(rows.prompt_chunk)
-    reader.reorder(rows.owner)
+    reader = value.start(rows)
     generator = torch.Generator().manual_seed(1)
     for _ in range(4):
         got = reader.advance(rows.extend(3))
         for i, tokens in enumerate(rows.tokens_of()):
-            x, lengths = _prefixes(rows.states_of(i), layer, pooling, 1)
+            x, lengths = prefix_features(rows.states_of(i), layer, pooling, 1)
             assert lengths[-1] == len(tokens)
             assert float(got[i]) == pytest.approx(float(head(x)[-1]), abs=2e-2)
         index = torch.cat([4 * p + torch.randint(4, (4,), generator=generator) for p in range(4)])

@@ -1,0 +1,48 @@
+"""Which settings enter a hash: all, but for later ones at the value that means "as before there was this setting".
+
+workers: Annotated[int, Field(ge=0, description="..."), AsBefore(0)] = 0
+hashed(Config(workers=0))          # {}                 the run keeps the id it had before
+hashed(Config(workers=2))          # {"workers": 2}
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+
+@dataclass(frozen=True)
+class AsBefore:
+    """Stands in the annotation of a setting that came later: at `value` a run is what it was without the setting."""
+
+    value: Any
+
+
+def hashed(settings: Any) -> dict[str, Any]:
+    """The settings object as plain data, without what its annotations leave out. Every key of stored work uses it."""
+    return without_as_before(type(settings), asdict(settings))
+
+
+def without_as_before(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain data of settings of this kind, such as run.json has it, without settings at their `AsBefore` value."""
+    hints = get_type_hints(kind, include_extras=True)
+    kept = {}
+    for name, value in data.items():
+        bare, notes = _parts(hints.get(name))
+        if any(isinstance(note, AsBefore) and _plain(note.value) == _plain(value) for note in notes):
+            continue
+        nested = isinstance(bare, type) and is_dataclass(bare) and isinstance(value, Mapping)
+        kept[name] = without_as_before(bare, value) if nested else value
+    return kept
+
+
+def _parts(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Annotated[X, a, b] -> X, (a, b); anything else has no notes."""
+    if get_origin(hint) is Annotated:
+        bare, *notes = get_args(hint)
+        return bare, tuple(notes)
+    return hint, ()
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no tuples, so that a stored list equals the tuple that it was."""
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
