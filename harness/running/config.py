@@ -211,7 +211,7 @@ def names_of(kind: Any) -> list[str]:
 
 def _validated(section: str, kind: type, values: Mapping[str, Any]) -> Any:
     try:
-        made = TypeAdapter(kind).validate_python(dict(values))
+        made: Any = TypeAdapter(kind).validate_python(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join([section, *map(str, first["loc"])])

@@ -287,8 +287,8 @@ def _answer(
 def _differences(stored: Run, fresh: Run) -> str:
     lines = [f"{fresh.id} against {stored.id}:"]
     for old, new in zip(comparison(stored), comparison(fresh), strict=True):
-        change = new["gold"].value - old["gold"].value
-        lines.append(f"  {label_of(new['method'], new['iteration'])}, {new['final_pick']}: gold {change:+.4f} sd")
+        change = new.gold.value - old.gold.value
+        lines.append(f"  {label_of(new.key.method, new.key.iteration)}, {new.key.final_pick}: gold {change:+.4f} sd")
     shared = [name for name in stored.completions.columns if name != "run_id"]  # a newer version may store more
     same = stored.completions.select(shared).equals(fresh.completions.select(shared))
     lines.append(f"  completions are {'identical' if same else 'not identical'}")

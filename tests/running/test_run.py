@@ -20,7 +20,8 @@ from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.ledger import Ledger
 from harness.core.manifest import verify
-from harness.evidence.store import KEYS, find_run, load_run
+from harness.evidence.schema import KEYS
+from harness.evidence.store import find_run, load_run
 from harness.methods.iro import Iro
 from harness.running import stages
 from harness.running.artifacts import Artifacts, run_stage
