@@ -26,9 +26,9 @@ def test_what_the_current_folder_holds_breaks_nothing(tmp_path, how):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the current folder')", encoding="utf-8")
     (tmp_path / "methods").mkdir()
     (tmp_path / "methods" / "__init__.py").write_text("METHODS = {}", encoding="utf-8")
-    done = call(how, "run", "--task", "toy", "--method", "base", "--only", "--limit", "2", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "| base | first |" in done.stdout
+    done = call(how, "run", "--task", "toy", "--method", "base", "--set", "fit.prompts=601", cwd=tmp_path)
+    assert done.returncode == 2, done.stderr  # with model and task loaded, and everything imported
+    assert done.stderr == "error: 1 iterations of fit.prompts=601 need 601 fit prompts; task toy has 600\n"
 
 
 @pytest.mark.parametrize(
