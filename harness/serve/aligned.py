@@ -278,7 +278,9 @@ def _chosen_method(about: Fitted, method: str | None) -> str:
 
 
 def _default_pick(about: Fitted, method: str) -> str:
-    return min(about.methods[method].reward_calls, key=PICKS.index)
+    """The cheapest; a name that only this method has comes last."""
+    picks = list(about.methods[method].reward_calls)
+    return min(picks, key=lambda pick: PICKS.index(pick) if pick in PICKS else len(PICKS))
 
 
 def _distinct(prompts: Sequence[Prompt]) -> dict[str, Prompt]:
