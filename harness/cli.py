@@ -171,7 +171,7 @@ def _run(arguments: argparse.Namespace) -> None:
     from harness.running.config import resolve
     from harness.running.run import run_and_report
 
-    run_and_report(resolve(options.request), options.place, options.fresh)
+    run_and_report(resolve(options.request), options.workspace, options.fresh)
 
 
 def _ablate(arguments: argparse.Namespace) -> None:
@@ -181,7 +181,7 @@ def _ablate(arguments: argparse.Namespace) -> None:
     options.require_not_fresh("ablate")
     from harness.sweeps.ablate import ablate
 
-    print(ablate(arguments.axis, arguments.values, options.request, options.place))
+    print(ablate(arguments.axis, arguments.values, options.request, options.workspace))
 
 
 def _tune(arguments: argparse.Namespace) -> None:
@@ -193,7 +193,7 @@ def _tune(arguments: argparse.Namespace) -> None:
     options.require_not_fresh("tune")
     from harness.sweeps.tune import tune
 
-    print(tune(arguments.tries, options.request, options.place))
+    print(tune(arguments.tries, options.request, options.workspace))
 
 
 def _generate(arguments: argparse.Namespace) -> None:
@@ -289,9 +289,9 @@ def _bench(arguments: argparse.Namespace) -> None:
 
     if arguments.repeats < 1:
         raise UserError(f"--repeats {arguments.repeats}: give at least 1")
-    place = (arguments.model, "cpu", "float32", cache_folder())
-    policy = load_policy(*place)
-    rows = run_bench(policy, load_model(*place)[0], arguments.repeats)
+    where = (arguments.model, "cpu", "float32", cache_folder())
+    policy = load_policy(*where)
+    rows = run_bench(policy, load_model(*where)[0], arguments.repeats)
     print(table(rows))
     print(f"path: {policy.path}; written to {write_bench(policy, rows, arguments.out)}", file=sys.stderr)
 

@@ -41,7 +41,7 @@ def run(
     from harness.running.run import complete
 
     ranks = join_ranks()
-    folder = complete(resolve(read.request), read.place, ranks, read.fresh)
+    folder = complete(resolve(read.request), read.workspace, ranks, read.fresh)
     ranks.leave()
     loaded = load_tables(folder)
     if ranks.first:

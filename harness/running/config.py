@@ -224,12 +224,12 @@ def _validated(section: str, kind: type, values: Mapping[str, Any]) -> Any:
 def _require_numbers(section: str, values: Mapping[str, Any], made: Any) -> None:
     """Raises UserError for what pydantic takes as a number and no setting means: true, nan, inf, more than 64 bits."""
     used = dict(flatten(asdict(made), f"{section}."))
-    said = used | dict(flatten(values, f"{section}."))
+    given = used | dict(flatten(values, f"{section}."))
     for name, value in used.items():
-        for asked, number in zip(_listed(said[name]), _listed(value), strict=False):
+        for asked, number in zip(_listed(given[name]), _listed(value), strict=False):
             is_truth = isinstance(asked, bool) and not isinstance(number, bool)
             if is_truth or (isinstance(number, int | float) and not abs(number) < 2**63):
-                raise UserError(f"setting {name} = {said[name]!r}: give a finite number, below 2^63")
+                raise UserError(f"setting {name} = {given[name]!r}: give a finite number, below 2^63")
 
 
 def _listed(value: Any) -> list[Any]:

@@ -15,7 +15,7 @@ from harness.core.files import cache_folder
 from harness.core.nested import flatten
 from harness.core.yaml_text import read_yaml
 from harness.methods import METHODS
-from harness.running.request import Given, Place, Request, Tuned
+from harness.running.request import Given, Request, Tuned, Workspace
 from harness.tasks import TASKS
 
 DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Request) if f.name not in ("methods", "given", "tuned")}
@@ -29,7 +29,7 @@ _WANTED = {int: "a whole number", bool: "true or false", str: "text"}
 @dataclass(frozen=True)
 class Options:
     request: Request
-    place: Place
+    workspace: Workspace
     fresh: bool
 
     def require_not_fresh(self, command: str) -> None:
@@ -68,7 +68,7 @@ def options_from(asked: Mapping[str, Any], settings: Given, config: Path | None 
     if workers is not None and workers < 1:
         raise UserError(f"--workers {workers}: give at least 1")
     request = Request(methods=methods, given=(*given, *settings), tuned=tuned, **chosen)
-    return Options(request, Place(out, cache_folder(), workers), fresh)
+    return Options(request, Workspace(out, cache_folder(), workers), fresh)
 
 
 def parse_setting(text: str) -> tuple[str, Any]:

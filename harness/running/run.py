@@ -37,7 +37,7 @@ from harness.running.fitted import write_fitted
 from harness.running.identity import identity_of, made_otherwise, method_code, require_same, run_id
 from harness.running.provenance import PeakMemory, open_slice
 from harness.running.ranks import Ranks, join_ranks
-from harness.running.request import Place
+from harness.running.request import Workspace
 from harness.running.settings_source import settings_from
 from harness.running.stages import (
     RAW,
@@ -57,10 +57,10 @@ from harness.tasks import TASKS
 _FRESH = re.compile(r"-fresh\d+$")
 
 
-def run_and_report(config: RunConfig, place: Place, fresh: bool) -> None:
+def run_and_report(config: RunConfig, workspace: Workspace, fresh: bool) -> None:
     """Do a run or find it done, and print its report; `fresh` recomputes next to it and prints the differences."""
     ranks = join_ranks()
-    folder = complete(config, place, ranks, fresh)
+    folder = complete(config, workspace, ranks, fresh)
     ranks.leave()
     if not ranks.first:
         return
@@ -72,16 +72,16 @@ def run_and_report(config: RunConfig, place: Place, fresh: bool) -> None:
         print(_differences(load_run(stored), run))
 
 
-def complete(config: RunConfig, place: Place, ranks: Ranks, fresh: bool = False) -> Path:
+def complete(config: RunConfig, workspace: Workspace, ranks: Ranks, fresh: bool = False) -> Path:
     """The folder of the finished run, OUT/runs/<id>; `fresh` makes it anew next to one that is there.
 
     Model and task are loaded first, for the id holds what they are: a run of another model, other prompts or other
     code is not this one, though it was asked the same. A fresh run has a cache of its own, so that it can resume, which
     goes when the run is done.
     """
-    runs, started = runs_folder(place.out), time.time()
+    runs, started = runs_folder(workspace.out), time.time()
     with PeakMemory() as memory:
-        material = _load(config, place, ranks)
+        material = _load(config, workspace, ranks)
         identity = material.identity
         name = run_id(config, identity)
         folder = runs / name
@@ -95,7 +95,11 @@ def complete(config: RunConfig, place: Place, ranks: Ranks, fresh: bool = False)
             return folder
         if ranks.first and (line := made_otherwise(runs, folder, config, identity)):
             print(line, file=sys.stderr)
-        root = place.cache / "fresh" / digest([str(place.out.resolve()), folder.name])[:20] if fresh else place.cache
+        root = (
+            workspace.cache / "fresh" / digest([str(workspace.out.resolve()), folder.name])[:20]
+            if fresh
+            else workspace.cache
+        )
         material.context.artifacts = Artifacts(root)
         _execute(material, folder, memory, started)
     if fresh and ranks.first:
@@ -113,11 +117,11 @@ class _Material:
     identity: dict[str, Any]
 
 
-def _load(config: RunConfig, place: Place, ranks: Ranks) -> _Material:
+def _load(config: RunConfig, workspace: Workspace, ranks: Ranks) -> _Material:
     """Model, task, methods and prompts of a run, and its identity: the first rank's, for all ranks must agree."""
     with ranks.first_before_others():
-        policy = policy_of(config, place.cache)
-        task = TASKS[config.task](config.settings[config.task], policy, place.cache)
+        policy = policy_of(config, workspace.cache)
+        task = TASKS[config.task](config.settings[config.task], policy, workspace.cache)
     alone = [m for m in config.methods if METHODS[m].needs_one_process(config.settings[m])]
     if alone and ranks.count > 1:
         raise UserError(
@@ -126,8 +130,8 @@ def _load(config: RunConfig, place: Place, ranks: Ranks) -> _Material:
     require_capabilities(config, policy)
     workers, need_gb = 1, config.settings["batch"].memory_gb
     if ranks.count == 1:
-        workers = choose_workers(place.workers, policy.device.type, need_gb)
-    context = RunContext(config, policy, task, Artifacts(place.cache), workers, ranks)
+        workers = choose_workers(workspace.workers, policy.device.type, need_gb)
+    context = RunContext(config, policy, task, Artifacts(workspace.cache), workers, ranks)
     methods = {name: context.method(name, RAW) for name in config.methods}
     fit_slices, test = _slices(context, max([1, *(method.iterations for method in methods.values())]))
     prompts = {"fit": [p for part in fit_slices for p in part], config.settings["evaluate"].slice: test}

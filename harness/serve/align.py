@@ -26,7 +26,7 @@ from harness.methods import METHODS
 from harness.running.config import resolve
 from harness.running.fitted import Fitted, asked_from_anywhere, read_fitted, write_about_fitted
 from harness.running.ranks import join_ranks
-from harness.running.request import Place, Request
+from harness.running.request import Request, Workspace
 from harness.running.run import complete
 from harness.serve.aligned import Aligned, open_aligned
 from harness.tasks import TASKS
@@ -70,7 +70,7 @@ def align(
     config = resolve(asked.with_given(*flatten({NAME: settings_of(given, scorer, held_out)})))
     _require_free(folder, asked_from_anywhere(config), replace_out)
     ranks = join_ranks()
-    run = complete(config, Place(cache_folder() / "aligned", cache_folder(), workers), ranks)
+    run = complete(config, Workspace(cache_folder() / "aligned", cache_folder(), workers), ranks)
     ranks.leave()
     if ranks.first:
         _say(run, name)

@@ -21,12 +21,12 @@ from harness.evidence.report import write_report
 from harness.evidence.store import load_run
 from harness.running.config import resolve
 from harness.running.ranks import join_ranks
-from harness.running.request import Place, Request
+from harness.running.request import Request, Workspace
 from harness.running.run import complete
 from harness.sweeps.axes import Axis, axis_of
 
 
-def ablate(axes: str, values: str | None, request: Request, place: Place) -> str:
+def ablate(axes: str, values: str | None, request: Request, workspace: Workspace) -> str:
     """Run every value of an axis, or of two by comma, write table and figure, and return the report.
 
     `values` are by comma, those of a second axis after a semicolon.
@@ -50,7 +50,7 @@ def ablate(axes: str, values: str | None, request: Request, place: Place) -> str
         file=sys.stderr,
     )
     ranks = join_ranks()
-    folders = {point: complete(config, place, ranks) for point, config in configs.items()}
+    folders = {point: complete(config, workspace, ranks) for point, config in configs.items()}
     ranks.leave()
     if not ranks.first:
         return ""
@@ -63,10 +63,10 @@ def ablate(axes: str, values: str | None, request: Request, place: Place) -> str
         "runs": [{"point": point, "run": folder.name} for point, folder in folders.items()],
     }
     made_of = digest([entry["run"] for entry in about["runs"]])[:10]
-    folder = place.out / "ablations" / f"{plain.task}-{'-'.join(axis['name'] for axis in about['axes'])}-{made_of}"
+    folder = workspace.out / "ablations" / f"{plain.task}-{'-'.join(axis['name'] for axis in about['axes'])}-{made_of}"
     with whole(folder / "about.json") as part:
         part.write_text(json.dumps(about, indent=1) + "\n")
-    return write_ablation(folder, place.out).read_text()
+    return write_ablation(folder, workspace.out).read_text()
 
 
 def _points(varied: Mapping[str, Axis], values: str | None) -> list[Point]:

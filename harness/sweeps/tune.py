@@ -23,7 +23,7 @@ from harness.evidence.table import comparison
 from harness.methods import METHODS
 from harness.running.config import RunConfig, names_of, resolve
 from harness.running.ranks import join_ranks
-from harness.running.request import Given, Place, Request
+from harness.running.request import Given, Request, Workspace
 from harness.running.run import complete
 from harness.running.settings_source import DEFAULTS, settings_from
 from harness.tasks import TASKS
@@ -41,7 +41,7 @@ class Try:
     row: Comparison
 
 
-def tune(tries: int, request: Request, place: Place) -> str:
+def tune(tries: int, request: Request, workspace: Workspace) -> str:
     """Try, choose, write tries.parquet and chosen.yaml, and return the table of tries."""
     if slices := [value for key, value in request.given if key == "evaluate.slice" and value != "development"]:
         raise UserError(f"evaluate.slice = {slices[0]!r}: tune looks at development prompts only; leave it out")
@@ -49,7 +49,7 @@ def tune(tries: int, request: Request, place: Place) -> str:
     asked = asked.with_given(("evaluate.slice", "development"))
     plain = resolve(asked)
     attempts = [(name, dict(settings)) for name in plain.methods for settings in METHODS[name].tries[:tries]]
-    folder = place.out / "tuning" / f"{plain.task}-{plain.profile}-{digest([plain.asked(), attempts])[:10]}"
+    folder = workspace.out / "tuning" / f"{plain.task}-{plain.profile}-{digest([plain.asked(), attempts])[:10]}"
     configs = []
     for name, settings in attempts:
         alone = replace(asked, methods=(name,), given=_for(name, plain, asked.given))
@@ -57,7 +57,7 @@ def tune(tries: int, request: Request, place: Place) -> str:
     ranks = join_ranks()
     rows = []
     for (_, settings), config in zip(attempts, configs, strict=True):
-        run = complete(config, replace(place, out=folder), ranks)
+        run = complete(config, replace(workspace, out=folder), ranks)
         if ranks.first:
             rows.append(Try(settings, run.name, _judged(run)))
     ranks.leave()

@@ -17,7 +17,7 @@ from harness.running import stages
 from harness.running.artifacts import StageResult
 from harness.running.config import resolve
 from harness.running.ranks import Ranks
-from harness.running.request import Place, Request
+from harness.running.request import Request, Workspace
 from harness.running.run import complete
 
 STORED = Path(__file__).with_name("toy_stages.json")
@@ -47,7 +47,7 @@ def made_now(folder: Path) -> dict[str, Any]:
     config = resolve(Request(methods=ON_TOY, task="toy", limit=3, given=SMALL))
     stages.run_stage = recorded
     try:
-        run = complete(config, Place(folder / "out", folder / "cache", workers=1), Ranks())
+        run = complete(config, Workspace(folder / "out", folder / "cache", workers=1), Ranks())
     finally:
         stages.run_stage = plain
     return {"versions": _versions(read_about(run)["identity"]), "payloads": json.loads(json.dumps(made))}
