@@ -1,4 +1,4 @@
-"""The command line: run, ablate, tune, report, judge, leaderboard, bench, list.
+"""The command line: run, ablate, tune, generate, report, judge, leaderboard, bench, list, completion.
 
 python -m harness run --method iro
 python -m harness report imdb-3f2a
@@ -7,14 +7,19 @@ python -m harness list
 
 import argparse
 import errno
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import shtab
 
 import harness
 from harness.core.errors import UserError
 from harness.core.files import cache_folder
+from harness.core.registry import require_one_checkout
 from harness.judging.options import add_judge_options, chosen_judge, require_import_alone
+from harness.serve.generate import add_generate_options, generated
 
 _UNWRITABLE = {
     errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST, errno.EPERM, errno.ENAMETOOLONG,
@@ -22,9 +27,24 @@ _UNWRITABLE = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; 0: it worked, 1: a check found something, 2: a mistake that the user can mend, 130: Ctrl-C."""
-    arguments = _parser().parse_args(argv)
+    """Run a command; 0: it worked, 1: a check found something, 2: a mistake that the user can mend, 130: Ctrl-C.
+
+    141 where nobody reads what is printed any more, as `harness list | head -1` leaves it.
+    """
     try:
+        try:
+            return _answer(argv)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # python flushes once more when it ends
+        return 141
+
+
+def _answer(argv: Sequence[str] | None) -> int:
+    arguments = _parser(_program()).parse_args(argv)
+    try:
+        require_one_checkout()
         return arguments.command(arguments) or 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -43,28 +63,37 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m harness", description=harness.__doc__)
+def _program() -> str:
+    """How the command was called: by its own name, or as a module."""
+    return "harness" if Path(sys.argv[0]).stem == "harness" else "python -m harness"
+
+
+def _parser(program: str = "python -m harness") -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=program, description=str(harness.__doc__).splitlines()[0])
+    parser.add_argument("--version", action="version", version=f"iro-harness {harness.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="fit methods, evaluate them on the same prompts, write tables and figures")
-    run.add_argument("--method", help="method, several by comma, or all (default: iro)")
     _add_run_options(run)
     run.add_argument("--only", action="store_true", default=None, help="leave base and best_of_n out unless named")
     run.add_argument("--fresh", action="store_true", default=None, help="recompute without the cache and compare")
     run.set_defaults(command=_run)
 
     ablate = commands.add_parser("ablate", help="the same run at several values of one setting, side by side")
-    ablate.add_argument("--axis", required=True, help="what is varied, or two of them by comma; `list` shows the axes")
+    ablate.add_argument("--axis", required=True, help="what is varied, or two of them by comma: METHOD.SETTING, or "
+                        "an axis that `list` shows")  # fmt: skip
     ablate.add_argument("--values", help="by comma, those of a second axis after a semicolon (default: the axis's own)")
     _add_run_options(ablate)
     ablate.set_defaults(command=_ablate)
 
     tune = commands.add_parser("tune", help="try settings of methods on development prompts, as many for each")
-    tune.add_argument("--method", help="method, several by comma, or all (default: iro)")
     tune.add_argument("--tries", type=int, default=4, help="settings tried for each method (default: 4)")
     _add_run_options(tune)
     tune.set_defaults(command=_tune)
+
+    generate = commands.add_parser("generate", help="answer new prompts with what a run fitted")
+    add_generate_options(generate)
+    generate.set_defaults(command=_generate)
 
     report = commands.add_parser("report", help="rebuild table and figures of stored runs, without torch")
     report.add_argument(
@@ -75,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         "make one table over prompts and seeds",
     )
     report.add_argument("--html", action="store_true", help="also write report.html: a page with every answer")
-    report.add_argument("--out", type=Path, default=Path("results"), help="folder of results (default: results)")
+    _add_out(report)
     report.set_defaults(command=_report)
 
     judge = commands.add_parser("judge", help="win rates of a stored run's answers over an opponent's, without torch")
@@ -87,64 +116,89 @@ def _parser() -> argparse.ArgumentParser:
         "--check", action="store_true", help="write nothing; exit code 1 where the files are out of date"
     )
     board.add_argument("--rescore", type=int, metavar="N", help="score N stored completions of each task once more")
-    board.add_argument("--out", type=Path, default=Path("results"), help="folder of results (default: results)")
+    _add_out(board)
     board.set_defaults(command=_leaderboard)
 
     bench = commands.add_parser("bench", help="speed of the engine, as ratios within one process on one thread")
     bench.add_argument("--model", default="smollm2-135m-instruct", help="folder, hub id or embedded name")
     bench.add_argument("--repeats", type=int, default=3, help="turns; figures are medians (default: 3)")
-    bench.add_argument("--out", type=Path, default=Path("results"), help="folder of results (default: results)")
+    _add_out(bench)
     bench.set_defaults(command=_bench)
 
     listing = commands.add_parser("list", help="methods, tasks, their settings, defaults and sources")
+    listing.add_argument("--method", help="of these alone: names or FILE.py:Class, by comma")
+    listing.add_argument("--task", help="of this one alone: a name or FILE.py:Class")
     listing.set_defaults(command=_list)
+
+    completion = commands.add_parser("completion", help="what a shell needs to complete the command `harness`")
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+    completion.set_defaults(command=_completion)
     return parser
 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--task", help="task (default: imdb)")
+    parser.add_argument(
+        "--method", help="method, several by comma, or all (default: iro); one of your own is FILE.py:Class"
+    )
+    parser.add_argument("--task", help="task (default: imdb); one of your own is FILE.py:Class")
     parser.add_argument("--model", help="folder, hub id or embedded name (default: the task's)")
     parser.add_argument("--profile", help="quick, standard or paper (default: quick)")
     parser.add_argument("--preset", help="published: the settings of IRO's paper, over the profile's")
     parser.add_argument("--seed", type=int, help="seed of every stream (default: 0)")
     parser.add_argument("--limit", type=int, help="number of prompts evaluated")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting, e.g. iro.width=4")
-    parser.add_argument("--config", type=Path, help="any of these in a YAML file; the command line wins")
+    _completed(parser.add_argument("--config", type=Path, help="any of these in a YAML file; the command line wins"))
     parser.add_argument("--device", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     parser.add_argument("--dtype", help="auto, float32, bfloat16, float16 (default: auto)")
     parser.add_argument("--workers", type=int, help="processes on a CPU (default: its cores, as far as memory allows)")
-    parser.add_argument("--out", type=Path, help="folder of results (default: results)")
+    _completed(parser.add_argument("--out", type=Path, help="folder of results (default: results)"), shtab.DIRECTORY)
+
+
+def _add_out(parser: argparse.ArgumentParser) -> None:
+    help_ = "folder of results (default: results)"
+    _completed(parser.add_argument("--out", type=Path, default=Path("results"), help=help_), shtab.DIRECTORY)
+
+
+def _completed(option: argparse.Action, what: Mapping[str, object] = shtab.FILE) -> None:
+    """Have the shell complete an option's value by the names of files."""
+    option.complete = what  # type: ignore[attr-defined]  # where shtab looks for it
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from harness.running.config import resolve
     from harness.running.options import read_options
 
-    options = read_options(arguments)
-    config = resolve(options.request)
+    options = read_options(arguments)  # without torch: what is mistyped is answered at once
+    from harness.running.config import resolve
     from harness.running.run import run_and_report
 
-    run_and_report(config, options.place, options.fresh)
+    run_and_report(resolve(options.request), options.workspace, options.fresh)
 
 
 def _ablate(arguments: argparse.Namespace) -> None:
     from harness.running.options import read_options
-    from harness.sweeps.ablate import ablate
 
     options = read_options(arguments)
     options.require_not_fresh("ablate")
-    print(ablate(arguments.axis, arguments.values, options.request, options.place))
+    from harness.sweeps.ablate import ablate
+
+    print(ablate(arguments.axis, arguments.values, options.request, options.workspace))
 
 
 def _tune(arguments: argparse.Namespace) -> None:
     from harness.running.options import read_options
-    from harness.sweeps.tune import tune
 
     if arguments.tries < 1:
         raise UserError(f"--tries {arguments.tries}: give at least 1")
     options = read_options(arguments)
     options.require_not_fresh("tune")
-    print(tune(arguments.tries, options.request, options.place))
+    from harness.sweeps.tune import tune
+
+    print(tune(arguments.tries, options.request, options.workspace))
+
+
+def _generate(arguments: argparse.Namespace) -> None:
+    for line in generated(arguments):
+        print(line, flush=True)
 
 
 def _report(arguments: argparse.Namespace) -> None:
@@ -235,14 +289,18 @@ def _bench(arguments: argparse.Namespace) -> None:
 
     if arguments.repeats < 1:
         raise UserError(f"--repeats {arguments.repeats}: give at least 1")
-    place = (arguments.model, "cpu", "float32", cache_folder())
-    policy = load_policy(*place)
-    rows = run_bench(policy, load_model(*place)[0], arguments.repeats)
+    where = (arguments.model, "cpu", "float32", cache_folder())
+    policy = load_policy(*where)
+    rows = run_bench(policy, load_model(*where)[0], arguments.repeats)
     print(table(rows))
     print(f"path: {policy.path}; written to {write_bench(policy, rows, arguments.out)}", file=sys.stderr)
 
 
-def _list(_: argparse.Namespace) -> None:
+def _list(arguments: argparse.Namespace) -> None:
     from harness.listing import listing
 
-    print(listing())
+    print(listing(arguments.method, arguments.task))
+
+
+def _completion(arguments: argparse.Namespace) -> None:
+    print(shtab.complete(_parser("harness"), arguments.shell))

@@ -1,22 +1,24 @@
-"""The methods, by name. A new method is one file and one line here."""
+"""The methods, by name. A new method is one file and one line here; a class is imported when it is asked for."""
 
-from harness.core.generator import Generator
-from harness.methods.args import Args
-from harness.methods.base import Base
-from harness.methods.best_of_n import BestOfN
-from harness.methods.cards import Cards
-from harness.methods.controlled_decoding import ControlledDecoding
-from harness.methods.dpo import Dpo
-from harness.methods.iro import Iro
-from harness.methods.weak_to_strong import WeakToStrong
+from typing import TYPE_CHECKING
 
-METHODS: dict[str, type[Generator]] = {
-    "base": Base,
-    "best_of_n": BestOfN,
-    "args": Args,
-    "controlled_decoding": ControlledDecoding,
-    "cards": Cards,
-    "iro": Iro,
-    "weak_to_strong": WeakToStrong,
-    "dpo": Dpo,
-}
+from harness.core.registry import Registry
+
+if TYPE_CHECKING:
+    from harness.core.generator import Generator
+
+METHODS: "Registry[Generator]" = Registry(
+    "method",
+    "harness.core.generator:Generator",
+    "harness.methods",
+    {
+        "base": "harness.methods.base:Base",
+        "best_of_n": "harness.methods.best_of_n:BestOfN",
+        "args": "harness.methods.args:Args",
+        "controlled_decoding": "harness.methods.controlled_decoding:ControlledDecoding",
+        "cards": "harness.methods.cards:Cards",
+        "iro": "harness.methods.iro:Iro",
+        "weak_to_strong": "harness.methods.weak_to_strong:WeakToStrong",
+        "dpo": "harness.methods.dpo:Dpo",
+    },
+)

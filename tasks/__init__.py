@@ -1,7 +1,15 @@
-"""The tasks, by name. A new task is one file (or folder) and one line here."""
+"""The tasks, by name. A new task is one file or folder and one line here; a class is imported when it is asked for."""
 
-from harness.core.task import Task
-from harness.tasks.imdb import Imdb
-from harness.tasks.toy import Toy
+from typing import TYPE_CHECKING
 
-TASKS: dict[str, type[Task]] = {"imdb": Imdb, "toy": Toy}
+from harness.core.registry import Registry
+
+if TYPE_CHECKING:
+    from harness.core.task import Task
+
+TASKS: "Registry[Task]" = Registry(
+    "task",
+    "harness.core.task:Task",
+    "harness.tasks",
+    {"imdb": "harness.tasks.imdb:Imdb", "toy": "harness.tasks.toy:Toy"},
+)

@@ -142,7 +142,8 @@ def planted(tmp_path) -> Run:
         for n in range(8)
     ]
     unit = {"mean": 0.0, "sd": 1.0}
-    settings = {"evaluate": {"slice": "test", "prompts": 60}}
+    searches = {"best_of_n": {"n": 8, "tau": 0.0}, "iro": {"width": 2, "successors": 4}}
+    settings = {"evaluate": {"slice": "test", "prompts": 60}, **searches}
     config = {"task": "toy", "model": "toy", "profile": "quick", "seed": 0, "methods": ["iro"], "settings": settings}
     about = {
         "config": config, "units": {"gold_reward": unit, "proxy_reward": unit}, "commit": "0" * 40, "dirty": False,

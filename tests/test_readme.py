@@ -13,7 +13,13 @@ from harness.evidence.table import comparison
 from tests.conftest import TOY_SAMPLER, toy_prompts
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def example(words: str) -> str:
+    """The one block of Python that has these words."""
+    (code,) = (code for code in re.findall(r"```python\n(.*?)```", README, re.S) if words in code)
+    return code
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +41,23 @@ def test_every_linked_file_exists():
 
 
 def test_the_example_method_is_one(toy, ledger):
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
     scope: dict = {}
-    exec(code, scope)
+    exec(example("class Longest"), scope)
     method = scope["Longest"](scope["Config"](n=6), PolicyHandle(toy, TOY_SAMPLER, ledger), None, Streams(0))
     for answer in method.generate(toy_prompts(5)):
         assert len(answer.pick("first").tokens) == max(len(c.completion.tokens) for c in answer.finalists)
         assert answer.work["first"].policy_tokens > 0
+
+
+def test_the_example_of_python_aligns_a_model(place):
+    prompts = ", ".join(repr(f"{i} topic {i % 2}") for i in range(20))
+    code = example("harness.align")
+    code = re.sub(r"prompts = \[.*?\]", f"prompts = [{prompts}]", code).replace("smollm2-135m-instruct", "toy")
+    code = (
+        code.replace("The film was", "topic 1")
+        .replace('"!"', '"a"')
+        .replace("\naligned.generate", "\ntexts = aligned.generate")
+    )
+    scope: dict = {}
+    exec(code.replace("\nharness.load", "\nagain = harness.load"), scope)
+    assert scope["again"] == scope["texts"] and isinstance(scope["texts"][0], str)

@@ -9,32 +9,35 @@ the reference's run.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
 from pydantic import Field, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass
+from pydantic.dataclasses import dataclass as checked_dataclass
 
 from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.core.statistics import stats
 from harness.core.statistics.best_of_n import curve_of_pool
-from harness.core.statistics.stats import PLANNING_SD, Estimate
+from harness.core.statistics.stats import PLANNING_SD, Estimate, Floats
 from harness.evidence import ablation_figures
+from harness.evidence.ablation_figures import Drawn
 from harness.evidence.cost import best_of_n_costs
-from harness.evidence.markdown import name_of, p_value, percent
-from harness.evidence.rows_needed import needed
+from harness.evidence.markdown import over, p_value, percent, signed
+from harness.evidence.row import WHERE_TESTED, Comparison, flat
+from harness.evidence.rows_needed import Searched, needed
+from harness.evidence.schema import EVALUATED, GOLD, PROXY, ROW, Row
 from harness.evidence.store import Run, find_run, load_run, read_json
-from harness.evidence.table import GOLD, PROXY, best_of_n_by_prompt, best_of_n_curve, comparison, flat_row
+from harness.evidence.table import best_of_n_by_prompt, best_of_n_curve, comparison
 
 Point = tuple[Any, ...]
 USUAL = 16  # the default U of searches, and so the n that their best-of-n has
 
 
-@dataclass(frozen=True)
+@checked_dataclass(frozen=True)
 class _Axis:
     name: str
     label: str
@@ -43,19 +46,34 @@ class _Axis:
     column: str | None
 
 
-@dataclass(frozen=True)
+@checked_dataclass(frozen=True)
 class _Entry:
     point: list[Any]
     run: str
 
 
-@dataclass(frozen=True)
+@checked_dataclass(frozen=True)
 class _About:
     """What about.json holds."""
 
     axes: Annotated[list[_Axis], Field(min_length=1)]
     reference: list[Any]
     runs: list[_Entry]
+
+
+@dataclass(frozen=True)
+class Varied:
+    """A row of one run's table at its point of the axes; None: not compared."""
+
+    row: Comparison
+    run_id: str
+    point: Point
+    value: Any  # of the first axis
+    against_widest: Estimate  # the best of the whole pool
+    wins: Estimate | None  # over base
+    against_reference: Estimate | None  # the same row at the reference
+    is_shared: bool  # answers as the same row at the reference does
+    p_holm_reference: float | None = field(default=None, metadata=WHERE_TESTED)
 
 
 def find_ablation(out: Path, reference: str) -> Path | None:
@@ -78,90 +96,114 @@ def find_ablation(out: Path, reference: str) -> Path | None:
 
 def write_ablation(folder: Path, out: Path) -> Path:
     """Write table, figures and report of the runs that about.json names; the path of report.md."""
-    about = read_json(folder / "about.json")
-    try:
-        TypeAdapter(_About).validate_python(about)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UserError(
-            f"{folder / 'about.json'}: {where}: {first['msg'].lower()}; run the ablation's command once more"
-        ) from error
-    axes, reference = about["axes"], tuple(about["reference"])
-    runs = {tuple(entry["point"]): load_run(find_run(out, entry["run"])) for entry in about["runs"]}
-    if reference not in runs:
+    about = _read_about(folder / "about.json")
+    axes, reference = about.axes, tuple(about.reference)
+    stored = {tuple(entry.point): load_run(find_run(out, entry.run)) for entry in about.runs}
+    if reference not in stored:
         raise UserError(f"{folder / 'about.json'}: the reference {list(reference)} is none of its runs' points")
-    unit = runs[reference].about["units"]
-    runs = {point: replace(run, about={**run.about, "units": unit}) for point, run in runs.items()}
-    widest = runs[max(runs)] if axes[0]["is_budget"] else runs[reference]
+    runs = {point: run.in_units_of(stored[reference]) for point, run in stored.items()}
+    widest = runs[max(runs)] if axes[0].is_budget else runs[reference]
     rows = _rows(axes[0], runs, reference, widest)
     with whole(folder / "table.parquet") as part:
-        flat = [{**flat_row(row), "point": json.dumps(row["point"]), "value": str(row["value"])} for row in rows]
-        pl.DataFrame(flat, infer_schema_length=None).write_parquet(part)
+        columns = [{**flat(row), "point": json.dumps(row.point), "value": str(row.value)} for row in rows]
+        pl.DataFrame(columns, infer_schema_length=None).write_parquet(part)
     drawn = _draw(folder, axes, rows, widest)
+    text = _markdown(folder.name, axes, rows, runs, reference, widest)
     with whole(folder / "report.md") as part:
-        part.write_text(_markdown(folder.name, axes, rows, runs, reference, widest) + "\n\n" + "\n".join(drawn) + "\n")
+        part.write_text(f"{text}\n\n" + "\n".join(drawn) + "\n", encoding="utf-8")
     return folder / "report.md"
 
 
-def _rows(axis: Mapping[str, Any], runs: Mapping[Point, Run], reference: Point, widest: Run) -> list[dict[str, Any]]:
-    """The rows of every run's table, each with its `point`, and its gold against what it is compared with."""
-    rows = [
-        {**row, "run_id": run.id, "point": point, "value": row[axis["column"]] if axis["column"] else point[0]}
+def _read_about(path: Path) -> _About:
+    try:
+        return TypeAdapter(_About).validate_python(read_json(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise UserError(f"{path}: {key}: {first['msg'].lower()}; run the ablation's command once more") from error
+
+
+def _rows(axis: _Axis, runs: Mapping[Point, Run], reference: Point, widest: Run) -> list[Varied]:
+    """The rows of every run's table, each with its point, and its gold against what it is compared with."""
+    found = [
+        (row, point, row.key._asdict()[axis.column] if axis.column else point[0])
         for point, run in runs.items()
         for row in comparison(run)
-        if axis["column"] is None or row["method"] == axis["method"]
+        if axis.column is None or row.key.method == axis.method
     ]
-    rivals = np.stack(best_of_n_by_prompt(widest))  # (P, N)
-    base = _gold(widest, {"method": "base", "iteration": 0, "final_pick": "first"})
-    column, first = axis["column"], rows[0]["value"]  # of a column, the first value is what others are compared with
-    for row in rows:
-        alike = {**row, column: first} if column else row
-        gold, same = _gold(runs[row["point"]], row), _gold(runs[reference], alike)
-        row["against_widest"] = stats.difference(gold, rivals[:, -1])
-        row["wins"] = stats.win_rate(gold, base) if len(base) and row["method"] != "base" else None
-        if axis["is_budget"]:
-            row["against_best_of_n"] = stats.difference(gold, rivals[:, row["value"] - 1])
-        moved = row["value"] != first if column else row["point"] != reference
-        moved = moved and row["method"] not in ("base", "best_of_n")
-        row["against_reference"] = stats.difference(gold, same) if moved and len(same) else None
-        row["is_shared"] = row["point"] != reference and np.array_equal(gold, same, equal_nan=True)
-    compared = [row for row in rows if row["against_reference"] is not None and not row["is_shared"]]
-    for row, p in zip(compared, stats.holm([row["against_reference"].p for row in compared]), strict=True):
-        row["p_holm_reference"] = p
-    return rows
+    rivals = best_of_n_by_prompt(widest)  # (P, N)
+    base = _gold(widest, Row("base", 0, "first"))
+    start = found[0][2]  # of a column, the first value is what others are compared with
+    rows = []
+    for row, point, value in found:
+        alike = Row(**{**row.key._asdict(), axis.column: start}) if axis.column else row.key
+        gold, same = _gold(runs[point], row.key), _gold(runs[reference], alike)
+        moved = value != start if axis.column else point != reference
+        moved = moved and row.key.method not in ("base", "best_of_n")
+        rows.append(
+            Varied(
+                row=_on_the_curve(row, gold, rivals) if axis.is_budget else row,
+                run_id=runs[point].id,
+                point=point,
+                value=value,
+                against_widest=stats.difference(gold, rivals[:, -1]),
+                wins=stats.win_rate(gold, base) if len(base) and row.key.method != "base" else None,
+                against_reference=stats.difference(gold, same) if moved and len(same) else None,
+                is_shared=point != reference and np.array_equal(gold, same, equal_nan=True),
+            )
+        )
+    return _corrected(rows)
 
 
-def _gold(run: Run, row: Mapping[str, Any]) -> np.ndarray:
+def _on_the_curve(row: Comparison, gold: Floats, rivals: Floats) -> Comparison:
+    """The row beside the curve (P, N) of the one pool that an axis of budgets has, at as many rows as it took.
+
+    What has no budget, and the base, meets the whole pool; what took more rows than that has meets none.
+    """
+    most = rivals.shape[1]
+    n = most if row.budget is None or row.key.method == "base" else row.budget
+    if n > most:
+        return row
+    return replace(row, against_best_of_n=stats.difference(gold, rivals[:, n - 1]), beside=f"best-of-{n}")
+
+
+def _corrected(rows: Sequence[Varied]) -> list[Varied]:
+    """The rows with Holm's p-values over those that answer otherwise than the reference."""
+    tested = {i: row.against_reference.p for i, row in enumerate(rows) if row.against_reference and not row.is_shared}
+    adjusted = dict(zip(tested, stats.holm(list(tested.values())), strict=True))
+    return [replace(row, p_holm_reference=adjusted.get(i)) for i, row in enumerate(rows)]
+
+
+def _gold(run: Run, row: Row) -> Floats:
     """Gold in sd of base samples by prompt id, of one row of a run's table; empty where the run has no such row."""
-    same = [pl.col(name) == row[name] for name in ("method", "iteration", "final_pick")]
+    same = [pl.col(name) == value for name, value in zip(ROW, row, strict=True)]
     part = run.scores.filter(pl.col("metric") == GOLD, *same).sort("prompt_id")
-    unit = run.about["units"][GOLD]
-    return (part["value"].to_numpy() - unit["mean"]) / unit["sd"]
+    return run.record.standardised(GOLD, part["value"].to_numpy())
 
 
-def _draw(folder: Path, axes: Sequence[Mapping[str, Any]], rows: Sequence[dict[str, Any]], widest: Run) -> list[str]:
+def _draw(folder: Path, axes: Sequence[_Axis], rows: Sequence[Varied], widest: Run) -> list[str]:
     """Draw the figures; their lines of the report."""
-    names = [axis["name"] for axis in axes]
+    names = [axis.name for axis in axes]
     gold = f"gold_by_{'_'.join(names)}.png"
     lines = [f"![gold by {' and '.join(names)}]({gold})"]
     if len(axes) == 2:
-        last = max(row["iteration"] for row in rows)
-        final = [row for row in rows if row["method"] == axes[0]["method"] and row["iteration"] == last]
-        shown = [row for row in final if row["final_pick"] == final[0]["final_pick"]]
-        ablation_figures.heat_map(shown, [axis["label"] for axis in axes], folder / gold)
+        last = max(row.row.key.iteration for row in rows)
+        final = [row for row in rows if row.row.key.method == axes[0].method and row.row.key.iteration == last]
+        shown = [row for row in final if row.row.key.final_pick == final[0].row.key.final_pick]
+        golds = {row.point: row.row.gold for row in shown}
+        ablation_figures.heat_map(golds, [axis.label for axis in axes], folder / gold)
         return lines
-    curve = best_of_n_curve(widest) if axes[0]["is_budget"] else []
-    values = [row["value"] for row in rows]
-    if all(isinstance(v, int | float) and not isinstance(v, bool) and v > 0 for v in values):
-        ablation_figures.gold_along(rows, axes[0]["label"], curve, folder / gold)
+    drawn = [Drawn(row.row.key, row.value, row.row.gold) for row in rows]
+    if all(isinstance(row.value, int | float) and not isinstance(row.value, bool) and row.value > 0 for row in rows):
+        curve = [point.gold for point in best_of_n_curve(widest)] if axes[0].is_budget else []
+        ablation_figures.gold_along(drawn, axes[0].label, curve, folder / gold)
     else:
-        ablation_figures.gold_by_choice(rows, axes[0]["label"], folder / gold)
-    if axes[0]["is_budget"]:
+        ablation_figures.gold_by_choice(drawn, axes[0].label, folder / gold)
+    if axes[0].is_budget:
         wins = f"win_rate_by_{names[0]}.png"
-        rivals = [{"n": n + 1, "gold": rate} for n, rate in enumerate(_wins_of_best_of_n(widest))]
-        won = [{**row, "gold": _in_percent(row["wins"])} for row in rows if row["wins"]]
-        ablation_figures.gold_along(won, axes[0]["label"], rivals, folder / wins, "prompts won over base, %")
+        won = [Drawn(row.row.key, row.value, _in_percent(row.wins)) for row in rows if row.wins]
+        rivals = _wins_of_best_of_n(widest)
+        ablation_figures.gold_along(won, axes[0].label, rivals, folder / wins, "prompts won over base, %")
         lines.append(f"![win rate by {names[0]}]({wins})")
     return lines
 
@@ -169,7 +211,7 @@ def _draw(folder: Path, axes: Sequence[Mapping[str, Any]], rows: Sequence[dict[s
 def _wins_of_best_of_n(run: Run) -> list[Estimate]:
     """Share of prompts, in percent, that best-of-1..N from the pool wins over the base, ties counting half."""
     base = run.scores.filter(pl.col("metric") == GOLD, pl.col("method") == "base").sort("prompt_id")["value"]
-    pool = run.pool.filter(pl.col("part") == "test").sort("prompt_id", "row")
+    pool = run.pool.filter(pl.col("part") == EVALUATED).sort("prompt_id", "row")
     curves = []
     for rival, part in zip(base, pool.partition_by("prompt_id", maintain_order=True), strict=True):
         wins = (np.sign(part[GOLD].to_numpy() - rival) + 1) / 2
@@ -183,43 +225,56 @@ def _in_percent(rate: Estimate) -> Estimate:
 
 def _markdown(
     name: str,
-    axes: Sequence[Mapping[str, Any]],
-    rows: Sequence[Mapping[str, Any]],
+    axes: Sequence[_Axis],
+    rows: Sequence[Varied],
     runs: Mapping[Point, Run],
     reference: Point,
     widest: Run,
 ) -> str:
-    axis, rivals = axes[0], np.stack(best_of_n_by_prompt(widest))  # (P, N)
+    axis, rivals = axes[0], best_of_n_by_prompt(widest)  # (P, N)
     most = rivals.shape[1]
-    compares = not axis["is_budget"]
-    compared_with = rows[0]["value"] if axis["column"] else _shown(reference)
-    columns = [" x ".join(a["label"] for a in axes), "method", "final pick", "gold (sd)", "win rate over base"]
-    columns += ["gold - best-of-n"]
-    columns += [f"gold - same at {compared_with}", "p (Holm)"] if compares else [f"gold - best-of-{most}"]
+    compared_with = rows[0].value if axis.column else _shown(reference)
+    columns = [" x ".join(a.label for a in axes), "method", "final pick", "gold (sd)", "win rate over base"]
+    columns += ["set beside", "cost over its (rows not equal)", "gold - best-of-n"]
+    columns += [f"gold - best-of-{most}"] if axis.is_budget else [f"gold - same at {compared_with}", "p (Holm)"]
     lines = [f"# {name}", "", f"| {' | '.join([*columns, 'run'])} |", "|" + "---|" * (len(columns) + 1)]
-    shown = [row for row in rows if not row["is_shared"] or row["against_reference"] is not None]
+    shown = [row for row in rows if not row.is_shared or row.against_reference is not None]
     for row in shown:
-        equal, moved, wins = row["against_best_of_n"], row["against_reference"], row["wins"]
-        cells = [row["value"] if len(axes) == 1 else _shown(row["point"]), name_of(row), row["final_pick"], row["gold"]]
-        cells += [percent(wins) if wins else "", equal.shown("+.2f") if equal else ""]
-        if not compares:
-            cells += [row["against_widest"].shown("+.2f")]
-        elif row["is_shared"]:
+        of, moved = row.row, row.against_reference
+        cells = [row.value if len(axes) == 1 else _shown(row.point), of.key.name, of.key.final_pick, of.gold]
+        cells += [percent(row.wins) if row.wins else "", of.beside or "", over(of.cost_over_beside, of.costs.unit)]
+        cells += [of.not_compared or signed(of.against_best_of_n) or ""]
+        if axis.is_budget:
+            cells += [signed(row.against_widest)]
+        elif row.is_shared:
             cells += ["the same answers", ""]
         else:
-            cells += [moved.shown("+.2f"), p_value(row["p_holm_reference"])] if moved else ["", ""]
-        lines.append("| " + " | ".join(map(str, [*cells, row["run_id"]])) + " |")
-    n, smallest = rows[0]["gold"].n, stats.detectable_difference(PLANNING_SD, rows[0]["gold"].n)
+            cells += [signed(moved) or "", p_value(row.p_holm_reference)]
+        lines.append("| " + " | ".join(map(str, [*cells, row.run_id])) + " |")
+    n = rows[0].row.gold.n
     lines += [
         "",
-        f"{n} prompts: paired differences of {smallest:.2f} sd or more show (80% power, planning sd {PLANNING_SD}). "
-        "Gold in standard deviations of the same base samples in all rows; intervals and p are paired by prompt."
+        f"{n} prompts: paired differences of {stats.detectable_difference(PLANNING_SD, n):.2f} sd or more show (80% "
+        f"power, planning sd {PLANNING_SD}). Gold in standard deviations of the same base samples in all rows; "
+        "intervals and p are paired by prompt."
         + (" Base and best-of-n, which the axis does not touch, are shown once." if len(shown) < len(rows) else ""),
     ]
-    if axis["is_budget"]:
-        levels, paid = sorted({min(USUAL, most), most}), best_of_n_costs(widest, most)
-        lines += ["", *needed(rows, lambda row: _gold(runs[row["point"]], row), rivals, paid, levels)]
+    if axis.is_budget:
+        lines += ["", *_needed(rows, runs, rivals, widest)]
     return "\n".join(lines)
+
+
+def _needed(rows: Sequence[Varied], runs: Mapping[Point, Run], rivals: Floats, widest: Run) -> list[str]:
+    """The section of what searches need to be as good as best-of-n: of the rows whose budget the axis varies."""
+    most = rivals.shape[1]
+    found = [
+        Searched(row.row.key, row.row.budget, _gold(runs[row.point], row.row.key), row.row.costs)
+        for row in rows
+        if row.row.budget is not None and (row.row.key.method == "base" or row.row.budget == row.value)
+    ]
+    base = next((one for one in found if one.key.method == "base"), None)
+    searches = [one for one in found if one.key.method not in ("base", "best_of_n")]
+    return needed(base, searches, rivals, best_of_n_costs(widest, most), sorted({min(USUAL, most), most}))
 
 
 def _shown(point: Point) -> str:

@@ -1,37 +1,30 @@
 """How far a row's answers went from the base's: proxy against gold (over-optimisation), and signs of worn-out text."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from harness.core.statistics import stats
+from harness.evidence.row import Drift
+from harness.evidence.schema import GOLD, PROXY
 
 WORDS = 4  # of a repetition; ours: long enough not to be idiom in texts of a few dozen words
 
 
-def drift(part: pl.DataFrame, base: pl.DataFrame | None) -> dict[str, Any]:
+def drift(part: pl.DataFrame, base: pl.DataFrame | None) -> Drift:
     """Gains over base in proxy and gold, their ratio, and the diversity of the answers.
 
     `part` and `base` hold the same prompts in the same order, rewards in sd of base samples. Gains are None for the
     base itself (`base` is None), and a ratio of gains means little where the proxy's gain is not clear of zero.
     """
     texts = part["response"].to_list()
-    gains: dict[str, Any] = dict.fromkeys(("proxy_gain", "gold_gain", "gold_per_proxy"))
-    if base is not None:
-        proxy, gold = ((part[m] - base[m]).to_numpy() for m in ("proxy_reward", "gold_reward"))
-        zero = np.zeros(len(part))
-        gains = {
-            "proxy_gain": stats.difference(proxy, zero),
-            "gold_gain": stats.difference(gold, zero),
-            "gold_per_proxy": stats.ratio(gold, proxy),
-        }
-    return gains | {
-        "distinct_2": distinct(texts, 2),
-        "distinct_3": distinct(texts, 3),
-        "repetition": stats.mean([float(repeats(text)) for text in texts]),
-    }
+    worn = distinct(texts, 2), distinct(texts, 3), stats.mean([float(repeats(text)) for text in texts])
+    if base is None:
+        return Drift(None, None, None, *worn)
+    proxy, gold = ((part[metric] - base[metric]).to_numpy() for metric in (PROXY, GOLD))
+    zero = np.zeros(len(part))
+    return Drift(stats.difference(proxy, zero), stats.difference(gold, zero), stats.ratio(gold, proxy), *worn)
 
 
 def distinct(texts: Sequence[str], n: int) -> float:

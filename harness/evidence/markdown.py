@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from math import isinf, isnan
-from typing import Any
 
 from harness.core.statistics.stats import Estimate
 
@@ -11,13 +10,15 @@ def markdown_table(rows: Sequence[Mapping[str, str | None]], unknown: str = "n/a
     """Lines of a table. None is not known: `unknown` where another row knows it, else the column is left out."""
     columns = [name for name in rows[0] if any(row[name] is not None for row in rows)]
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    return lines + [
-        "| " + " | ".join(unknown if row[name] is None else row[name] for name in columns) + " |" for row in rows
-    ]
+    for row in rows:
+        cells = [cell if (cell := row[name]) is not None else unknown for name in columns]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
 
 
-def name_of(row: Mapping[str, Any]) -> str:
-    return f"{row['method']} (iteration {row['iteration']})" if row["iteration"] else row["method"]
+def signed(difference: Estimate | None) -> str | None:
+    """'+0.38 [+0.30, +0.46]'."""
+    return None if difference is None else difference.shown("+.2f")
 
 
 def number(x: float, spec: str = ".2f") -> str:
@@ -45,7 +46,15 @@ def share(part: Estimate, where: Estimate, beyond: str) -> str:
     return f"{value}%" if is_bound else f"{value}% [{low}, {high}]"
 
 
-def p_value(p: float) -> str:
+def over(ratio: float | None, unit: str) -> str:
+    """'9% of FLOPs', what a row costs over what it is set beside; nothing where the two are at equal rows."""
+    return "" if ratio is None else f"{100 * ratio:.0f}% of {unit}"
+
+
+def p_value(p: float | None) -> str:
+    """Nothing where nothing was tested."""
+    if p is None:
+        return ""
     return "<0.001" if p < 0.001 else number(p, ".3f")
 
 

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
 from harness.core.files import whole
+from harness.evidence.schema import Row
+
+matplotlib.use("Agg")
 
 # Okabe and Ito's palette
 COLOURS = {
@@ -25,7 +27,7 @@ COLOURS = {
 FAINT, TEXT = "#cccccc", "#444444"  # lines of reference; words and error bars that belong to no method
 MARKERS = {"value": "o", "reward": "s", "first": "D"}
 PICKS = {"value": "picked by value", "reward": "picked by proxy", "first": "first sample"}
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -39,30 +41,30 @@ def colour(method: str) -> str:
     return COLOURS.get(method, "#8c564b")
 
 
-def shade(row: Mapping[str, Any], last: int) -> float:
+def shade(iteration: int, last: int) -> float:
     """Opacity: the last iteration is solid, earlier ones are fainter."""
-    return 1.0 if row["iteration"] in (0, last) else 0.35 + 0.5 * row["iteration"] / last
+    return 1.0 if iteration in (0, last) else 0.35 + 0.5 * iteration / last
 
 
-def label(row: Mapping[str, Any]) -> str:
-    name = f"{row['method']}, iteration {row['iteration']}" if row["iteration"] else row["method"]
-    return name if row["method"] == "base" else f"{name}, {PICKS[row['final_pick']]}"
+def label(row: Row) -> str:
+    name = f"{row.method}, iteration {row.iteration}" if row.iteration else row.method
+    return name if row.method == "base" else f"{name}, {PICKS[row.final_pick]}"
 
 
-def drawn_as(row: Mapping[str, Any], last: int) -> dict[str, Any]:
+def drawn_as(row: Row, last: int) -> dict[str, Any]:
     """How `errorbar` draws a row of a table."""
-    look = {"fmt": MARKERS[row["final_pick"]], "color": colour(row["method"]), "alpha": shade(row, last)}
+    look = {"fmt": MARKERS[row.final_pick], "color": colour(row.method), "alpha": shade(row.iteration, last)}
     return {**look, "capsize": 2, "label": label(row)}
 
 
-def short_label(row: Mapping[str, Any]) -> str:
+def short_label(row: Row) -> str:
     """The label on several lines, to stand under a bar."""
-    name = row["method"].replace("_", " ").replace(" ", "\n", 1)
-    iteration = f"\niteration {row['iteration']}" if row["iteration"] else ""
-    return f"{name}{iteration}\n{PICKS[row['final_pick']].replace('picked ', '')}"
+    name = row.method.replace("_", " ").replace(" ", "\n", 1)
+    iteration = f"\niteration {row.iteration}" if row.iteration else ""
+    return f"{name}{iteration}\n{PICKS[row.final_pick].replace('picked ', '')}"
 
 
-def save(fig: plt.Figure, path: Path, notes: Mapping[str, str] | None = None) -> None:
+def save(fig: Figure, path: Path, notes: Mapping[str, str] | None = None) -> None:
     """Write `path`, a PNG that keeps `notes`, and an SVG beside it; the same figure gives the same bytes."""
     with whole(path) as part:
         fig.savefig(part, format="png", metadata={"Software": None, **(notes or {})})

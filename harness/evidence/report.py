@@ -5,17 +5,19 @@ python -m harness report imdb-3f2a
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from harness.core.files import whole
 from harness.evidence import figures
 from harness.evidence.cost import AMORTISED_OVER
-from harness.evidence.markdown import giga, markdown_table, name_of, number, one_line, p_value, percent
+from harness.evidence.markdown import giga, markdown_table, number, one_line, over, p_value, percent, signed
+from harness.evidence.record import Agreement, RunRecord
 from harness.evidence.report_sections import calibrated, drifts, equivalents, gains, layers
+from harness.evidence.row import Comparison, frame
+from harness.evidence.schema import ANSWER, GOLD, ROW, Row
 from harness.evidence.store import Run
-from harness.evidence.table import GOLD, best_of_n_curve, comparison, flat_row
+from harness.evidence.table import CurvePoint, best_of_n_curve, comparison
 
 _PRICES = (
     " GFLOPs are estimated from those counts; in brackets with fitting, its policy tokens and proxy calls shared by "
@@ -27,7 +29,7 @@ def write_report(run: Run) -> Path:
     """Write report.md, table.parquet and the figures into the run's folder; the path of report.md."""
     table = comparison(run)
     with whole(run.folder / "table.parquet") as part:
-        pl.DataFrame([flat_row(row) for row in table], infer_schema_length=None).write_parquet(part)
+        frame(table).write_parquet(part)
     curve = best_of_n_curve(run)
     figures.gold_by_method(table, run.folder / "gold_by_method.png")
     figures.gold_against_compute(table, curve, run.folder / "gold_against_compute.png")
@@ -36,11 +38,11 @@ def write_report(run: Run) -> Path:
     if run.values is not None:
         figures.calibration(run.values, run.folder / "calibration.png")
     with whole(run.folder / "report.md") as part:
-        part.write_text(_markdown(run, table, curve))
+        part.write_text(_markdown(run, table, curve), encoding="utf-8")
     return run.folder / "report.md"
 
 
-def table_markdown(table: Sequence[dict[str, Any]], left_out: Mapping[str, str] | None = None) -> str:
+def table_markdown(table: Sequence[Comparison], left_out: Mapping[str, str] | None = None) -> str:
     """The table; methods that were left out have a row of their own, empty but for the reason."""
     lines = markdown_table([_cells(row) for row in table])
     for name, reason in (left_out or {}).items():
@@ -48,56 +50,59 @@ def table_markdown(table: Sequence[dict[str, Any]], left_out: Mapping[str, str] 
     return "\n".join(lines)
 
 
-def _cells(row: Mapping[str, Any]) -> dict[str, str | None]:
+def _cells(row: Comparison) -> dict[str, str | None]:
     """Column -> cell, None where it is not known."""
-    against, wins = row["against_best_of_n"], row["win_rate_over_base"]
-    name = f"{row['method']} (weights trained)" if row["trains_weights"] else name_of(row)
+    wins, costs = row.win_rate_over_base, row.costs
+    is_alone = row.beside is None and row.not_compared is None and row.key.method != "best_of_n"
     return {
-        "method": name,
-        "final pick": row["final_pick"],
-        "gold (sd)": str(row["gold"]) + (f" ({row['unscored']} unscored)" if row["unscored"] else ""),
-        "proxy (sd)": f"{row['proxy'].value:.2f}",
-        "gold - best-of-n": against.shown("+.2f") if against else "",
-        "p (Holm)": p_value(row["p_holm"]) if against else "",
+        "method": f"{row.key.method} (weights trained)" if row.trains_weights else row.key.name,
+        "final pick": row.key.final_pick,
+        "gold (sd)": str(row.gold) + (f" ({row.unscored} unscored)" if row.unscored else ""),
+        "proxy (sd)": f"{row.proxy.value:.2f}",
+        "set beside": None if is_alone else row.beside or "",
+        "cost over its (rows not equal)": None if is_alone else over(row.cost_over_beside, costs.unit),
+        "gold - best-of-n": row.not_compared or signed(row.against_best_of_n) or "",
+        "p (Holm)": p_value(row.p_holm),
         "win rate over base": percent(wins) if wins else "",
-        "p (McNemar, Holm)": p_value(row["p_wins_holm"]) if wins else "",
-        "tokens": f"{row['tokens']:.1f}",
-        "base NLL": f"{row['base_nll']:.2f}",
-        "KL at most": None if row["kl_bound"] is None else f"{row['kl_bound']:.1f}",
-        "distinct-2": number(row["distinct_2"]),
-        "policy tokens": f"{row['policy_tokens']:.0f}",
-        "values": f"{row['value_calls']:.0f}" + (f" ({row['value_tokens']:.0f} tokens)" if row["value_tokens"] else ""),
-        "reward calls": f"{row['reward_calls']:.1f}",
+        "p (McNemar, Holm)": p_value(row.p_wins_holm),
+        "tokens": f"{row.tokens:.1f}",
+        "base NLL": f"{row.base_nll:.2f}",
+        "KL at most": None if row.kl_bound is None else f"{row.kl_bound:.1f}",
+        "distinct-2": number(row.drift.distinct_2),
+        "policy tokens": f"{costs.policy_tokens:.0f}",
+        "values": f"{costs.value_calls:.0f}" + (f" ({costs.value_tokens:.0f} tokens)" if costs.value_tokens else ""),
+        "reward calls": f"{costs.reward_calls:.1f}",
         "GFLOPs (with fitting)": None
-        if row["flops"] is None
-        else f"{giga(row['flops'])} ({giga(row['flops_with_fitting'])})",
-        "fit: policy tokens / proxy calls": f"{row['fit_policy_tokens']:,} / {row['fit_proxy_calls']:,}"
-        if row["fit_proxy_calls"]
+        if costs.flops is None or costs.flops_with_fitting is None
+        else f"{giga(costs.flops)} ({giga(costs.flops_with_fitting)})",
+        "fit: policy tokens / proxy calls": f"{costs.fit_policy_tokens:,} / {costs.fit_proxy_calls:,}"
+        if costs.fit_proxy_calls
         else "",
     }
 
 
-def _markdown(run: Run, table: Sequence[dict[str, Any]], curve: Sequence[dict[str, Any]]) -> str:
-    about, config = run.about, run.about["config"]
-    facts, agreement = about["task_facts"], about["agreement"]
-    evaluate, n = config["settings"]["evaluate"], table[0]["gold"].n
-    command = f"python -m harness run --method {','.join(config['methods'])} --task {config['task']} "
-    command += f"--profile {config['profile']} --seed {config['seed']} --limit {evaluate['prompts']}"
-    where = f"{config['task']} ({about['task_source']}), {config['model']}"
+def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]) -> str:
+    record, config, evaluate = run.record, run.record.config, run.record.settings("evaluate")
+    command = f"python -m harness run --method {','.join(config.methods)} --task {config.task} "
+    command += f"--profile {config.profile} --seed {config.seed} --limit {evaluate.get('prompts')}"
+    where = f"{config.task} ({record.task_source}), {config.model}"
     sections = [
         f"# {run.id}",
-        f"{where}, {n} {evaluate['slice']} prompts, seed {config['seed']}. "
-        f"Commit {about['commit'][:10]}{' (with uncommitted changes)' if about['dirty'] else ''}; "
+        f"{where}, {table[0].gold.n} {evaluate.get('slice')} prompts, seed {config.seed}. "
+        f"Commit {record.short_commit}{' (with uncommitted changes)' if record.dirty else ''}; "
         f"`{command}`, other settings in run.json.",
-        table_markdown(table, about.get("left_out")),
+        table_markdown(table, record.left_out),
         "Gold and proxy are in standard deviations of base samples, above the base's mean; intervals are 95% bootstrap "
-        "intervals over prompts. Differences are paired by prompt. Wins and losses are tested by McNemar's exact test, "
-        "ties left out; Holm's correction is over the rows of the table, for each of the two tests. `final pick` says "
-        "who chose the answer among the finalists. Costs are per test prompt: policy tokens are the prompt once and "
-        "every sampled token, discarded ones included; values are prefixes valued, on the policy's own states, or by "
-        "models of their own with the tokens those read; reward calls are texts the proxy scored. Fitting counts "
+        "intervals over prompts. Differences are paired by prompt. `set beside` names the best-of-n: the best by proxy "
+        "among the first n samples of one pool, n the rows that the method takes for a prompt. Where rows do not "
+        "measure a method, and for the base, it is the run's own best-of-n, and the row's cost over its is shown: "
+        "FLOPs with fitting where those are known, else policy tokens. Wins and losses are tested by McNemar's exact "
+        "test, ties left out; Holm's correction is over the rows of the table, for each of the two tests. `final pick` "
+        "says who chose the answer among the finalists. Costs are per test prompt: policy tokens are the prompt once "
+        "and every sampled token, discarded ones included; values are prefixes valued, on the policy's own states, or "
+        "by models of their own with the tokens those read; reward calls are texts the proxy scored. Fitting counts "
         "everything up to that iteration, shared samples as if made alone."
-        + ("" if table[0]["flops"] is None else _PRICES),
+        + ("" if table[0].costs.flops is None else _PRICES),
         "![gold by method](gold_by_method.png)",
         "![gold against test-time compute](gold_against_compute.png)",
         "![win rates and gold](win_rates.png)",
@@ -105,10 +110,10 @@ def _markdown(run: Run, table: Sequence[dict[str, Any]], curve: Sequence[dict[st
         equivalents(table, curve),
         drifts(table, curve),
         "## Rewards",
-        _rewards(facts, agreement),
+        _rewards(record),
         "## Value functions on held-out fit prompts",
         _fits(run),
-        layers(about.get("tried", ())),
+        layers(record.tried),
         "" if run.values is None else calibrated(run.values),
         "## Samples",
         _samples(run),
@@ -118,19 +123,24 @@ def _markdown(run: Run, table: Sequence[dict[str, Any]], curve: Sequence[dict[st
     return "\n\n".join(s for s in sections if s) + "\n"
 
 
-def _rewards(facts: dict[str, Any], agreement: dict[str, float]) -> str:
-    lines = []
+def _rewards(record: RunRecord) -> str:
+    lines, facts = [], record.task_facts
     if "proxy_accuracy" in facts:
         lines.append(
             f"Accuracy on {facts['measured_on']}: proxy {facts['proxy_accuracy']:.3f} "
             f"(trained on {facts['proxy_reviews']:,} reviews), gold {facts['gold_accuracy']:.3f} "
             f"({facts['gold_reviews']:,} others)."
         )
-    lines.append(
-        f"Correlation of proxy and gold on {agreement['n']:,} base samples: {agreement['correlation']:.2f} over all, "
-        f"{agreement['within_prompt_correlation']:.2f} within a prompt."
-    )
+    if record.agreement is not None:
+        lines.append(_agreement(record.agreement))
     return " ".join(lines)
+
+
+def _agreement(found: Agreement) -> str:
+    return (
+        f"Correlation of proxy and gold on {found.n:,} base samples: {found.correlation:.2f} over all, "
+        f"{found.within_prompt_correlation:.2f} within a prompt."
+    )
 
 
 def _fits(run: Run) -> str:
@@ -157,12 +167,11 @@ def _samples(run: Run) -> str:
     )
     shown = run.completions.join(last, on=["method", "iteration"], how="inner", maintain_order="left")
     shown = shown.filter((pl.col("final_pick") != "first") | (pl.col("picks") == 1))
-    unit = run.about["units"][GOLD]
     gold = run.scores.filter(pl.col("metric") == GOLD)
     lines = []
     for prompt_id in dict.fromkeys([ids[0], ids[len(ids) // 2], ids[-1]]):
         part = shown.filter(pl.col("prompt_id") == prompt_id)
-        scored = part.join(gold, on=["method", "iteration", "final_pick", "prompt_id"], how="left")
+        scored = part.join(gold, on=ANSWER, how="left")
         lines += [
             f"**{one_line(part['prompt'][0])}** ...",
             "",
@@ -170,10 +179,10 @@ def _samples(run: Run) -> str:
             "|---|---|---|",
         ]
         for row in scored.iter_rows(named=True):
-            name = row["method"] + (f" ({row['iteration']}, {row['final_pick']})" if row["iteration"] else "")
-            lines.append(
-                f"| {name} | {(row['value'] - unit['mean']) / unit['sd']:+.2f} | {one_line(row['response'])} |"
-            )
+            key = Row(*(row[name] for name in ROW))
+            name = key.method + (f" ({key.iteration}, {key.final_pick})" if key.iteration else "")
+            gold_in_sd = run.record.standardised(GOLD, float(row["value"]))
+            lines.append(f"| {name} | {gold_in_sd:+.2f} | {one_line(row['response'])} |")
         lines.append("")
     return "\n".join(lines).rstrip()
 
@@ -194,14 +203,18 @@ def _cost(run: Run) -> str:
             f"| {row['sequences']:,} | {row['prefill_tokens']:,} | {row['tokens']:,} | {row['seconds']:.0f} "
             f"| {row['own']:.0f} |"
         )
-    about = run.about
     lines += ["", *_sharing(run)]
     lines += [
-        f"Wall clock {about['seconds'] / 60:.1f} minutes, peak memory {about['memory_gb']:.1f} GB. Seconds "
-        "are summed over workers; `here` are those of this run, the rest was shared or stored. Rows of `harness` are "
-        "the base samples that standardise rewards, and the scores of all samples.",
+        f"{_took(run.record)}Seconds are summed over workers; `here` are those of this run, the rest was shared or "
+        "stored. Rows of `harness` are the base samples that standardise rewards, and the scores of all samples.",
     ]
     return "\n".join(lines)
+
+
+def _took(record: RunRecord) -> str:
+    if record.seconds is None or record.memory_gb is None:
+        return ""
+    return f"Wall clock {record.seconds / 60:.1f} minutes, peak memory {record.memory_gb:.1f} GB. "
 
 
 def _sharing(run: Run) -> list[str]:

@@ -1,109 +1,119 @@
 """The sections of a report that compare: gains, the best-of-n that is as good, over-optimisation and drift."""
 
 from collections.abc import Mapping, Sequence
+from math import isnan
 from typing import Any
 
 import polars as pl
 
 from harness.core.statistics.stats import Estimate
 from harness.evidence.drift import WORDS
-from harness.evidence.markdown import giga, markdown_table, name_of, number, p_value, percent, reached, share
+from harness.evidence.markdown import giga, markdown_table, number, p_value, percent, reached, share, signed
+from harness.evidence.row import Comparison
+from harness.evidence.table import CurvePoint
 
 
-def gains(table: Sequence[dict[str, Any]]) -> str:
+def gains(table: Sequence[Comparison]) -> str:
     """What each row gains over base, best-of-n's gain being 1, and what each iteration adds to the one before."""
-    known = [row for row in table if row["gold_gain"] or row["against_previous"]]
+    known = [row for row in table if row.drift.gold_gain or row.against_previous]
     if not known:
         return ""
     rows = []
     for row in known:
-        gain, share, wins = row["gold_gain"], row["share_of_best_of_n"], row["win_rate_over_best_of_n"]
-        before, first = row["against_previous"], row["against_first"]
+        gain, part, wins = row.drift.gold_gain, row.share_of_best_of_n, row.win_rate_over_best_of_n
+        before, first = row.against_previous, row.against_first
         rows.append(
             {
-                "method": name_of(row),
-                "final pick": row["final_pick"],
-                "gold - base": gain and gain.shown("+.2f"),
-                "p (Holm)": gain and p_value(row["p_gain_holm"]),
-                "gain / best-of-n's gain": share and str(share),
-                "win rate over best-of-n": wins and percent(wins),
-                "p (McNemar, Holm)": wins and p_value(row["p_wins_over_best_of_n_holm"]),
-                "gold - previous iteration": before and before.shown("+.2f"),
-                "p": before and p_value(before.p),
-                "gold - iteration 1": first and first.shown("+.2f"),
-                "p ": first and p_value(first.p),
+                "method": row.key.name,
+                "final pick": row.key.final_pick,
+                "gold - base": signed(gain),
+                "p (Holm)": p_value(row.p_gain_holm) if gain else None,
+                "set beside": row.beside if part or wins else None,
+                "gain / best-of-n's gain": str(part) if part and not isnan(part.value) else None,
+                "win rate over best-of-n": percent(wins) if wins else None,
+                "p (McNemar, Holm)": p_value(row.p_wins_over_best_of_n_holm) if wins else None,
+                "gold - previous iteration": signed(before),
+                "p": p_value(before.p) if before else None,
+                "gold - iteration 1": signed(first),
+                "p ": p_value(first.p) if first else None,
             }
         )
     return "## Gains over base, and what iterations add\n\n" + "\n".join(markdown_table(rows, unknown=""))
 
 
-def equivalents(table: Sequence[dict[str, Any]], curve: Sequence[dict[str, Any]]) -> str:
+def equivalents(table: Sequence[Comparison], curve: Sequence[CurvePoint]) -> str:
     """The n at which best-of-n is as good as each row, what the row costs over that; best-of-n at each doubling."""
-    known, most = [row for row in table if row["as_good_as"] is not None], len(curve)
-    if not known:
+    compared = [(row, row.equivalent.as_good_as) for row in table if row.equivalent.as_good_as is not None]
+    if not compared:
         return ""
-    rows = [
-        {
-            "method": name_of(row),
-            "final pick": row["final_pick"],
-            "as good as best-of-n at n =": reached(row["as_good_as"], most),
-            "share of its policy tokens": _at_most(row["share_of_tokens"], row["as_good_as"]),
-            "share of its FLOPs": row["share_of_flops"] and _at_most(row["share_of_flops"], row["as_good_as"]),
-            "share of its FLOPs, with fitting": row["share_of_flops_with_fitting"]
-            and _at_most(row["share_of_flops_with_fitting"], row["as_good_as"]),
-        }
-        for row in known
-    ]
+    most, some_smaller = len(curve), any(row.against_largest for row in table)
+    rows = []
+    for row, n in compared:
+        found = row.equivalent
+        whole_pool = row.against_largest or row.against_best_of_n
+        rows.append(
+            {
+                "method": row.key.name,
+                "final pick": row.key.final_pick,
+                "rows": None if row.budget is None else str(row.budget),
+                "as good as best-of-n at n =": reached(n, most),
+                "share of its policy tokens": _at_most(found.share_of_tokens, n),
+                "share of its FLOPs": _at_most(found.share_of_flops, n),
+                "share of its FLOPs, with fitting": _at_most(found.share_of_flops_with_fitting, n),
+                f"gold - best-of-{most}": signed(whole_pool) if some_smaller else None,
+            }
+        )
     text = (
         f"Where the curve of best-of-n, from a pool of {most} base samples of each test prompt, reaches the row's mean "
         f"gold (between whole n by straight lines), and the row's cost over that of best-of-n there. `>{most}`: better "
         f"than best-of-{most}, and its share is less than shown (`<`). Intervals are 95% over prompts, n = "
-        f"{known[0]['as_good_as'].n}; costs are taken as known."
+        f"{compared[0][1].n}; costs are taken as known. `rows` are those that the method takes for a prompt, where "
+        "they measure it."
     )
     return "\n\n".join(["## The best-of-n that is as good", "\n".join(markdown_table(rows)), text, _doublings(curve)])
 
 
-def _doublings(curve: Sequence[dict[str, Any]]) -> str:
+def _doublings(curve: Sequence[CurvePoint]) -> str:
     """Table of best-of-1, 2, 4, ... and of the whole pool."""
-    shown = [point for point in curve if point["n"].bit_count() == 1 or point is curve[-1]]
+    shown = [point for point in curve if point.n.bit_count() == 1 or point is curve[-1]]
     rows = [
         {
-            "best of": str(point["n"]),
-            "gold (sd)": str(point["gold"]),
-            "proxy (sd)": str(point["proxy"]),
-            "policy tokens": f"{point['policy_tokens']:,.0f}",
-            "GFLOPs": None if point["flops"] is None else giga(point["flops"]),
+            "best of": str(point.n),
+            "gold (sd)": str(point.gold),
+            "proxy (sd)": str(point.proxy),
+            "policy tokens": f"{point.policy_tokens:,.0f}",
+            "GFLOPs": None if point.flops is None else giga(point.flops),
         }
         for point in shown
     ]
     return "\n".join(markdown_table(rows))
 
 
-def _at_most(part: Estimate, n: Estimate) -> str:
+def _at_most(part: Estimate | None, n: Estimate) -> str | None:
     """What the row costs over best-of-n at n; the more samples best-of-n needs, the less."""
-    return share(part, Estimate(n.value, n.high, n.low, n.n), "<")
+    return None if part is None else share(part, Estimate(n.value, n.high, n.low, n.n), "<")
 
 
-def drifts(table: Sequence[dict[str, Any]], curve: Sequence[dict[str, Any]]) -> str:
+def drifts(table: Sequence[Comparison], curve: Sequence[CurvePoint]) -> str:
     """What proxy gains are worth in gold, and how far the texts went from the base's."""
     rows = [
         {
-            "method": name_of(row),
-            "final pick": row["final_pick"],
-            "proxy gain (sd)": row["proxy_gain"].shown("+.2f") if row["proxy_gain"] else "",
-            "gold gain (sd)": row["gold_gain"].shown("+.2f") if row["gold_gain"] else "",
-            "gold / proxy": str(row["gold_per_proxy"]) if row["gold_per_proxy"] else "",
-            "KL at most (nats)": None if row["kl_bound"] is None else f"{row['kl_bound']:.1f}",
-            "base NLL": f"{row['base_nll']:.2f}",
-            "distinct-2": number(row["distinct_2"]),
-            "distinct-3": number(row["distinct_3"]),
-            "repetition": percent(row["repetition"]),
-            "tokens": f"{row['tokens']:.1f}",
+            "method": row.key.name,
+            "final pick": row.key.final_pick,
+            "proxy gain (sd)": signed(row.drift.proxy_gain) or "",
+            "gold gain (sd)": signed(row.drift.gold_gain) or "",
+            "gold / proxy": str(row.drift.gold_per_proxy) if row.drift.gold_per_proxy else "",
+            "KL at most (nats)": None if row.kl_bound is None else f"{row.kl_bound:.1f}",
+            "base NLL": f"{row.base_nll:.2f}",
+            "distinct-2": number(row.drift.distinct_2),
+            "distinct-3": number(row.drift.distinct_3),
+            "repetition": percent(row.drift.repetition),
+            "tokens": f"{row.tokens:.1f}",
         }
         for row in table
     ]
     text = (
-        f"n = {table[0]['gold'].n} prompts. Gains are paired differences to the base's answers; gold / proxy is their "
+        f"n = {table[0].gold.n} prompts. Gains are paired differences to the base's answers; gold / proxy is their "
         "ratio, which falls where the proxy is optimised past what the gold agrees with. Base NLL is the negative "
         "log-likelihood per token of the answers under the base, in nats; distinct-k the share of word k-grams of all "
         f"the answers that are different ones; repetition the share of answers in which some {WORDS} words occur twice "
@@ -115,18 +125,23 @@ def drifts(table: Sequence[dict[str, Any]], curve: Sequence[dict[str, Any]]) -> 
     return "\n\n".join(part for part in parts if part)
 
 
-def _peak(curve: Sequence[dict[str, Any]]) -> str:
+def _peak(curve: Sequence[CurvePoint]) -> str:
     """Where best-of-n's gold is highest, and what its proxy's gain is worth."""
     if len(curve) < 2:
         return ""
     first, last = curve[0], curve[-1]
-    best = max(curve, key=lambda point: point["gold"].value)
-    gains = [{m: point[m].value - first[m].value for m in ("gold", "proxy")} for point in (curve[1], last)]
-    two, most = (f"{g['gold'] / g['proxy']:.2f}" if g["proxy"] else "n/a" for g in gains)
+    best = max(curve, key=lambda point: point.gold.value)
+    two, most = (_worth(first, point) for point in (curve[1], last))
     return (
-        f"Best-of-n from the pool of {last['n']}: mean gold is highest at n = {best['n']}, {best['gold']} sd. Its gain "
-        f"over one sample is {two} of the proxy's at n = 2 and {most} at n = {last['n']}."
+        f"Best-of-n from the pool of {last.n}: mean gold is highest at n = {best.n}, {best.gold} sd. Its gain "
+        f"over one sample is {two} of the proxy's at n = 2 and {most} at n = {last.n}."
     )
+
+
+def _worth(first: CurvePoint, point: CurvePoint) -> str:
+    """What a unit of proxy gained from one sample to best-of-n is worth in gold."""
+    gold, proxy = point.gold.value - first.gold.value, point.proxy.value - first.proxy.value
+    return f"{gold / proxy:.2f}" if proxy else "n/a"
 
 
 def layers(tried: Sequence[Mapping[str, Any]]) -> str:
@@ -140,7 +155,7 @@ def layers(tried: Sequence[Mapping[str, Any]]) -> str:
         return ""
     rows = []
     for (name, pooling), of in groups.items():
-        cells = {f"layer {layer}": None for layer in known}
+        cells: dict[str, str | None] = {f"layer {layer}": None for layer in known}
         for layer, row in of.items():
             cells[f"layer {layer}"] = f"{number(row['within_prompt_correlation'])} ({number(row['r2'])})"
         rows.append({"method": name, "pooling": pooling, **cells})

@@ -3,80 +3,84 @@
 The search's gold stands at each U that was run and, between those, on straight lines; at U = 1 it is the base.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from harness.core.statistics.best_of_n import cost_of_reaching, reached_at
-from harness.core.statistics.stats import Estimate
-from harness.evidence.cost import AMORTISED_OVER
-from harness.evidence.markdown import markdown_table, name_of, reached, share
+from harness.core.statistics.stats import Estimate, Floats
+from harness.evidence.cost import AMORTISED_OVER, SampledCost
+from harness.evidence.markdown import markdown_table, reached, share
+from harness.evidence.row import Costs
+from harness.evidence.schema import Row
 
-COSTS = {
-    "policy_tokens": "share of its policy tokens",
-    "flops": "share of its FLOPs",
-    "flops_with_fitting": "share of its FLOPs, with fitting",
-}
+
+@dataclass(frozen=True)
+class Searched:
+    """A search at U rows a prompt, or the base at 1: its gold (P,) by prompt, and what it costs."""
+
+    key: Row
+    rows: int
+    gold: Floats
+    costs: Costs
 
 
 def needed(
-    rows: Sequence[Mapping[str, Any]],
-    gold_of: Callable[[Mapping[str, Any]], np.ndarray],
-    rivals: np.ndarray,
-    rival_costs: Sequence[Mapping[str, Any]],
+    base: Searched | None,
+    searches: Sequence[Searched],
+    rivals: Floats,
+    rival_costs: Sequence[SampledCost],
     levels: Sequence[int],
 ) -> list[str]:
-    """Lines of the section; `rows` are an ablation's, `gold_of` gives a row's gold (P,) by prompt.
+    """Lines of the section; `searches` hold several U of each row.
 
     rivals (P, N): gold of best-of-1..N by prompt; rival_costs: what each costs; levels: the n to be reached.
     """
-    base = next((row for row in rows if row["method"] == "base"), None)
-    searches: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        if row["method"] not in ("base", "best_of_n"):
-            searches.setdefault(f"{name_of(row)}|{row['final_pick']}", []).append(row)
-    lines = []
-    for points in searches.values():
-        points = sorted(points, key=lambda row: row["value"])
-        at = [row["value"] for row in points]
-        golds = np.column_stack([gold_of(row) for row in points])  # (P, K)
-        costs = {name: [row[name] for row in points] for name in COSTS}
-        if base is not None and at[0] > 1:
-            at, golds = [1, *at], np.column_stack([gold_of(base), golds])
-            costs = {name: [_of_one_row(base, points[0], name), *known] for name, known in costs.items()}
+    groups: dict[Row, list[Searched]] = {}
+    for search in searches:
+        groups.setdefault(search.key, []).append(search)
+    lines, widest = [], max(search.rows for search in searches)
+    for key, group in groups.items():
+        points = sorted(group, key=lambda search: search.rows)
+        if base is not None and points[0].rows > 1:
+            points = [_of_one_row(base, points[0]), *points]
+        at, golds = [point.rows for point in points], np.column_stack([point.gold for point in points])  # (P, K)
         for n in levels:
-            where = reached_at(at, golds, rivals[:, n - 1])
+            where, rival = reached_at(at, golds, rivals[:, n - 1]), rival_costs[n - 1]
+            tokens = [point.costs.policy_tokens for point in points]
+            flops = [point.costs.flops for point in points]
+            with_fitting = [point.costs.flops_with_fitting for point in points]
             lines.append(
                 {
-                    "method": name_of(points[0]),
-                    "final pick": points[0]["final_pick"],
+                    "method": key.name,
+                    "final pick": key.final_pick,
                     "reaches": f"best-of-{n}",
                     "at U": reached(where, at[-1]),
-                    **{
-                        title: _share(where, at, costs[name], name, rival_costs[n - 1]) for name, title in COSTS.items()
-                    },
+                    "share of its policy tokens": _share(where, at, tokens, rival.policy_tokens),
+                    "share of its FLOPs": _share(where, at, flops, rival.flops),
+                    "share of its FLOPs, with fitting": _share(where, at, with_fitting, rival.flops),
                 }
             )
     text = (
         "Where a search's mean gold first reaches that of best-of-n: between the U that were run by straight lines, "
-        f"from the base at U = 1; `>{at[-1]}`: not up to U = {at[-1]}. Intervals are 95% over prompts; costs are taken "
+        f"from the base at U = 1; `>{widest}`: not up to U = {widest}. Intervals are 95% over prompts; costs are taken "
         f"as known, fitting is shared by {AMORTISED_OVER:,} prompts."
     )
     return ["## What a search needs to be as good as best-of-n", "", *markdown_table(lines), "", text]
 
 
-def _of_one_row(base: Mapping[str, Any], first: Mapping[str, Any], name: str) -> float | None:
-    """What a search of one row would cost: the base's sample, and the fit that the search has anyway."""
-    if name != "flops_with_fitting" or base["flops"] is None or first["flops"] is None:
-        return base[name]
-    return base["flops"] + first["flops_with_fitting"] - first["flops"]
+def _of_one_row(base: Searched, first: Searched) -> Searched:
+    """A search of one row: the base's sample, and the fit that the search has anyway."""
+    one, fitted = base.costs, first.costs
+    if one.flops is None or fitted.flops is None or fitted.flops_with_fitting is None:
+        return base
+    with_fitting = one.flops + fitted.flops_with_fitting - fitted.flops
+    return replace(base, costs=replace(one, flops_with_fitting=with_fitting))
 
 
-def _share(
-    where: Estimate, at: Sequence[float], costs: Sequence[float | None], name: str, rival: Mapping[str, Any]
-) -> str | None:
-    price = rival["policy_tokens" if name == "policy_tokens" else "flops"]
-    if price is None or None in costs:
+def _share(where: Estimate, at: Sequence[float], costs: Sequence[float | None], rival: float | None) -> str | None:
+    priced = [cost for cost in costs if cost is not None]
+    if rival is None or len(priced) < len(costs):
         return None
-    return share(cost_of_reaching(where, at, costs, price), where, ">")
+    return share(cost_of_reaching(where, at, priced, rival), where, ">")

@@ -6,7 +6,7 @@ OUT/seeds/<task>-<hash of the run ids>/ holds table.parquet and report.md.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,14 @@ from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.core.nested import flatten
 from harness.core.statistics import stats
-from harness.evidence.markdown import markdown_table, name_of, p_value
+from harness.core.statistics.stats import Estimate, Floats
+from harness.evidence.budgets import Beside, TooLarge, beside, rival
+from harness.evidence.cost import costs
+from harness.evidence.markdown import markdown_table, over, p_value, signed
+from harness.evidence.row import WHERE_TESTED, frame
+from harness.evidence.schema import GOLD, Row
 from harness.evidence.store import Run
-from harness.evidence.table import GOLD, answers_by_row, flat_row, repeats_value
+from harness.evidence.table import Answers, answers_by_row, answers_of, repeats_value
 
 _MAY_DIFFER = ("seed", "evaluate.prompts", "evaluate.trace")  # neither of the last two changes an answer
 _FACTS = ("model_fingerprint", "task_facts", "stages")  # of run.json: weights, rewards, versions of the code's stages
@@ -35,78 +40,109 @@ _FEW = (  # see stats.difference_over_seeds
 )
 
 
+@dataclass(frozen=True)
+class OverSeeds:
+    """A row of the runs' tables over prompts and seeds, in sd of base samples; None: not compared."""
+
+    key: Row
+    run_ids: list[str]
+    seeds: list[int]
+    gold: Estimate
+    unscored: int
+    against_best_of_n: Estimate | None
+    against_first: Estimate | None  # iteration 1
+    alone: Mapping[str, Estimate | None]  # against_best_of_n of each run alone, by column
+    p_holm: float | None = field(default=None, metadata=WHERE_TESTED)
+    beside: str | None = None  # "best-of-9"
+    cost_over_beside: float | None = None  # where that is not at equal rows
+    cost_unit: str | None = None
+    not_compared: str | None = None
+
+
 def write_seeds(runs: Sequence[Run], out: Path) -> Path:
     """Write table.parquet and report.md of several runs, in any order; the path of report.md.
 
     Raises UserError where they differ in more than the seed, share a seed, or share no prompts.
     """
     _require_seeds_of_one_run(runs)
-    runs = sorted(runs, key=_seed)
+    runs = sorted(runs, key=lambda run: run.record.seed)
     rows = over_seeds(runs)
-    folder = out / "seeds" / f"{runs[0].about['config']['task']}-{digest([run.id for run in runs])[:10]}"
+    folder = out / "seeds" / f"{runs[0].record.config.task}-{digest([run.id for run in runs])[:10]}"
     with whole(folder / "table.parquet") as part:
-        pl.DataFrame([flat_row(row) for row in rows], infer_schema_length=None).write_parquet(part)
+        frame(rows).write_parquet(part)
     with whole(folder / "report.md") as part:
-        part.write_text(_markdown(folder.name, runs, rows))
+        part.write_text(_markdown(folder.name, runs, rows), encoding="utf-8")
     return folder / "report.md"
 
 
-def over_seeds(runs: Sequence[Run]) -> list[dict[str, Any]]:
+def over_seeds(runs: Sequence[Run]) -> list[OverSeeds]:
     """One row per method, iteration and final pick: gold over prompts and seeds, against best-of-n and iteration 1.
 
     Only prompts that all runs answered count. All golds are in sd of the base samples of the first run.
     """
-    units = runs[0].about["units"]
+    runs = [run.in_units_of(runs[0]) for run in runs]
     common = _common_prompts(runs)
-    seeds = np.repeat([_seed(run) for run in runs], len(common))  # (S * P,)
+    seeds = np.repeat([run.record.seed for run in runs], len(common))  # (S * P,)
     prompts = np.tile(common, len(runs))
-    parts = [
-        {row: part.filter(pl.col("prompt_id").is_in(common)) for row, part in answers_by_row(run).items()}
-        for run in (replace(run, about={**run.about, "units": units}) for run in runs)
-    ]
-    golds = {row: [part[row][GOLD].to_numpy() for part in parts] for row in parts[0]}  # S of (P,)
-    best = next((golds[row] for row in golds if row[0] == "best_of_n"), None)
+    parts = [_on(common, answers_by_row(run)) for run in runs]
+
+    def against(ours: Sequence[Floats], theirs: Sequence[Floats]) -> Estimate:
+        return stats.difference_over_seeds(np.concatenate(ours), np.concatenate(theirs), prompts, seeds)
+
     rows = []
-    for (method, iteration, pick), gold in golds.items():
-        if all(repeats_value(part, (method, iteration, pick)) for part in parts):
+    for key in parts[0]:
+        if all(repeats_value(part, key) for part in parts):
             continue
-        rivals = None if method == "best_of_n" else best
-        first = golds.get((method, 1, pick)) if iteration > 1 else None
-        flat, zeros = np.concatenate(gold), np.zeros(len(seeds))
-        rows.append(
-            {
-                "method": method,
-                "iteration": iteration,
-                "final_pick": pick,
-                "run_ids": [run.id for run in runs],
-                "seeds": [_seed(run) for run in runs],
-                "gold": replace(stats.difference_over_seeds(flat, zeros, prompts, seeds), p=float("nan")),
-                "unscored": int(np.isnan(flat).sum()),
-                "against_best_of_n": None
-                if rivals is None
-                else stats.difference_over_seeds(flat, np.concatenate(rivals), prompts, seeds),
-                "against_first": None
-                if first is None
-                else stats.difference_over_seeds(flat, np.concatenate(first), prompts, seeds),
-                **{
-                    _column(run): None if rivals is None else stats.difference(gold[i], rivals[i])
-                    for i, run in enumerate(runs)
-                },
-            }
+        gold = [part[key][GOLD].to_numpy() for part in parts]  # S of (P,)
+        first = key._replace(iteration=1) if key.iteration > 1 else None
+        row = OverSeeds(
+            key=key,
+            run_ids=[run.id for run in runs],
+            seeds=[run.record.seed for run in runs],
+            gold=replace(against(gold, [np.zeros(len(common))] * len(runs)), p=float("nan")),
+            unscored=int(np.isnan(np.concatenate(gold)).sum()),
+            against_best_of_n=None,
+            against_first=None
+            if first is None or first not in parts[0]
+            else against(gold, [part[first][GOLD].to_numpy() for part in parts]),
+            alone=dict.fromkeys(map(_column, runs)),
         )
-    family = [row for row in rows if row["against_best_of_n"] is not None]
-    for row, p in zip(family, stats.holm([row["against_best_of_n"].p for row in family]), strict=True):
-        row["p_holm"] = p
-    return rows
+        best = [own for part in parts if (own := answers_of(part, "best_of_n")) is not None]
+        of = None if key.method == "best_of_n" or not best else beside(runs[0].record, key.method)
+        if isinstance(of, TooLarge):
+            row = replace(row, not_compared=str(of))
+        elif of is not None:
+            theirs = [rival(run, of, own) for run, own in zip(runs, best, strict=True)]
+            alone = {_column(run): stats.difference(a, b) for run, a, b in zip(runs, gold, theirs, strict=True)}
+            row = replace(row, against_best_of_n=against(gold, theirs), alone=alone, beside=of.name)
+            row = _with_cost(row, runs, parts, of)
+        rows.append(row)
+    tested = {i: row.against_best_of_n.p for i, row in enumerate(rows) if row.against_best_of_n is not None}
+    adjusted = dict(zip(tested, stats.holm(list(tested.values())), strict=True))
+    return [replace(row, p_holm=adjusted.get(i)) for i, row in enumerate(rows)]
 
 
-def _seed(run: Run) -> int:
-    return run.about["config"]["seed"]
+def _on(prompts: Sequence[str], parts: Answers) -> dict[Row, pl.DataFrame]:
+    return {row: part.filter(pl.col("prompt_id").is_in(prompts)) for row, part in parts.items()}
+
+
+def _with_cost(row: OverSeeds, runs: Sequence[Run], parts: Sequence[Answers], of: Beside) -> OverSeeds:
+    """The row with its cost over that of the runs' own best-of-n, on average over seeds, where rows are not equal."""
+    if of.at_equal_rows:
+        return row
+    ratios, unit = [], ""
+    for run, part in zip(runs, parts, strict=True):
+        best = answers_of(part, "best_of_n")
+        assert best is not None
+        own = costs(run, part[row.key], row.key.method, row.key.iteration)
+        ratios.append(own.over(costs(run, best, "best_of_n", 0)))
+        unit = own.unit
+    return replace(row, cost_over_beside=float(np.mean(ratios)), cost_unit=unit)
 
 
 def _column(run: Run) -> str:
     """The column of the differences of one run alone."""
-    return f"against_best_of_n_seed_{_seed(run)}"
+    return f"against_best_of_n_seed_{run.record.seed}"
 
 
 def _common_prompts(runs: Sequence[Run]) -> list[str]:
@@ -132,8 +168,8 @@ def _require_seeds_of_one_run(runs: Sequence[Run]) -> None:
                     f"{a.id} and {b.id} are not one command at two seeds: {name} is {one} in the first and {other} in "
                     "the second. Give runs that differ in --seed, and in --limit if need be"
                 )
-        if _seed(a) == _seed(b):
-            raise UserError(f"{a.id} and {b.id} both have seed {_seed(a)}; give one run for each seed")
+        if a.record.seed == b.record.seed:
+            raise UserError(f"{a.id} and {b.id} both have seed {a.record.seed}; give one run for each seed")
 
 
 def _made_with(run: Run) -> dict[str, Any]:
@@ -144,39 +180,42 @@ def _made_with(run: Run) -> dict[str, Any]:
     return dict(flatten({**plain, **config["settings"], **facts}))
 
 
-def _markdown(name: str, runs: Sequence[Run], rows: Sequence[Mapping[str, Any]]) -> str:
-    config, count = runs[0].about["config"], len(_common_prompts(runs))
+def _markdown(name: str, runs: Sequence[Run], rows: Sequence[OverSeeds]) -> str:
+    record, count = runs[0].record, len(_common_prompts(runs))
     answered = [
-        f"{run.id} (seed {_seed(run)}, {run.completions['prompt_id'].n_unique()} prompts, commit "
-        f"{run.about['commit'][:10]}{' with uncommitted changes' if run.about['dirty'] else ''})"
+        f"{run.id} (seed {run.record.seed}, {run.completions['prompt_id'].n_unique()} prompts, commit "
+        f"{run.record.short_commit}{' with uncommitted changes' if run.record.dirty else ''})"
         for run in runs
     ]
     sections = [
         f"# {name}",
-        f"{config['task']} ({runs[0].about['task_source']}), {config['model']}: the {count} "
-        f"{config['settings']['evaluate']['slice']} prompts that all of {len(runs)} runs answered, which differ in the "
-        f"seed alone: {', '.join(answered)}. `python -m harness report {' '.join(run.id for run in runs)}`.",
+        f"{record.config.task} ({record.task_source}), {record.config.model}: the {count} "
+        f"{record.settings('evaluate').get('slice')} prompts that all of {len(runs)} runs answered, which differ in "
+        f"the seed alone: {', '.join(answered)}. `python -m harness report {' '.join(run.id for run in runs)}`.",
         "\n".join(markdown_table([_cells(row, runs) for row in rows], unknown="")),
         f"Gold is in standard deviations of the base samples of {runs[0].id}, above their mean, in all rows. "
         "Differences are paired by prompt and seed; beside those from best-of-n are those of each seed alone, on the "
         "same prompts, with intervals over prompts. All other intervals are over prompts and seeds. Intervals are 95%; "
-        "Holm's correction is over the rows of the table.",
+        "Holm's correction is over the rows of the table. `set beside` names the best-of-n: at as many rows a prompt "
+        "as the method takes, or, for methods that rows do not measure and for the base, the runs' own, with the row's "
+        "cost over its.",
         _FEW,
     ]
     return "\n\n".join(sections) + "\n"
 
 
-def _cells(row: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, str | None]:
-    against, first = row["against_best_of_n"], row["against_first"]
-    alone = {f"gold - best-of-n, seed {_seed(run)}": row[_column(run)] for run in runs}
+def _cells(row: OverSeeds, runs: Sequence[Run]) -> dict[str, str | None]:
+    alone = {f"gold - best-of-n, seed {run.record.seed}": row.alone[_column(run)] for run in runs}
     return {
-        "method": name_of(row),
-        "final pick": row["final_pick"],
-        "gold (sd)": str(row["gold"]) + (f" ({row['unscored']} unscored)" if row["unscored"] else ""),
-        "gold - best-of-n": against and against.shown("+.2f"),
-        "p (Holm)": against and p_value(row["p_holm"]),
-        **{name: difference and difference.shown("+.2f") for name, difference in alone.items()},
-        "gold - iteration 1": first and first.shown("+.2f"),
-        "prompts": str(row["gold"].n),
+        "method": row.key.name,
+        "final pick": row.key.final_pick,
+        "gold (sd)": str(row.gold) + (f" ({row.unscored} unscored)" if row.unscored else ""),
+        "set beside": row.beside,
+        "cost over its (rows not equal)": over(row.cost_over_beside, row.cost_unit or "") or None,
+        "gold - best-of-n": row.not_compared or signed(row.against_best_of_n),
+        "p (Holm)": p_value(row.p_holm) or None,
+        **{name: signed(difference) for name, difference in alone.items()},
+        "gold - iteration 1": signed(row.against_first),
+        "prompts": str(row.gold.n),
         "seeds": str(len(runs)),
     }

@@ -6,7 +6,8 @@ run.completions, run.scores, run.ledger, run.fits, run.pool       # polars
 
 import json
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +15,16 @@ import polars as pl
 
 from harness.core.errors import UserError
 from harness.core.files import whole
+from harness.evidence.record import DAMAGED, RunRecord, read_record
+from harness.evidence.schema import ABOUT, COLUMNS, GOLD, PROXY
 
 TABLES = ("completions", "scores", "ledger", "fits", "pool")
 _LATER = ("trace", "values")  # that a run need not have
-_ROW = ("method", "iteration", "final_pick", "prompt_id")
-COLUMNS = {  # that no report can do without
-    "completions": (*_ROW, "prompt", "response"),
-    "scores": (*_ROW, "metric", "value"),
-    "ledger": ("method", "iteration", "phase", "role"),
-    "pool": ("part", "prompt_id", "row", "proxy_reward", "gold_reward"),
-}
-_ABOUT = ("config", "units", "task_facts")
-_DAMAGED = "copy it again from where it came, or remove its folder"
-KEYS = ("run_id", "task", "method", "variant", "iteration", "final_pick", "seed")
 
 
 @dataclass(frozen=True)
 class Run:
-    """A stored run. completions and scores are unique on KEYS + prompt_id (+ metric)."""
+    """A stored run. completions and scores are unique on schema.KEYS + prompt_id (+ metric)."""
 
     folder: Path
     about: Mapping[str, Any]  # run.json
@@ -46,6 +39,15 @@ class Run:
     @property
     def id(self) -> str:
         return self.folder.name
+
+    @cached_property
+    def record(self) -> RunRecord:
+        """What `about` says, checked. Raises UserError that names the key at fault."""
+        return read_record(self.folder / "run.json", self.about)
+
+    def in_units_of(self, other: "Run") -> "Run":
+        """The same run, whose scores are standardised by the base samples of another."""
+        return replace(self, about={**self.about, "units": other.about["units"]})
 
 
 def runs_folder(out: Path) -> Path:
@@ -68,11 +70,11 @@ def read_about(folder: Path) -> dict[str, Any]:
 def read_json(path: Path) -> dict[str, Any]:
     """What a stored file says. Raises UserError where it is not a JSON object."""
     try:
-        said = json.loads(path.read_text())
+        said = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, IsADirectoryError) as error:  # UnicodeDecodeError is a ValueError, too
-        raise UserError(f"{path} is not JSON ({error}); {_DAMAGED}") from error
+        raise UserError(f"{path} is not JSON ({error}); {DAMAGED}") from error
     if not isinstance(said, dict):
-        raise UserError(f"{path} holds a {type(said).__name__} where names and values belong; {_DAMAGED}")
+        raise UserError(f"{path} holds a {type(said).__name__} where names and values belong; {DAMAGED}")
     return said
 
 
@@ -111,24 +113,34 @@ def find_run(out: Path, reference: str) -> Path:
 
 def load_run(folder: Path) -> Run:
     """The tables of a finished run. Raises UserError that names the file where one is missing or not a run's."""
-    about, tables = read_about(folder), {}
-    _require(folder / "run.json", _ABOUT, about)
+    about = read_about(folder)
+    _require(folder / "run.json", ABOUT, about)
+    read_record(folder / "run.json", about)  # so that what is wrong with it is said now
+    tables = {}
     for name in TABLES:
         path = folder / f"{name}.parquet"
         if not path.exists():
             raise UserError(f"run {folder.name} is incomplete: {path.name} is missing; run its command with --fresh")
         tables[name] = read_parquet(path)
         _require(path, COLUMNS.get(name, ()), tables[name].columns)
-    _require(folder / "scores.parquet", ("proxy_reward", "gold_reward"), set(tables["scores"]["metric"]))
-    for name in _LATER:
-        path = folder / f"{name}.parquet"
-        tables[name] = read_parquet(path) if path.exists() else None
-    return Run(folder, about, **tables)
+    _require(folder / "scores.parquet", (PROXY, GOLD), set(tables["scores"]["metric"]))
+    later = {name: path for name in _LATER if (path := folder / f"{name}.parquet").exists()}
+    return Run(
+        folder,
+        about,
+        completions=tables["completions"],
+        scores=tables["scores"],
+        ledger=tables["ledger"],
+        fits=tables["fits"],
+        pool=tables["pool"],
+        trace=read_parquet(later["trace"]) if "trace" in later else None,
+        values=read_parquet(later["values"]) if "values" in later else None,
+    )
 
 
 def _require(path: Path, names: Sequence[str], found: Container[str]) -> None:
     if missing := [name for name in names if name not in found]:
-        raise UserError(f"{path} has no {', '.join(missing)}, which every run has; {_DAMAGED}")
+        raise UserError(f"{path} has no {', '.join(missing)}, which every run has; {DAMAGED}")
 
 
 def read_parquet(path: Path) -> pl.DataFrame:
@@ -136,4 +148,4 @@ def read_parquet(path: Path) -> pl.DataFrame:
     try:
         return pl.read_parquet(path)
     except pl.exceptions.PolarsError as error:
-        raise UserError(f"{path} is not parquet ({error}); {_DAMAGED}") from error
+        raise UserError(f"{path} is not parquet ({error}); {DAMAGED}") from error

@@ -6,143 +6,185 @@ curve = best_of_n_curve(run)
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
 from harness.core.statistics import stats
 from harness.core.statistics.best_of_n import as_good_as, curve_of_pool, share_of_cost
-from harness.core.statistics.stats import Estimate
-from harness.evidence.cost import best_of_n_costs, costs
+from harness.core.statistics.stats import Estimate, Floats
+from harness.evidence.budgets import Beside, TooLarge, beside, best_of, budget_of, largest, rival
+from harness.evidence.cost import best_of_n_costs, costs, mean_of
 from harness.evidence.drift import drift
+from harness.evidence.row import Comparison, Costs, Equivalent
+from harness.evidence.schema import ANSWER, BASE_NLL, EVALUATED, GOLD, PROXY, ROW, Row
 from harness.evidence.store import Run
 
-GOLD, PROXY = "gold_reward", "proxy_reward"
-Row = tuple[str, int, str]  # method, iteration, final pick
+Answers = Mapping[Row, pl.DataFrame]
 
 
-def comparison(run: Run) -> list[dict[str, Any]]:
+def comparison(run: Run) -> list[Comparison]:
     """One row per method, iteration and final pick: gold and proxy in sd of base samples, and costs."""
     parts = answers_by_row(run)
-    base = next((part for (method, _, _), part in parts.items() if method == "base"), None)
-    best = next((part for (method, _, _), part in parts.items() if method == "best_of_n"), None)
+    best, base = (answers_of(parts, method) for method in ("best_of_n", "base"))
+    best_costs = None if best is None else costs(run, best, "best_of_n", 0)
+    curves = best_of_n_by_prompt(run)
     rows = []
-    for (method, iteration, pick), part in parts.items():
-        if repeats_value(parts, (method, iteration, pick)):
+    for key, part in parts.items():
+        if repeats_value(parts, key):
             continue
-        gold = part[GOLD].to_numpy()
-        rows.append(
-            {
-                "method": method,
-                "iteration": iteration,
-                "final_pick": pick,
-                "gold": stats.mean(gold),
-                "proxy": stats.mean(part[PROXY].to_numpy()),
-                "against_best_of_n": None
-                if best is None or method == "best_of_n"
-                else stats.difference(gold, best[GOLD].to_numpy()),
-                "against_previous": None
-                if (method, iteration - 1, pick) not in parts
-                else stats.difference(gold, parts[method, iteration - 1, pick][GOLD].to_numpy()),
-                "against_first": None
-                if iteration < 3 or (method, 1, pick) not in parts
-                else stats.difference(gold, parts[method, 1, pick][GOLD].to_numpy()),
-                "share_of_best_of_n": None
-                if base is None or best is None or method in ("base", "best_of_n")
-                else stats.gain_ratio(gold, best[GOLD].to_numpy(), base[GOLD].to_numpy()),
-                "win_rate_over_base": None
-                if base is None or method == "base"
-                else stats.win_rate(gold, base[GOLD].to_numpy()),
-                "win_rate_over_best_of_n": None
-                if best is None or method in ("base", "best_of_n")
-                else stats.win_rate(gold, best[GOLD].to_numpy()),
-                "unscored": int((part[GOLD].is_nan() | part[PROXY].is_nan()).sum()),
-                "tokens": float(part["n_tokens"].mean()),
-                "base_nll": float(part["base_nll"].mean()),
-                "trains_weights": method in run.about.get("trained", []),
-                "kl_bound": run.about.get("kl_bounds", {}).get(method),
-                **drift(part, None if method == "base" else base),
-                **costs(run, part, method, iteration),
-            }
-        )
-    _find_equivalents(run, rows, {key: part[GOLD].to_numpy() for key, part in parts.items()})
-    families = {
-        "against_best_of_n": "p_holm",
-        "gold_gain": "p_gain_holm",
-        "win_rate_over_base": "p_wins_holm",
-        "win_rate_over_best_of_n": "p_wins_over_best_of_n_holm",
-    }
-    for tested, adjusted in families.items():
-        family = [row for row in rows if row[tested] is not None]
-        for row, p in zip(family, stats.holm([row[tested].p for row in family]), strict=True):
-            row[adjusted] = p
-    return rows
+        row = _alone(run, parts, key, part, base)
+        row = replace(row, equivalent=_equivalent(run, curves, row.costs, part) if _competes(key) else Equivalent())
+        if best is not None and best_costs is not None and key.method != "best_of_n":
+            row = _set_beside(run, row, part, best, best_costs, base)
+        rows.append(row)
+    return _corrected(rows)
 
 
 def answers_by_row(run: Run) -> dict[Row, pl.DataFrame]:
     """Answers by prompt id of each method, iteration and final pick, with gold and proxy in sd of base samples."""
-    units = run.about["units"]
-    wide = run.scores.pivot("metric", index=["method", "iteration", "final_pick", "prompt_id"], values="value")
-    wide = wide.join(run.completions, on=["method", "iteration", "final_pick", "prompt_id"], how="inner")
+    wide = run.scores.pivot("metric", index=list(ANSWER), values="value")
+    wide = wide.join(run.completions, on=ANSWER, how="inner")
     for metric in (GOLD, PROXY):
-        wide = wide.with_columns((pl.col(metric) - units[metric]["mean"]) / units[metric]["sd"])
-    parts = wide.partition_by("method", "iteration", "final_pick", as_dict=True, maintain_order=True)
-    return {row: part.sort("prompt_id") for row, part in parts.items()}
+        wide = wide.with_columns(run.record.standardised(metric, pl.col(metric)))
+    parts = wide.partition_by(ROW, as_dict=True, maintain_order=True)
+    return {Row(*key): part.sort("prompt_id") for key, part in parts.items()}
 
 
-def best_of_n_curve(run: Run) -> list[dict[str, Any]]:
-    """Gold and proxy of best-of-n for n = 1..N from the pool of the test prompts, with intervals and costs."""
+def answers_of(parts: Answers, method: str) -> pl.DataFrame | None:
+    """The answers of a method that has one row, base or best_of_n; None where the run has none."""
+    return next((part for row, part in parts.items() if row.method == method), None)
+
+
+def repeats_value(parts: Answers, row: Row) -> bool:
+    """Whether a row is a `first` that answers every prompt as `value` does, and so needs no place in a table."""
+    value = parts.get(row._replace(final_pick="value"))
+    return row.final_pick == "first" and value is not None and parts[row]["response"].equals(value["response"])
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """Best-of-n from the pool of the evaluated prompts: gold and proxy in sd of base samples, and its cost."""
+
+    n: int
+    gold: Estimate
+    proxy: Estimate
+    policy_tokens: float
+    flops: float | None
+
+
+def best_of_n_curve(run: Run) -> list[CurvePoint]:
+    """Best-of-n for n = 1..N from the pool of the evaluated prompts, with intervals and costs."""
     gold, proxy = best_of_n_by_prompt(run, GOLD), best_of_n_by_prompt(run, PROXY)
-    if not gold:
+    if not len(gold):
         return []
     return [
-        {"n": i + 1, "gold": stats.mean([c[i] for c in gold]), "proxy": stats.mean([c[i] for c in proxy]), **cost}
-        for i, cost in enumerate(best_of_n_costs(run, len(gold[0])))
+        CurvePoint(n, stats.mean(gold[:, n - 1]), stats.mean(proxy[:, n - 1]), cost.policy_tokens, cost.flops)
+        for n, cost in enumerate(best_of_n_costs(run, gold.shape[1]), 1)
     ]
 
 
-def best_of_n_by_prompt(run: Run, metric: str = GOLD) -> list[np.ndarray]:
-    """Expected `metric` (N,) of best-of-1..N by prompt, in sd of base samples, from the pool of evaluated prompts."""
-    unit = run.about["units"][metric]
-    pool = run.pool.filter(pl.col("part") == "test").sort("prompt_id", "row")
+def best_of_n_by_prompt(run: Run, metric: str = GOLD) -> Floats:
+    """Expected `metric` (P, N) of best-of-1..N by prompt, in sd of base samples, from the pool; (0, 0) without one."""
+    pool = run.pool.filter(pl.col("part") == EVALUATED).sort("prompt_id", "row")
+    if not len(pool):
+        return np.zeros((0, 0))
+    return np.stack(
+        [
+            curve_of_pool(part[PROXY].to_numpy(), run.record.standardised(metric, part[metric].to_numpy()))
+            for part in pool.partition_by("prompt_id", maintain_order=True)
+        ]
+    )
+
+
+def _competes(row: Row) -> bool:
+    return row.method not in ("base", "best_of_n")
+
+
+def _alone(run: Run, parts: Answers, key: Row, part: pl.DataFrame, base: pl.DataFrame | None) -> Comparison:
+    """A row without its best-of-n."""
+    record, gold = run.record, part[GOLD].to_numpy()
+    previous = parts.get(key._replace(iteration=key.iteration - 1))
+    first = parts.get(key._replace(iteration=1)) if key.iteration >= 3 else None
+    base = None if key.method == "base" else base
+    return Comparison(
+        key=key,
+        gold=stats.mean(gold),
+        proxy=stats.mean(part[PROXY].to_numpy()),
+        against_best_of_n=None,
+        against_previous=None if previous is None else stats.difference(gold, previous[GOLD].to_numpy()),
+        against_first=None if first is None else stats.difference(gold, first[GOLD].to_numpy()),
+        share_of_best_of_n=None,
+        win_rate_over_base=None if base is None else stats.win_rate(gold, base[GOLD].to_numpy()),
+        win_rate_over_best_of_n=None,
+        unscored=int((part[GOLD].is_nan() | part[PROXY].is_nan()).sum()),
+        tokens=mean_of(part, "n_tokens"),
+        base_nll=mean_of(part, BASE_NLL),
+        trains_weights=key.method in record.trained,
+        kl_bound=record.kl_bounds.get(key.method),
+        drift=drift(part, base),
+        costs=costs(run, part, key.method, key.iteration),
+        equivalent=Equivalent(),
+        budget=budget_of(record, key.method),
+    )
+
+
+def _set_beside(
+    run: Run, row: Comparison, part: pl.DataFrame, best: pl.DataFrame, best_costs: Costs, base: pl.DataFrame | None
+) -> Comparison:
+    """The row beside the best-of-n of as many rows, or the run's own; all of the pool, too, where that is larger."""
+    of, most, gold = beside(run.record, row.key.method), largest(run.record), part[GOLD].to_numpy()
+    if isinstance(of, TooLarge):
+        return replace(row, not_compared=str(of))
+    theirs = rival(run, of, best)
+    if of.n < most:
+        whole_pool = rival(run, best_of(run.record, most), best)
+        row = replace(row, against_largest=stats.difference(gold, whole_pool))
+    if _competes(row.key):
+        gain = None if base is None else stats.gain_ratio(gold, theirs, base[GOLD].to_numpy())
+        row = replace(row, share_of_best_of_n=gain, win_rate_over_best_of_n=stats.win_rate(gold, theirs))
+    return replace(
+        row,
+        against_best_of_n=stats.difference(gold, theirs),
+        beside=of.name,
+        cost_over_beside=_cost_over(row.costs, best_costs, of),
+    )
+
+
+def _cost_over(own: Costs, best: Costs, of: Beside) -> float | None:
+    return None if of.at_equal_rows else own.over(best)
+
+
+def _equivalent(run: Run, curves: Floats, own: Costs, part: pl.DataFrame) -> Equivalent:
+    """The n at which best-of-n is as good as the answers `part`, and their share of what that costs."""
+    if not len(curves):
+        return Equivalent()
+    n, rivals = as_good_as(curves, part[GOLD].to_numpy()), best_of_n_costs(run, curves.shape[1])
+    found = Equivalent(n, share_of_cost(own.policy_tokens, [cost.policy_tokens for cost in rivals], n))
+    flops = [cost.flops for cost in rivals if cost.flops is not None]
+    if own.flops is None or own.flops_with_fitting is None or not flops:
+        return found
+    return replace(
+        found,
+        share_of_flops=share_of_cost(own.flops, flops, n),
+        share_of_flops_with_fitting=share_of_cost(own.flops_with_fitting, flops, n),
+    )
+
+
+def _corrected(rows: Sequence[Comparison]) -> list[Comparison]:
+    """The rows with Holm's p-values, one family a kind of test."""
+    against = _holm([row.against_best_of_n for row in rows])
+    gains = _holm([row.drift.gold_gain for row in rows])
+    wins = _holm([row.win_rate_over_base for row in rows])
+    over = _holm([row.win_rate_over_best_of_n for row in rows])
     return [
-        curve_of_pool(part[PROXY].to_numpy(), (part[metric].to_numpy() - unit["mean"]) / unit["sd"])
-        for part in pool.partition_by("prompt_id", maintain_order=True)
-        if len(pool)
+        replace(row, p_holm=a, p_gain_holm=b, p_wins_holm=c, p_wins_over_best_of_n_holm=d)
+        for row, a, b, c, d in zip(rows, against, gains, wins, over, strict=True)
     ]
 
 
-def _find_equivalents(run: Run, rows: Sequence[dict[str, Any]], golds: Mapping[Row, np.ndarray]) -> None:
-    """Add the n at which best-of-n is as good as each row, and the row's share of what that costs."""
-    curves = best_of_n_by_prompt(run)
-    for row in rows:
-        row |= dict.fromkeys(("as_good_as", "share_of_tokens", "share_of_flops", "share_of_flops_with_fitting"))
-        if not curves or row["method"] in ("base", "best_of_n"):
-            continue
-        n = as_good_as(np.stack(curves), golds[row["method"], row["iteration"], row["final_pick"]])
-        rivals = best_of_n_costs(run, len(curves[0]))
-        row["as_good_as"] = n
-        row["share_of_tokens"] = share_of_cost(row["policy_tokens"], [rival["policy_tokens"] for rival in rivals], n)
-        if row["flops"] is not None:
-            flops = [rival["flops"] for rival in rivals]
-            row["share_of_flops"] = share_of_cost(row["flops"], flops, n)
-            row["share_of_flops_with_fitting"] = share_of_cost(row["flops_with_fitting"], flops, n)
-
-
-def repeats_value(parts: Mapping[Row, pl.DataFrame], row: Row) -> bool:
-    """Whether a row is a `first` that answers every prompt as `value` does, and so needs no place in a table."""
-    method, iteration, pick = row
-    value = parts.get((method, iteration, "value"))
-    return pick == "first" and value is not None and parts[row]["response"].equals(value["response"])
-
-
-def flat_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of a table as plain columns: an estimate becomes its value, low, high, n and p."""
-    flat = {}
-    for key, value in row.items():
-        if isinstance(value, Estimate):
-            flat |= {key if name == "value" else f"{key}_{name}": v for name, v in vars(value).items()}
-        else:
-            flat[key] = value
-    return flat
+def _holm(tested: Sequence[Estimate | None]) -> list[float | None]:
+    """Adjusted p of each, None where there is no test."""
+    adjusted = iter(stats.holm([estimate.p for estimate in tested if estimate is not None]))
+    return [None if estimate is None else next(adjusted) for estimate in tested]

@@ -17,6 +17,7 @@ from pydantic.dataclasses import dataclass
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import whole
+from harness.evidence.schema import Row
 from harness.evidence.store import read_parquet
 
 
@@ -58,11 +59,11 @@ def export(judgement: Path, folder: Path) -> list[Path]:
         files[folder / slug(generator) / "annotations.json"] = [_annotation(row) for row in part.to_dicts()]
     contents = {path: json.dumps(rows, indent=1, ensure_ascii=False) + "\n" for path, rows in files.items()}
     for path, content in contents.items():
-        if path.exists() and path.read_text() != content:
+        if path.exists() and path.read_text(encoding="utf-8") != content:
             raise UserError(f"--export: {path} holds something else already; give another folder")
     for path, content in contents.items():
-        with whole(path) as part:
-            part.write_text(content)
+        with whole(path) as unfinished:
+            unfinished.write_text(content, encoding="utf-8")
     return list(contents)
 
 
@@ -122,9 +123,7 @@ def _row(entry: Annotation) -> dict[str, Any]:
     return {
         "task": entry.dataset or "",
         "generator": entry.generator_2,
-        "method": entry.generator_2,
-        "iteration": 0,
-        "final_pick": "",
+        **Row(entry.generator_2, 0, "")._asdict(),
         "opponent": entry.generator_1,
         "judge": entry.annotator or "",
         "prompt_id": digest(entry.instruction)[:12],

@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from itertools import count
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -155,11 +154,13 @@ class Chat:
             raise
         stored = {**self.endpoint.about(), "question": question, "reply": asdict(reply)}
         with whole(self._path(question)) as part:
-            part.write_text(json.dumps(stored, indent=1))
+            part.write_text(json.dumps(stored, indent=1), encoding="utf-8")
 
     def _insist(self, question: str, authorise: "_Authorisation", stop: Event) -> Reply:
         wait, patience = self.patience.wait, self.patience
-        for attempt in count(1):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 return self._request(question, authorise)
             except _AskAgain as error:
@@ -239,7 +240,7 @@ class _Authorisation:
 
 def _stored(path: Path) -> Reply:
     with from_cache(path, remove=path):
-        return Reply(**json.loads(path.read_text())["reply"])
+        return Reply(**json.loads(path.read_text(encoding="utf-8"))["reply"])
 
 
 def _parse(said: str) -> Reply:

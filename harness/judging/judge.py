@@ -19,9 +19,10 @@ from harness.core.files import whole
 from harness.core.statistics import stats
 from harness.core.statistics.stats import Estimate
 from harness.evidence import figures
-from harness.evidence.markdown import name_of, percent
+from harness.evidence.markdown import percent
+from harness.evidence.row import Judged, frame
+from harness.evidence.schema import ROW, Row
 from harness.evidence.store import Run, find_run, load_run
-from harness.evidence.table import flat_row
 from harness.judging import alpaca_eval
 from harness.judging.judges import Judge, Judgement, Pair
 from harness.judging.length_control import length_controlled
@@ -60,10 +61,11 @@ def judge_run(
     ]
     first = met[0]
     common = (
-        f"{len(first.pairs)} common prompts of task {run.about['config']['task']} "
+        f"{len(first.pairs)} common prompts of task {run.record.config.task} "
         f"({len(first.ours.prompts)} of {run.id}, {len(first.theirs.prompts)} of {rival})"
     )
-    return _write(folder, asked, pl.DataFrame(annotations, infer_schema_length=None), f"{common}. {judge.describe()}")
+    what = " ".join([f"{common}.", judge.describe(), *_not_at_equal_rows(met)])
+    return _write(folder, asked, pl.DataFrame(annotations, infer_schema_length=None), what)
 
 
 def import_judgement(out: Path, path: Path) -> Path:
@@ -76,7 +78,7 @@ def import_judgement(out: Path, path: Path) -> Path:
     return folder if _is_done(folder) else _write(folder, asked, annotations, f"From {path.name}; judge: {annotators}.")
 
 
-def table_of(annotations: pl.DataFrame) -> list[dict[str, Any]]:
+def table_of(annotations: pl.DataFrame) -> list[Judged]:
     """One row for each judged side and opponent: rates in [0, 1], ties and pairs without a verdict as counts,
     the flip rate among pairs asked in both orders, the difference of lengths in characters."""
     rows = []
@@ -85,21 +87,22 @@ def table_of(annotations: pl.DataFrame) -> list[dict[str, Any]]:
         ours, theirs = (part[side].str.len_chars().to_numpy().astype(int) for side in ("response", "opponent_response"))
         flipped = part["flipped"].drop_nulls().cast(float)
         rows.append(
-            {
-                **{name: part[name][0] for name in ("method", "iteration", "final_pick", "opponent")},
-                "win_rate": stats.mean(preferences),
-                "length_controlled": length_controlled(preferences, ours, theirs),
-                "pairs": len(part),
-                "ties": int(np.sum(preferences == 0.5)),
-                "flip_rate": stats.mean(flipped) if len(flipped) else None,
-                "unparsable": int(np.isnan(preferences).sum()),
-                "length_difference": stats.mean(ours - theirs),
-            }
+            Judged(
+                key=Row(*(part[name][0] for name in ROW)),
+                opponent=part["opponent"][0],
+                win_rate=stats.mean(preferences),
+                length_controlled=length_controlled(preferences, ours, theirs),
+                pairs=len(part),
+                ties=int(np.sum(preferences == 0.5)),
+                flip_rate=stats.mean(flipped.to_numpy()) if len(flipped) else None,
+                unparsable=int(np.isnan(preferences).sum()),
+                length_difference=stats.mean(ours - theirs),
+            )
         )
     return rows
 
 
-def table_markdown(table: Sequence[Mapping[str, Any]]) -> str:
+def table_markdown(table: Sequence[Judged]) -> str:
     header = (
         "| method | final pick | opponent | win rate | length-controlled | n | ties | flip rate | unparsable "
         "| length difference |"
@@ -107,16 +110,16 @@ def table_markdown(table: Sequence[Mapping[str, Any]]) -> str:
     lines = [header, "|" + "---|" * (header.count("|") - 1)]
     for row in table:
         cells = [
-            name_of(row),
-            row["final_pick"],
-            row["opponent"],
-            _rate(row["win_rate"]),
-            _rate(row["length_controlled"]),
-            str(row["win_rate"].n),
-            str(row["ties"]),
-            _rate(row["flip_rate"]) if row["flip_rate"] else "",
-            str(row["unparsable"]),
-            row["length_difference"].shown("+.0f"),
+            row.key.name,
+            row.key.final_pick,
+            row.opponent,
+            _rate(row.win_rate),
+            _rate(row.length_controlled),
+            str(row.win_rate.n),
+            str(row.ties),
+            _rate(row.flip_rate) if row.flip_rate else "",
+            str(row.unparsable),
+            row.length_difference.shown("+.0f"),
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -135,12 +138,12 @@ def _write(folder: Path, asked: Mapping[str, Any], annotations: pl.DataFrame, wh
     with whole(folder) as part:
         part.mkdir()
         annotations.write_parquet(part / "annotations.parquet")
-        pl.DataFrame([flat_row(row) for row in table], infer_schema_length=None).write_parquet(part / "table.parquet")
-        (part / "about.json").write_text(json.dumps(asked, indent=1) + "\n")
+        frame(table).write_parquet(part / "table.parquet")
+        (part / "about.json").write_text(json.dumps(asked, indent=1) + "\n", encoding="utf-8")
         figures.judged(table, part / "win_rates.png")
         sections = [f"# {folder.name}", what, table_markdown(table), *_cost(annotations), notes]
         sections.append("![win rates](win_rates.png)")
-        (part / "report.md").write_text("\n\n".join(sections) + "\n")
+        (part / "report.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")
     return folder
 
 
@@ -151,7 +154,7 @@ def _is_done(folder: Path) -> bool:
 
 
 def _require_equal_scorers(run: Run, other: Run) -> None:
-    if run.about["task_facts"] != other.about["task_facts"]:
+    if run.record.task_facts != other.record.task_facts:
         raise UserError(
             f"{run.id} and {other.id} were scored by rewards of other facts (see task_facts in their run.json), so "
             "their scores do not compare; use --judge llm"
@@ -159,15 +162,12 @@ def _require_equal_scorers(run: Run, other: Run) -> None:
 
 
 def _annotation(run: Run, contest: Contest, judge: str, pair: Pair, judgement: Judgement) -> dict[str, Any]:
-    method, iteration, pick = contest.ours.row
-    texts = [reply.text for reply in judgement.replies] or [None, None]
+    texts: list[str] | list[None] = [reply.text for reply in judgement.replies] or [None, None]
     return {
         "run_id": run.id,
-        "task": run.about["config"]["task"],
+        "task": run.record.config.task,
         "generator": contest.ours.name,
-        "method": method,
-        "iteration": iteration,
-        "final_pick": pick,
+        **contest.ours.row._asdict(),
         "opponent": contest.theirs.name,
         "judge": judge,
         "prompt_id": pair.prompt_id,
@@ -182,6 +182,12 @@ def _annotation(run: Run, contest: Contest, judge: str, pair: Pair, judgement: J
         "judge_prompt_tokens": sum(reply.prompt_tokens for reply in judgement.replies),
         "judge_tokens": sum(reply.tokens for reply in judgement.replies),
     }
+
+
+def _not_at_equal_rows(met: Sequence[Contest]) -> list[str]:
+    """A sentence of the rows that met a best-of-n of another number of rows, or where rows are no measure."""
+    unequal = list(dict.fromkeys(contest.unequal for contest in met if contest.unequal is not None))
+    return [f"Not at equal rows a prompt: {'; '.join(unequal)}."] if unequal else []
 
 
 def _cost(annotations: pl.DataFrame) -> list[str]:

@@ -47,8 +47,15 @@ class Judgement:
 
 
 class Judge(Protocol):
-    name: str  # in the name of a folder
-    reads_scores: bool  # so both sides must have been scored by the same models
+    @property
+    def name(self) -> str:
+        """In the name of a folder."""
+        ...
+
+    @property
+    def reads_scores(self) -> bool:
+        """Whether both sides must have been scored by the same models."""
+        ...
 
     @property
     def annotator(self) -> str:
@@ -165,7 +172,7 @@ def read_template(path: Path) -> str:
     if not path.is_file():
         raise UserError(f"--template {str(path)!r}: no such file")
     try:
-        template = path.read_text()
+        template = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise UserError(f"--template {str(path)!r} is no UTF-8 text: {error}") from error
     if missing := [f"{{{place}}}" for place in _PLACES if f"{{{place}}}" not in template]:

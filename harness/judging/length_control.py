@@ -3,21 +3,17 @@
 length_controlled([1.0, 0.0, 0.5, ...], [212, 90, ...], [180, 95, ...])      # Estimate(value, low, high, n)
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from harness.core.statistics.stats import Estimate
+from harness.core.statistics.stats import Estimate, Floats, Values
 
 REFITS = 200
 _SEED = 20250618
 _STRENGTH = 100.0  # C of the fit, as in AlpacaEval; it holds phi alone
 
 
-def length_controlled(
-    preferences: Sequence[float], lengths: Sequence[int], opponent_lengths: Sequence[int]
-) -> Estimate:
+def length_controlled(preferences: Values, lengths: Values, opponent_lengths: Values) -> Estimate:
     """sigmoid(theta) of logit P(m beats b | x) = theta + phi * tanh((len_m - len_b) / sd(len_m - len_b)), in [0, 1].
 
     Lengths in characters; preferences in [0, 1] are soft labels (each row twice, weighted p and 1 - p), and NaN is
@@ -43,7 +39,7 @@ def length_controlled(
     return Estimate(_rate(p, term), float(low), float(high), n)
 
 
-def _rate(p: np.ndarray, term: np.ndarray) -> float:
+def _rate(p: Floats, term: Floats) -> float:
     if np.all(p == p[0]):  # all won, all lost or all tied: a fit would only go there slowly
         return float(p[0])
     model = LogisticRegression(C=_STRENGTH, max_iter=1000)

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import polars as pl
 
 from harness.core.errors import UserError
+from harness.evidence.budgets import TooLarge, beside, budget_of, largest
+from harness.evidence.schema import ANSWER, ROW, Row
 from harness.evidence.store import Run
-from harness.evidence.table import Row, repeats_value
+from harness.evidence.table import repeats_value
 from harness.judging.judges import Entry, Pair
 
 REFERENCE = "reference"
@@ -47,8 +49,8 @@ class Side:
     @property
     def name(self) -> str:
         """Unique among stored answers; the generator of exported files."""
-        method, iteration, pick = self.row
-        return "-".join([method, *([str(iteration), pick] if iteration else []), self.run_id])
+        row = self.row
+        return "-".join([row.method, *([str(row.iteration), row.final_pick] if row.iteration else []), self.run_id])
 
 
 @dataclass(frozen=True)
@@ -56,13 +58,14 @@ class Contest:
     ours: Side
     theirs: Side
     pairs: Sequence[Pair]  # of the common prompts, sorted by id
+    unequal: str | None = None  # against best-of-n: why the rows a prompt are not equal
 
 
 def contests(run: Run, rows: Selection, opponent: str, other: Run | None, opponent_rows: Selection) -> list[Contest]:
     """Every selected row of `run` against its opponent: base, best_of_n or reference of `run`, or a row of `other`.
 
     Without a selection each row meets the row of its own name in `other`. A row never meets itself. Raises UserError
-    where nothing is left to compare, tasks or prompts differ, or best_of_n had another number of rows than a search.
+    where nothing is left to compare, tasks or prompts differ, or the run's own best_of_n had another number of rows.
     """
     if other is not None and _task(other) != _task(run):
         raise UserError(f"{run.id} answers the task {_task(run)}, {other.id} {_task(other)}: they share no prompts")
@@ -80,7 +83,8 @@ def contests(run: Run, rows: Selection, opponent: str, other: Run | None, oppone
         else:
             theirs = _references(run) if opponent == REFERENCE else _named(run, rivals, side.row, opponent)
         if theirs.name != side.name:
-            made.append(Contest(side, theirs, _joined(side, theirs)))
+            unequal = _unequal(run, side.row.method, other or run) if theirs.row.method == "best_of_n" else None
+            made.append(Contest(side, theirs, _joined(side, theirs), unequal))
     if not made:
         raise UserError(
             f"{_listed([side.row for side in ours])} of {run.id} would meet itself; choose another opponent"
@@ -101,31 +105,40 @@ def _one_of(run_id: str, sides: Mapping[Row, Side], row: Row, selection: Selecti
 
 
 def _named(run: Run, sides: Mapping[Row, Side], row: Row, opponent: str) -> Side:
-    found = [side for (method, _, _), side in sides.items() if method == opponent]
+    found = [side for key, side in sides.items() if key.method == opponent]
     if not found:
         raise UserError(f"{run.id} has no {opponent}; its rows: {_listed(sides)}")
     if opponent == "best_of_n":
-        _require_equal_rows(run, row[0])
+        _require_equal_rows(run, row.method)
     return found[0]
 
 
 def _require_equal_rows(run: Run, method: str) -> None:
-    settings = run.about["config"]["settings"]
-    search, n = settings.get(method, {}), settings["best_of_n"]["n"]
-    if "width" in search and "successors" in search and (rows := search["width"] * search["successors"]) != n:
+    """Raises UserError where a budget is known and another than best_of_n's: only its pick among all n is stored."""
+    of, most = beside(run.record, method), largest(run.record)
+    rows = of.budget if isinstance(of, TooLarge) else of.n
+    if rows != most:
         raise UserError(
-            f"{method} searched U = {rows} rows a prompt and best_of_n took n = {n} in {run.id}: no equal "
-            "budgets. Choose rows with --method, or give --opponent a run with another n"
+            f"{method} took {rows} rows a prompt and best_of_n {most} in {run.id}: no equal budgets. Choose other rows "
+            f"with --method, or repeat the run's command with --set best_of_n.n={rows} and judge that"
         )
+
+
+def _unequal(run: Run, method: str, other: Run) -> str | None:
+    """Why a method of `run` does not meet the best_of_n of `other` at equal rows; None where it does."""
+    rows, n = budget_of(run.record, method), largest(other.record)
+    if rows is None:
+        return f"{method} has no number of rows, best_of_n took {n}"
+    return None if rows == n else f"{method} took {rows}, best_of_n {n}"
 
 
 def _sides(run: Run) -> dict[Row, Side]:
     """The rows of the run's table, in its order: a `first` that answers as `value` does is left out."""
-    wide = run.scores.pivot("metric", index=["method", "iteration", "final_pick", "prompt_id"], values="value")
-    metrics = [name for name in wide.columns if name not in ("method", "iteration", "final_pick", "prompt_id")]
-    wide = run.completions.join(wide, on=["method", "iteration", "final_pick", "prompt_id"], how="left")
-    grouped = wide.partition_by("method", "iteration", "final_pick", as_dict=True, maintain_order=True)
-    parts = {row: part.sort("prompt_id") for row, part in grouped.items()}
+    wide = run.scores.pivot("metric", index=list(ANSWER), values="value")
+    metrics = [name for name in wide.columns if name not in ANSWER]
+    wide = run.completions.join(wide, on=ANSWER, how="left")
+    grouped = wide.partition_by(ROW, as_dict=True, maintain_order=True)
+    parts = {Row(*key): part.sort("prompt_id") for key, part in grouped.items()}
     sides = {}
     for row, part in parts.items():
         if repeats_value(parts, row):
@@ -145,7 +158,7 @@ def _references(run: Run) -> Side:
     part = run.completions.unique("prompt_id").filter(pl.col(REFERENCE).is_not_null()).sort("prompt_id")
     if not len(part):
         raise UserError(f"the prompts of task {_task(run)} have no references; choose another opponent")
-    return _side(run, (REFERENCE, 0, ""), part, [Entry(text) for text in part[REFERENCE]])
+    return _side(run, Row(REFERENCE, 0, ""), part, [Entry(text) for text in part[REFERENCE]])
 
 
 def _side(run: Run, row: Row, part: pl.DataFrame, entries: Sequence[Entry]) -> Side:
@@ -169,7 +182,7 @@ def _joined(ours: Side, theirs: Side) -> list[Pair]:
 
 
 def _task(run: Run) -> str:
-    return run.about["config"]["task"]
+    return run.record.config.task
 
 
 def _shown(selection: Selection) -> str:
@@ -177,4 +190,9 @@ def _shown(selection: Selection) -> str:
 
 
 def _listed(rows: Iterable[Row]) -> str:
-    return "; ".join(f"{m}, iteration {i}, {pick}" if i else f"{m}, {pick}" for m, i, pick in rows)
+    return "; ".join(
+        f"{row.method}, iteration {row.iteration}, {row.final_pick}"
+        if row.iteration
+        else f"{row.method}, {row.final_pick}"
+        for row in rows
+    )

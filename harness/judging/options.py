@@ -54,7 +54,7 @@ def add_judge_options(parser: argparse.ArgumentParser) -> None:
 
 def chosen_judge(arguments: argparse.Namespace, cache: Path) -> "Judge":
     """The judge of --judge. Raises UserError for an unknown one, and for options that belong to another."""
-    from harness.evidence.table import GOLD
+    from harness.evidence.schema import GOLD
     from harness.judging.judges import ScoreJudge
 
     kind, _, metric = (arguments.judge or "gold").partition(":")

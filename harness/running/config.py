@@ -8,16 +8,16 @@ shapes a number is here; with what it is made of (see identity.py) it names the 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from itertools import chain
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as settings_dataclass
+from pydantic.fields import FieldInfo
 
 from harness.core.as_before import AsBefore, hashed
 from harness.core.errors import UserError, unknown
 from harness.core.models.sampling import Sampler
 from harness.core.nested import flatten
-from harness.core.yaml_text import read_yaml
 from harness.methods import METHODS
 from harness.running.presets import PRESETS, settings_of
 from harness.running.request import Request, Tuned
@@ -84,14 +84,11 @@ def resolve(request: Request) -> RunConfig:
 
     Raises UserError that names the setting, the value seen and what would be valid.
     """
-    task, profile, preset, limit = request.task, request.profile, request.preset, request.limit
-    if task not in TASKS:
-        raise unknown("task", task, TASKS)
+    profile, preset, limit = request.profile, request.preset, request.limit
+    task = TASKS.name_of(request.task)
+    names = [METHODS.name_of(name, "all") for name in request.methods]
+    _require_apart(task, names)
     model = request.model or TASKS[task].default_model
-    names = [name.strip() for name in request.methods]
-    for name in names:
-        if name not in METHODS and name != "all":
-            raise unknown("method", name, [*METHODS, "all"])
     every = "all" in names
     names = list(METHODS) if every else names
     if not request.only:
@@ -143,12 +140,12 @@ def resolve(request: Request) -> RunConfig:
     )
 
 
-def parse_setting(text: str) -> tuple[str, Any]:
-    """'iro.width=4' -> ('iro.width', 4); the value is YAML."""
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise UserError(f"--set {text!r}: write it as name=value, for instance --set iro.width=4")
-    return key.strip(), read_yaml(value, f"--set {text!r}: the value")
+def _require_apart(task: str, methods: Sequence[str]) -> None:
+    """Raises UserError where a name would mean two sections of settings, as only a class of somebody else's can."""
+    for kind, name in [("task", task), *(("method", name) for name in methods)]:
+        if name in SECTIONS or (kind == "method" and name == task):
+            what = "the task of this run" if name == task else "a section of settings"
+            raise UserError(f"{kind} {name!r} is called as {what} is; give its class another name")
 
 
 def _assign(
@@ -167,21 +164,39 @@ def _assign(
         if section in METHODS or section in TASKS:
             raise UserError(f"setting {key!r} belongs to {section!r}, which this run does not use")
         raise unknown("section", section, types)
-    target, kind = values[section], types[section]
+    kind = bare(annotation_of(".".join([section, *path]), types))
+    if is_dataclass(kind):
+        parts = ", ".join(f"{key}.{part}" for part in names_of(kind))
+        raise UserError(f"setting {key} = {value!r}: it has parts; set those: {parts}")
+    target = values[section]
+    for name in path[:-1]:
+        target = target.setdefault(name, {})
+    target[path[-1]] = value
+
+
+def annotation_of(key: str, types: Mapping[str, type]) -> Any:
+    """How a setting is annotated, by its full dotted name. Raises UserError, with the nearest, where there is none."""
+    section, *path = key.split(".")
+    kind: Any = types[section]
     for i, name in enumerate(path):
+        if not is_dataclass(kind):
+            raise UserError(f"setting {key!r}: {'.'.join([section, *path[:i]])} has no parts")
         if name not in names_of(kind):
             raise unknown("setting", key, [".".join([section, *path[:i], n]) for n in names_of(kind)])
-        kind = next(f.type for f in fields(kind) if f.name == name)
-        kind = getattr(kind, "__origin__", kind)  # Annotated[X, ...] -> X
-        if i < len(path) - 1:
-            if not is_dataclass(kind):
-                raise UserError(f"setting {key!r}: {'.'.join([section, *path[: i + 1]])} has no parts")
-            target = target.setdefault(name, {})
-        elif is_dataclass(kind):
-            parts = ", ".join(f"{key}.{part}" for part in names_of(kind))
-            raise UserError(f"setting {key} = {value!r}: it has parts; set those: {parts}")
-        else:
-            target[name] = value
+        annotation = get_type_hints(kind, include_extras=True)[name]
+        kind = bare(annotation)
+    return annotation
+
+
+def bare(annotation: Any) -> Any:
+    """Annotated[X, ...] -> X."""
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+def description_of(annotation: Any) -> str:
+    """What its pydantic Field says of a setting; empty where it says nothing."""
+    notes = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
+    return next((n.description for n in notes if isinstance(n, FieldInfo) and n.description), "")
 
 
 def sections() -> list[str]:
@@ -189,13 +204,14 @@ def sections() -> list[str]:
     return [*SECTIONS, *TASKS, *METHODS]
 
 
-def names_of(kind: type) -> list[str]:
+def names_of(kind: Any) -> list[str]:
+    """Names of the settings of a section."""
     return [f.name for f in fields(kind)]
 
 
 def _validated(section: str, kind: type, values: Mapping[str, Any]) -> Any:
     try:
-        made = TypeAdapter(kind).validate_python(dict(values))
+        made: Any = TypeAdapter(kind).validate_python(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join([section, *map(str, first["loc"])])
@@ -208,12 +224,12 @@ def _validated(section: str, kind: type, values: Mapping[str, Any]) -> Any:
 def _require_numbers(section: str, values: Mapping[str, Any], made: Any) -> None:
     """Raises UserError for what pydantic takes as a number and no setting means: true, nan, inf, more than 64 bits."""
     used = dict(flatten(asdict(made), f"{section}."))
-    said = used | dict(flatten(values, f"{section}."))
+    given = used | dict(flatten(values, f"{section}."))
     for name, value in used.items():
-        for asked, number in zip(_listed(said[name]), _listed(value), strict=False):
+        for asked, number in zip(_listed(given[name]), _listed(value), strict=False):
             is_truth = isinstance(asked, bool) and not isinstance(number, bool)
             if is_truth or (isinstance(number, int | float) and not abs(number) < 2**63):
-                raise UserError(f"setting {name} = {said[name]!r}: give a finite number, below 2^63")
+                raise UserError(f"setting {name} = {given[name]!r}: give a finite number, below 2^63")
 
 
 def _listed(value: Any) -> list[Any]:

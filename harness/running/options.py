@@ -1,4 +1,8 @@
-"""The options of a run from defaults, a --config file and the command line, in this order, as a `Request`."""
+"""The options of a run from defaults, a --config file and the command line, in this order, as a `Request`.
+
+read_options(arguments)                             # of a command
+options_from({"task": "toy"}, [("iro.width", 3)])   # the same from Python
+"""
 
 import argparse
 from collections.abc import Mapping
@@ -10,11 +14,12 @@ from harness.core.errors import UserError, unknown
 from harness.core.files import cache_folder
 from harness.core.nested import flatten
 from harness.core.yaml_text import read_yaml
-from harness.running.config import parse_setting, sections
-from harness.running.request import Place, Request, Tuned
+from harness.methods import METHODS
+from harness.running.request import Given, Request, Tuned, Workspace
+from harness.tasks import TASKS
 
-_DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Request) if f.name not in ("methods", "given", "tuned")}
-_DEFAULTS |= {"method": ",".join(Request.methods), "workers": None, "fresh": False, "out": "results"}
+DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Request) if f.name not in ("methods", "given", "tuned")}
+DEFAULTS |= {"method": ",".join(Request.methods), "workers": None, "fresh": False, "out": "results"}
 
 # what a --config may hold for an option; the others take text
 _KINDS: dict[str, type] = dict.fromkeys(("seed", "limit", "workers"), int) | dict.fromkeys(("only", "fresh"), bool)
@@ -24,7 +29,7 @@ _WANTED = {int: "a whole number", bool: "true or false", str: "text"}
 @dataclass(frozen=True)
 class Options:
     request: Request
-    place: Place
+    workspace: Workspace
     fresh: bool
 
     def require_not_fresh(self, command: str) -> None:
@@ -35,41 +40,68 @@ class Options:
 
 def read_options(arguments: argparse.Namespace) -> Options:
     """Options of a command that runs something. Raises UserError for what a --config cannot mean."""
-    chosen, given, tuned = dict(_DEFAULTS), [], None
-    if arguments.config is not None:
-        tree = _read_config(arguments.config)
-        for key, value in tree.items():
-            if key in _DEFAULTS:
-                _require_kind(arguments.config, key, value)
-                chosen[key] = value
-            elif key == "tuned":
-                tuned = value
-            elif key not in ("set", *sections()):
-                raise unknown(f"key in {arguments.config}", str(key), [*_DEFAULTS, "set", *sections()])
-            elif isinstance(value, Mapping):
-                given += flatten(value if key == "set" else {key: value})
-            else:
-                raise UserError(f"{key} in {arguments.config} is {value!r}: give names and values, such as {{name: 1}}")
-        if tuned is not None:
-            tuned = Tuned(str(tuned), chosen["task"], chosen["model"], chosen["profile"], tuple(given))
-    chosen |= {k: v for k, v in vars(arguments).items() if k in _DEFAULTS and v is not None}
-    given += [parse_setting(text) for text in arguments.set]
-    workers, out = chosen.pop("workers"), Path(chosen.pop("out"))
+    chosen = {k: v for k, v in vars(arguments).items() if k in DEFAULTS and v is not None}
+    chosen |= {"out": str(chosen["out"])} if "out" in chosen else {}
+    return options_from(chosen, [parse_setting(text) for text in arguments.set], arguments.config)
+
+
+def options_from(asked: Mapping[str, Any], settings: Given, config: Path | None = None) -> Options:
+    """Options by their names and settings by their dotted names, over those of a --config file.
+
+    Raises UserError; for the name of a method or task that does not exist, before torch is imported.
+    """
+    for name, value in asked.items():
+        _require_kind("the options", name, value)
+    tree = {} if config is None else _read_config(config)
+    for name, value in tree.items():
+        if name in DEFAULTS:
+            _require_kind(str(config), name, value)
+    chosen = DEFAULTS | {name: value for name, value in tree.items() if name in DEFAULTS} | dict(asked)
+    method = chosen.pop("method")
+    methods = tuple(METHODS.name_of(one, "all") for one in (method.split(",") if isinstance(method, str) else method))
+    chosen["task"] = TASKS.name_of(chosen["task"])
+    given, tuned = _settings_of(tree, str(config)), None
+    if tree.get("tuned") is not None:
+        named = {name: tree.get(name, DEFAULTS[name]) for name in ("task", "model", "profile")}
+        tuned = Tuned(str(tree["tuned"]), TASKS.name_of(named["task"]), named["model"], named["profile"], tuple(given))
+    workers, out, fresh = chosen.pop("workers"), Path(chosen.pop("out")), chosen.pop("fresh")
     if workers is not None and workers < 1:
         raise UserError(f"--workers {workers}: give at least 1")
-    method, fresh = chosen.pop("method"), chosen.pop("fresh")
-    methods = tuple(method.split(",") if isinstance(method, str) else method)
-    request = Request(methods=methods, given=tuple(given), tuned=tuned, **chosen)
-    return Options(request, Place(out, cache_folder(), workers), fresh)
+    request = Request(methods=methods, given=(*given, *settings), tuned=tuned, **chosen)
+    return Options(request, Workspace(out, cache_folder(), workers), fresh)
 
 
-def _require_kind(path: Path, name: str, value: Any) -> None:
-    """Raises UserError where a --config gives an option what the command line could not."""
+def parse_setting(text: str) -> tuple[str, Any]:
+    """'iro.width=4' -> ('iro.width', 4); the value is YAML."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise UserError(f"--set {text!r}: write it as name=value, for instance --set iro.width=4")
+    return key.strip(), read_yaml(value, f"--set {text!r}: the value")
+
+
+def _settings_of(tree: Mapping[str, Any], where: str) -> list[tuple[str, Any]]:
+    """The settings that a --config holds beside options, by their dotted names."""
+    from harness.running.config import sections  # with torch, for which a mistyped name need not wait
+
+    given = []
+    for key, value in tree.items():
+        if key in (*DEFAULTS, "tuned"):
+            continue
+        if key not in ("set", *sections()):
+            raise unknown(f"key in {where}", str(key), [*DEFAULTS, "set", *sections()])
+        if not isinstance(value, Mapping):
+            raise UserError(f"{key} in {where} is {value!r}: give names and values, such as {{name: 1}}")
+        given += flatten(value if key == "set" else {key: value})
+    return given
+
+
+def _require_kind(where: str, name: str, value: Any) -> None:
+    """Raises UserError where an option is given what the command line could not give it."""
     kind, several = _KINDS.get(name, str), name == "method" and isinstance(value, list) and value
-    if value is None and _DEFAULTS[name] is None:
+    if value is None and DEFAULTS[name] is None:
         return
     if not all(type(one) is kind for one in (value if several else [value])):
-        raise UserError(f"{name} in {path} is {value!r}: give {_WANTED[kind]}")
+        raise UserError(f"{name} in {where} is {value!r}: give {_WANTED[kind]}")
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -90,12 +90,14 @@ class PeakMemory:
 
 def commit_of_code() -> tuple[str, bool]:
     """Commit of the harness's own checkout and whether its code has uncommitted changes; unknown outside a checkout."""
-    here = Path(__file__).resolve().parent
+    source = Path(__file__).resolve()
+    # an environment inside somebody's repository has a commit, too, but not of this code
+    tracked = ["git", "ls-files", "--error-unmatch", source.name]
     status = ["git", "status", "--porcelain", "--", "..", "../../methods", "../../tasks"]
     try:
-        commit, changes = (
-            subprocess.run(command, cwd=here, capture_output=True, text=True, check=True).stdout
-            for command in (["git", "rev-parse", "HEAD"], status)
+        _, commit, changes = (
+            subprocess.run(command, cwd=source.parent, capture_output=True, text=True, check=True).stdout
+            for command in (tracked, ["git", "rev-parse", "HEAD"], status)
         )
     except (OSError, subprocess.CalledProcessError):
         return "unknown", True

@@ -45,7 +45,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Place:
+class Workspace:
     """Where a run is stored and how it is spread: nothing of it changes a number."""
 
     out: Path

@@ -17,6 +17,7 @@ from harness.core.nested import flatten
 from harness.core.streams import Streams
 from harness.core.task import GOLD
 from harness.core.types import Completion
+from harness.evidence.schema import ANSWER
 from harness.evidence.store import Run, is_done, load_run
 from harness.running.config import RunConfig, resolve
 from harness.running.request import Request
@@ -24,7 +25,6 @@ from harness.running.run import policy_of
 from harness.tasks import TASKS
 
 TOLERANCE = 1e-3  # raw units of the gold
-_ANSWER = ("method", "iteration", "final_pick", "prompt_id")
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ def _rescored(runs: Sequence[Run], n: int, cache: Path) -> Rescored:
 
 
 def _stored(run: Run) -> pl.DataFrame:
-    gold = run.scores.filter(pl.col("metric") == GOLD).select(*_ANSWER, "value")
-    return run.completions.select("run_id", *_ANSWER, "response").join(gold, on=_ANSWER, how="inner")
+    gold = run.scores.filter(pl.col("metric") == GOLD).select(*ANSWER, "value")
+    return run.completions.select("run_id", *ANSWER, "response").join(gold, on=ANSWER, how="inner")
 
 
 def _task_of(run: Run) -> dict[str, Any]:

@@ -33,10 +33,11 @@ from harness.methods import METHODS
 from harness.running.artifacts import Artifacts
 from harness.running.config import RunConfig
 from harness.running.evaluate import Rows, agreement, evaluate, score_pool
+from harness.running.fitted import write_fitted
 from harness.running.identity import identity_of, made_otherwise, method_code, require_same, run_id
 from harness.running.provenance import PeakMemory, open_slice
 from harness.running.ranks import Ranks, join_ranks
-from harness.running.request import Place
+from harness.running.request import Workspace
 from harness.running.settings_source import settings_from
 from harness.running.stages import (
     RAW,
@@ -56,10 +57,10 @@ from harness.tasks import TASKS
 _FRESH = re.compile(r"-fresh\d+$")
 
 
-def run_and_report(config: RunConfig, place: Place, fresh: bool) -> None:
+def run_and_report(config: RunConfig, workspace: Workspace, fresh: bool) -> None:
     """Do a run or find it done, and print its report; `fresh` recomputes next to it and prints the differences."""
     ranks = join_ranks()
-    folder = complete(config, place, ranks, fresh)
+    folder = complete(config, workspace, ranks, fresh)
     ranks.leave()
     if not ranks.first:
         return
@@ -71,16 +72,16 @@ def run_and_report(config: RunConfig, place: Place, fresh: bool) -> None:
         print(_differences(load_run(stored), run))
 
 
-def complete(config: RunConfig, place: Place, ranks: Ranks, fresh: bool = False) -> Path:
+def complete(config: RunConfig, workspace: Workspace, ranks: Ranks, fresh: bool = False) -> Path:
     """The folder of the finished run, OUT/runs/<id>; `fresh` makes it anew next to one that is there.
 
     Model and task are loaded first, for the id holds what they are: a run of another model, other prompts or other
     code is not this one, though it was asked the same. A fresh run has a cache of its own, so that it can resume, which
     goes when the run is done.
     """
-    runs, started = runs_folder(place.out), time.time()
+    runs, started = runs_folder(workspace.out), time.time()
     with PeakMemory() as memory:
-        material = _load(config, place, ranks)
+        material = _load(config, workspace, ranks)
         identity = material.identity
         name = run_id(config, identity)
         folder = runs / name
@@ -94,7 +95,11 @@ def complete(config: RunConfig, place: Place, ranks: Ranks, fresh: bool = False)
             return folder
         if ranks.first and (line := made_otherwise(runs, folder, config, identity)):
             print(line, file=sys.stderr)
-        root = place.cache / "fresh" / digest([str(place.out.resolve()), folder.name])[:20] if fresh else place.cache
+        root = (
+            workspace.cache / "fresh" / digest([str(workspace.out.resolve()), folder.name])[:20]
+            if fresh
+            else workspace.cache
+        )
         material.context.artifacts = Artifacts(root)
         _execute(material, folder, memory, started)
     if fresh and ranks.first:
@@ -112,21 +117,21 @@ class _Material:
     identity: dict[str, Any]
 
 
-def _load(config: RunConfig, place: Place, ranks: Ranks) -> _Material:
+def _load(config: RunConfig, workspace: Workspace, ranks: Ranks) -> _Material:
     """Model, task, methods and prompts of a run, and its identity: the first rank's, for all ranks must agree."""
     with ranks.first_before_others():
-        policy = policy_of(config, place.cache)
-        task = TASKS[config.task](config.settings[config.task], policy, place.cache)
+        policy = policy_of(config, workspace.cache)
+        task = TASKS[config.task](config.settings[config.task], policy, workspace.cache)
     alone = [m for m in config.methods if METHODS[m].needs_one_process(config.settings[m])]
     if alone and ranks.count > 1:
         raise UserError(
             f"{', '.join(alone)}: their training cannot be shared by {ranks.count} launched processes; run them in one"
         )
-    _require_capabilities(config, policy)
+    require_capabilities(config, policy)
     workers, need_gb = 1, config.settings["batch"].memory_gb
     if ranks.count == 1:
-        workers = choose_workers(place.workers, policy.device.type, need_gb)
-    context = RunContext(config, policy, task, Artifacts(place.cache), workers, ranks)
+        workers = choose_workers(workspace.workers, policy.device.type, need_gb)
+    context = RunContext(config, policy, task, Artifacts(workspace.cache), workers, ranks)
     methods = {name: context.method(name, RAW) for name in config.methods}
     fit_slices, test = _slices(context, max([1, *(method.iterations for method in methods.values())]))
     prompts = {"fit": [p for part in fit_slices for p in part], config.settings["evaluate"].slice: test}
@@ -180,6 +185,7 @@ def _execute(material: _Material, folder: Path, memory: PeakMemory, started: flo
     tables = {**rows, "ledger": context.usage}
     for table, content in tables.items():
         write_table(folder, table, [{**keys, **row} for row in content])
+    write_fitted(folder, context, pool.proxy, rows["completions"])
     counts = {f"{table}.parquet": len(content) for table, content in tables.items()}
     write_manifest(folder, counts, rows=counts)
     about |= {
@@ -193,10 +199,15 @@ def _execute(material: _Material, folder: Path, memory: PeakMemory, started: flo
 
 def policy_of(config: RunConfig, cache: Path) -> Policy:
     """The frozen model of a run."""
-    if (config.model == "toy") != (config.task == "toy"):
+    if (config.model == "toy") != (TASKS[config.task].default_model == "toy"):
         raise UserError(
             f"model {config.model!r} does not fit task {config.task!r}: the toy model goes with the toy task"
         )
+    return open_policy(config, cache)
+
+
+def open_policy(config: RunConfig, cache: Path) -> Policy:
+    """The model of a run, whatever its task."""
     if config.model == "toy":
         device.place(config.device, config.dtype)
         length = config.settings["sampler"].max_new_tokens
@@ -206,7 +217,7 @@ def policy_of(config: RunConfig, cache: Path) -> Policy:
     return load_policy(config.model, config.device, config.dtype, cache)
 
 
-def _require_capabilities(config: RunConfig, policy: Policy) -> None:
+def require_capabilities(config: RunConfig, policy: Policy) -> None:
     """Raises UserError where a method needs what the policy cannot give, before any work is done."""
     for name in config.methods:
         if missing := METHODS[name].needs(config.settings[name]) - policy.capabilities:
@@ -280,8 +291,8 @@ def _answer(
 def _differences(stored: Run, fresh: Run) -> str:
     lines = [f"{fresh.id} against {stored.id}:"]
     for old, new in zip(comparison(stored), comparison(fresh), strict=True):
-        change = new["gold"].value - old["gold"].value
-        lines.append(f"  {label_of(new['method'], new['iteration'])}, {new['final_pick']}: gold {change:+.4f} sd")
+        change = new.gold.value - old.gold.value
+        lines.append(f"  {label_of(new.key.method, new.key.iteration)}, {new.key.final_pick}: gold {change:+.4f} sd")
     shared = [name for name in stored.completions.columns if name != "run_id"]  # a newer version may store more
     same = stored.completions.select(shared).equals(fresh.completions.select(shared))
     lines.append(f"  completions are {'identical' if same else 'not identical'}")

@@ -5,7 +5,7 @@ each figure is the median over the turns, of ratios within a turn. FLOPs are cou
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -73,14 +73,16 @@ def _shape(
     sampler = Sampler(temperature=1.0, top_k=50, top_p=0.95, max_new_tokens=new_tokens)
     prompts, most = _prompts(policy, prompt_tokens, 4), ROWS[-1]
     a, b = torch.randn(1024, 1024), torch.randn(1024, 1024)
-    jobs = {rows: partial(_sample, policy, sampler, prompts[: min(4, rows)], max(1, rows // 4)) for rows in ROWS[:-1]}
+    jobs: dict[str | int, Callable[[], object]] = {}
+    for rows in ROWS[:-1]:
+        jobs[rows] = partial(_sample, policy, sampler, prompts[: min(4, rows)], max(1, rows // 4))
     jobs["peak"] = partial(_products, a, b)
     jobs[most] = partial(_sample, policy, sampler, prompts, most // 4)
     jobs["generate"] = partial(_generate, policy, untouched, sampler, prompts, most // 4)
     jobs["guided"] = partial(_guided, policy, sampler, prompts)
     times = _in_turns(repeats, jobs)
     peak = _PRODUCTS * 2 * 1024**3 / times["peak"]
-    shape, median = (prompt_tokens, new_tokens), lambda x: float(np.median(x))
+    shape = (prompt_tokens, new_tokens)
     out = [Row("float32 matrix product, a second long: the peak", *shape, 0, 0.0, median(peak) / 1e9, 1.0)]
     for rows in ROWS:
         rate = flops_of(policy, *shape, min(4, rows), rows) / times[rows]
@@ -106,7 +108,7 @@ def flops_of(policy: TransformersPolicy, prompt_tokens: int, new_tokens: int, pr
     read_once = prompts * (2 * body * prompt_tokens + attention * prompt_tokens * (prompt_tokens + 1) / 2)
     contexts = sum(prompt_tokens + t for t in range(1, new_tokens))
     per_row = 2 * body * (new_tokens - 1) + attention * contexts + 2 * output * new_tokens
-    return read_once + rows * per_row
+    return float(read_once + rows * per_row)
 
 
 def write_bench(policy: TransformersPolicy, rows: Sequence[Row], out: Path) -> Path:
@@ -129,14 +131,18 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
+def median(values: np.ndarray) -> float:
+    return float(np.median(values))
+
+
 def _products(a: torch.Tensor, b: torch.Tensor) -> None:
     for _ in range(_PRODUCTS):
         a @ b
 
 
-def _in_turns(repeats: int, jobs: dict[Any, Callable[[], object]]) -> dict[Any, np.ndarray]:
+def _in_turns(repeats: int, jobs: Mapping[str | int, Callable[[], object]]) -> dict[str | int, np.ndarray]:
     """Seconds of each job (repeats,); the jobs take turns, so that the ratio within a turn outlives a slow minute."""
-    seconds: dict[Any, list[float]] = {name: [] for name in jobs}
+    seconds: dict[str | int, list[float]] = {name: [] for name in jobs}
     for _ in range(repeats):
         for name, job in jobs.items():
             start = time.perf_counter()
@@ -176,7 +182,8 @@ def _generate(
     policy: TransformersPolicy, untouched: PreTrainedModel, sampler: Sampler, prompts: Sequence[Prompt], each: int
 ) -> None:
     ids = torch.tensor([policy.encode(p) for p in prompts], device=policy.device)
-    untouched.generate(
+    generate: Any = untouched.generate
+    generate(
         input_ids=ids,
         attention_mask=torch.ones_like(ids),
         do_sample=True,

@@ -6,35 +6,39 @@ the setting does not change them. What is made of them lies in OUT/ablations/<ta
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
 from typing import Any
 
 from harness.core.digest import digest
-from harness.core.errors import UserError, unknown
+from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.core.statistics.stats import PLANNING_SD, detectable_difference
 from harness.core.yaml_text import read_yaml
 from harness.evidence.ablation import Point, write_ablation
 from harness.evidence.report import write_report
 from harness.evidence.store import load_run
-from harness.running.config import RunConfig, resolve
+from harness.running.config import resolve
 from harness.running.ranks import join_ranks
-from harness.running.request import Place, Request
+from harness.running.request import Request, Workspace
 from harness.running.run import complete
-from harness.sweeps.axes import AXES
+from harness.sweeps.axes import Axis, axis_of
 
 
-def ablate(axes: str, values: str | None, request: Request, place: Place) -> str:
+def ablate(axes: str, values: str | None, request: Request, workspace: Workspace) -> str:
     """Run every value of an axis, or of two by comma, write table and figure, and return the report.
 
     `values` are by comma, those of a second axis after a semicolon.
     """
-    names, plain = [name.strip() for name in axes.split(",")], resolve(request)
-    points = _points(names, values, plain)
-    budget = AXES[names[0]].is_budget
-    settings = {p: [s for a, v in zip(names, p, strict=True) for s in AXES[a].settings(v, plain)] for p in points}
+    plain = resolve(request)
+    names = [name.strip() for name in axes.split(",")]
+    if len(set(names)) < len(names):
+        raise UserError(f"--axis {','.join(names)} names an axis twice; give one axis, or two different ones")
+    varied = {name: axis_of(name, plain) for name in names}
+    points = _points(varied, values)
+    budget = varied[names[0]].is_budget
+    settings = {p: [s for a, v in zip(varied.values(), p, strict=True) for s in a.settings(v, plain)] for p in points}
     configs = {}
     for point, given in settings.items():
         only = budget and point != max(points)
@@ -46,50 +50,42 @@ def ablate(axes: str, values: str | None, request: Request, place: Place) -> str
         file=sys.stderr,
     )
     ranks = join_ranks()
-    folders = {point: complete(config, place, ranks) for point, config in configs.items()}
+    folders = {point: complete(config, workspace, ranks) for point, config in configs.items()}
     ranks.leave()
     if not ranks.first:
         return ""
     for folder in folders.values():
         write_report(load_run(folder))
     reference = next((p for p, config in configs.items() if config.asked() == plain.asked()), points[0])
-    about = {
-        "axes": [{"name": name, **AXES[name].shown()} for name in names],
+    about: dict[str, Any] = {
+        "axes": [{"name": name.replace(".", "_"), **axis.shown()} for name, axis in varied.items()],  # names files
         "reference": reference,
         "runs": [{"point": point, "run": folder.name} for point, folder in folders.items()],
     }
     made_of = digest([entry["run"] for entry in about["runs"]])[:10]
-    folder = place.out / "ablations" / f"{plain.task}-{'-'.join(names)}-{made_of}"
+    folder = workspace.out / "ablations" / f"{plain.task}-{'-'.join(axis['name'] for axis in about['axes'])}-{made_of}"
     with whole(folder / "about.json") as part:
         part.write_text(json.dumps(about, indent=1) + "\n")
-    return write_ablation(folder, place.out).read_text()
+    return write_ablation(folder, workspace.out).read_text()
 
 
-def _points(names: Sequence[str], values: str | None, plain: RunConfig) -> list[Point]:
+def _points(varied: Mapping[str, Axis], values: str | None) -> list[Point]:
     """The values to run: of one axis, or all pairs of two."""
-    if len(set(names)) < len(names):
-        raise UserError(f"--axis {','.join(names)} names an axis twice; give one axis, or two different ones")
-    for name in names:
-        if name not in AXES:
-            raise unknown("axis", name, AXES)
-        if AXES[name].method not in plain.settings:
-            methods = ", ".join(plain.methods)
-            raise UserError(
-                f"axis {name} varies {AXES[name].method}; the methods of this run are {methods}. Name it in a "
-                f"--config, as method: {AXES[name].method}"
-            )
-    if len(names) > 2 or (len(names) == 2 and any(AXES[n].is_budget or AXES[n].column for n in names)):
+    names, axes = list(varied), list(varied.values())
+    if len(axes) > 2 or (len(axes) == 2 and any(axis.is_budget or axis.column for axis in axes)):
         raise UserError(
             f"--axis {','.join(names)}: give one axis, or two of which none is width, iteration, final_pick"
         )
-    given = [None] * len(names) if values is None else values.split(";")
+    given: list[str | None] = [None] * len(names) if values is None else [*values.split(";")]
     if len(given) != len(names):
         raise UserError(f"--values {values!r}: {len(names)} axes need as many lists, parted by a semicolon")
     lists = []
-    for name, text in zip(names, given, strict=True):
-        if text is not None and AXES[name].column:
+    for name, axis, text in zip(names, axes, given, strict=True):
+        if text is not None and axis.column:
             raise UserError(f"--values {text!r}: axis {name} shows what a single run has; leave --values out")
-        asked = AXES[name].values if text is None else [_value(one, values) for one in text.split(",")]
+        if text is None and not axis.values and not axis.column:
+            raise UserError(f"--axis {name} ({axis.label}) has no values of its own: give some, as --values 1,2,4")
+        asked = axis.values if text is None else [_value(one, str(values)) for one in text.split(",")]
         lists.append(list(dict.fromkeys(asked)) or [None])
     return list(product(*lists))
 

@@ -1,25 +1,33 @@
 """What `python -m harness ablate --axis AXIS` can vary: an axis's own values, and the settings of each.
 
-A new axis is one line in AXES. Those that are columns of one run's table (`iteration`, `final_pick`) need one run only.
+Every setting of a method is an axis, as METHOD.SETTING, whose values are given:
+
+    python -m harness ablate --method cards --axis cards.attempts --values 5,10,20
+
+What has a name of its own, and values to try, is one line in AXES. Those that are columns of one run's table
+(`iteration`, `final_pick`) need one run only.
 """
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from math import isqrt
-from typing import Any
+from typing import Any, get_origin
 
-from harness.core.errors import UserError
-from harness.running.config import RunConfig, names_of
+from harness.core.errors import UserError, unknown
+from harness.methods import METHODS
+from harness.running.config import RunConfig, annotation_of, bare, description_of, names_of
 from harness.tasks import TASKS
 
 Settings = list[tuple[str, Any]]
+AxisSettings = Callable[[Any, RunConfig], Settings]  # of one value, given the run as it would be without
 
 
 @dataclass(frozen=True)
 class Axis:
     label: str  # of the figure
     values: tuple[Any, ...]  # tried unless others are asked for
-    settings: Callable[[Any, RunConfig], Settings]  # of one value, given the run as it would be without
+    settings: AxisSettings
     method: str = "iro"  # whose setting it is
     is_budget: bool = False  # then best-of-n is run at the largest value, and read off its curve at the others
     column: str | None = None  # the values are those of a column of the table of one run
@@ -29,7 +37,34 @@ class Axis:
         return {name: getattr(self, name) for name in ("label", "method", "is_budget", "column")}
 
 
-def _sets(*names: str) -> Callable[[Any, RunConfig], Settings]:
+def axis_of(name: str, plain: RunConfig) -> Axis:
+    """An axis by its name in AXES, or any setting of a method of this run. Raises UserError where it is neither."""
+    if name in AXES:
+        axis = AXES[name]
+    elif "." in name:
+        axis = _axis_of_setting(name)
+    else:
+        raise UserError(f"{unknown('axis', name, AXES)}, or a setting of a method as METHOD.SETTING")
+    if axis.method not in plain.settings:
+        raise UserError(
+            f"axis {name} varies {axis.method}; the methods of this run are {', '.join(plain.methods)}. Name it, as "
+            f"--method {axis.method}"
+        )
+    return axis
+
+
+def _axis_of_setting(name: str) -> Axis:
+    """METHOD.SETTING as an axis without values of its own, labelled by the setting's description less its source."""
+    method = METHODS.name_of(name.partition(".")[0])
+    annotation = annotation_of(name, {method: METHODS[method].Config})
+    kind = bare(annotation)
+    if is_dataclass(kind):
+        raise UserError(f"--axis {name}: it has parts; vary one: {', '.join(f'{name}.{n}' for n in names_of(kind))}")
+    sets = _single(name) if get_origin(kind) is tuple else _sets(name)
+    return Axis(f"{re.sub(r' *[(][^()]*[)]$', '', description_of(annotation))} ({name})".strip(), (), sets, method)
+
+
+def _sets(*names: str) -> AxisSettings:
     return lambda value, plain: [(name, value) for name in names]
 
 
@@ -50,7 +85,7 @@ def _beta(value: Any, plain: RunConfig) -> Settings:
     return [("iro.beta", [value] if alone else [1.0, value])]
 
 
-def _single(name: str) -> Callable[[Any, RunConfig], Settings]:
+def _single(name: str) -> AxisSettings:
     """A setting that takes a list, of one value."""
     return lambda value, plain: [(name, [value])]
 

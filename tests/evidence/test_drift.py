@@ -14,17 +14,17 @@ def rows(gold: list[float], proxy: list[float], texts: list[str]) -> pl.DataFram
 def test_gains_are_paired_and_their_ratio_is_gold_per_proxy():
     base = rows([0.0, 5.0, -5.0], [1.0, 2.0, 3.0], ["a"] * 3)
     got = drift(rows([1.0, 6.0, -4.0], [5.0, 6.0, 7.0], ["a"] * 3), base)
-    assert (got["gold_gain"].value, got["gold_gain"].low, got["gold_gain"].high) == (1, 1, 1)
-    assert got["proxy_gain"].value == 4 and got["gold_per_proxy"].value == 0.25
-    assert got["gold_per_proxy"].n == 3
+    assert (got.gold_gain.value, got.gold_gain.low, got.gold_gain.high) == (1, 1, 1)
+    assert got.proxy_gain.value == 4 and got.gold_per_proxy.value == 0.25
+    assert got.gold_per_proxy.n == 3
 
 
 def test_the_base_has_no_gains_and_a_missing_gold_is_left_out():
     base = rows([0.0, 0.0, 0.0], [0.0, 0.0, 0.0], ["a b"] * 3)
-    assert drift(base, None)["gold_gain"] is None
+    assert drift(base, None).gold_gain is None
     got = drift(rows([1.0, np.nan, 3.0], [2.0, 90.0, 2.0], ["a b"] * 3), base)
-    assert got["gold_per_proxy"].value == 1.0 and got["gold_per_proxy"].n == got["gold_gain"].n == 2
-    assert np.isnan(drift(base, base)["gold_per_proxy"].value)  # no proxy gain to divide by
+    assert got.gold_per_proxy.value == 1.0 and got.gold_per_proxy.n == got.gold_gain.n == 2
+    assert np.isnan(drift(base, base).gold_per_proxy.value)  # no proxy gain to divide by
 
 
 @pytest.mark.parametrize(

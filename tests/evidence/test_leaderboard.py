@@ -59,16 +59,15 @@ def test_the_run_with_most_prompts_stands_in_the_table_beside_its_other_seed(two
     for name in ("leaderboard.md", "leaderboard.html", "leaderboard.parquet", "leaderboard.png"):
         assert (RESULTS / name).stat().st_size > 500
     board = board_of(RESULTS)
-    assert {row["run_id"] for row in board.rows} == {two[0]} and {row["settings_from"] for row in board.rows} == {
-        "defaults"
-    }
-    assert {(row["run_id"], row["reason"]) for row in board.others} == {
+    assert {row.run_id for row in board.rows} == {two[0]} and {row.settings_from for row in board.rows} == {"defaults"}
+    assert {(row.run_id, row.reason) for row in board.others} == {
         (two[1], f"another seed of {two[0]}, which stands above")
     }
-    assert all([other["seed"] for other in row["other_seeds"]] == [1] for row in board.rows)
-    keys = [(row["method"], row["iteration"], row["final_pick"]) for row in board.rows]
-    assert len(keys) == len(set(keys)) and ("iro", 3, "value") in keys and {"base", "best_of_n"} < {k[0] for k in keys}
-    assert all(row["gold"].n == 60 for row in board.rows)
+    assert all([other.seed for other in row.other_seeds] == [1] for row in board.rows)
+    keys = [row.row.key for row in board.rows]
+    assert len(keys) == len(set(keys)) and ("iro", 3, "value") in keys
+    assert {"base", "best_of_n"} < {key.method for key in keys}
+    assert all(row.row.gold.n == 60 for row in board.rows)
     assert f"](runs/{two[0]}/report.md)" in capsys.readouterr().out
     assert leaderboard("--check") == 0
 
@@ -78,9 +77,9 @@ def test_settings_chosen_by_hand_and_development_prompts_stand_in_the_second_tab
     by_hand = newest(set(two))
     run("--set", "evaluate.slice=development")
     development = newest({*two, by_hand})
-    reasons = {row["run_id"]: row["reason"] for row in board_of(RESULTS).others}
+    reasons = {row.run_id: row.reason for row in board_of(RESULTS).others}
     assert reasons[by_hand] == "settings chosen by hand" and reasons[development] == "development prompts"
-    assert {row["run_id"] for row in board_of(RESULTS).rows} == {two[0]}
+    assert {row.run_id for row in board_of(RESULTS).rows} == {two[0]}
 
 
 def test_a_run_joins_by_copying_its_folder(place):
@@ -172,9 +171,11 @@ def test_tuned_settings_count_until_a_hand_changes_them(place, monkeypatch):
         name = newest(seen)
         seen.add(name)
         assert read_about(RESULTS / "runs" / name)["settings_from"] == source
-    sources = {row["settings_from"] for row in board_of(RESULTS).rows if row["method"] == "iro"}
+    sources = {row.settings_from for row in board_of(RESULTS).rows if row.row.key.method == "iro"}
     assert sources == {f"tune:{folder.name}", "defaults"}
-    assert {row["reason"] for row in board_of(RESULTS).others if row["method"] == "iro"} == {"settings chosen by hand"}
+    assert {row.reason for row in board_of(RESULTS).others if row.row.key.method == "iro"} == {
+        "settings chosen by hand"
+    }
     # the tuning must be there, and have chosen what the run has
     written = file.read_text()
     for content, reason in (
@@ -184,8 +185,8 @@ def test_tuned_settings_count_until_a_hand_changes_them(place, monkeypatch):
     ):
         file.unlink() if content is None else file.write_text(content)
         board = board_of(RESULTS)
-        assert {row["settings_from"] for row in board.rows if row["method"] == "iro"} == {"defaults"}
-        assert any(folder.name in row["reason"] and reason in row["reason"] for row in board.others)
+        assert {row.settings_from for row in board.rows if row.row.key.method == "iro"} == {"defaults"}
+        assert any(folder.name in row.reason and reason in row.reason for row in board.others)
     file.write_text(written)
     # another profile was not tuned, and what was given by hand to `tune` was not either
     assert cli.main(["run", "--config", str(file), "--profile", "standard", "--limit", "12", *ALONE]) == 0

@@ -22,13 +22,14 @@ def test_the_report_says_which_best_of_n_is_as_good(planted, unrendered):
     report = write_report(planted).read_text()
     section = report.split("## The best-of-n that is as good")[1].split("\n## ")[0]
     value, reward = (line for line in section.splitlines() if line.startswith("| iro"))
-    n, share = comparison(planted)[2]["as_good_as"], comparison(planted)[2]["share_of_tokens"]
+    found = comparison(planted)[2].equivalent
+    n, share = found.as_good_as, found.share_of_tokens
     assert f"| {n.value:.1f} [{n.low:.1f}, " in value and f"| {100 * share.value:.0f}%" in value
     assert "| >8" in reward and "| <100%" in reward
     doubled = [line.split(" | ") for line in section.split("| best of |")[1].splitlines()[2:]]
     curve = best_of_n_curve(planted)
     assert [line[:3] for line in doubled] == [
-        [f"| {n}", str(curve[n - 1]["gold"]), str(curve[n - 1]["proxy"])] for n in (1, 2, 4, 8)
+        [f"| {n}", str(curve[n - 1].gold), str(curve[n - 1].proxy)] for n in (1, 2, 4, 8)
     ]
     assert [line[3] for line in doubled] == ["20 |", "30 |", "50 |", "90 |"]
     priced = replace(planted, about={**planted.about, "flops": PRICES})

@@ -5,24 +5,26 @@ import pytest
 
 from harness.core.statistics.best_of_n import cost_of_reaching, reached_at
 from harness.core.statistics.stats import Estimate
-from harness.evidence.rows_needed import needed
+from harness.evidence.cost import SampledCost
+from harness.evidence.row import Costs
+from harness.evidence.rows_needed import Searched, needed
+from harness.evidence.schema import Row
 
 NOISE = np.linspace(-0.1, 0.1, 20)
 GOLD = {1: 0.0, 4: 0.3, 9: 0.8}
 
 
-def row(u, flops):
-    price = {"policy_tokens": 10.0 * u, "flops": flops and flops * u, "flops_with_fitting": flops and flops * u + 50.0}
-    if u == 1:
-        return {"method": "base", "iteration": 0, "final_pick": "first", "value": 9, "gold": u} | price
-    return {"method": "iro", "iteration": 1, "final_pick": "value", "value": u, "gold": u} | price
+def searched(u, flops):
+    costs = Costs(10.0 * u, 0, 0, 0, 0, 0, 0.0, flops and flops * u, flops and flops * u + 50.0)
+    key = Row("base", 0, "first") if u == 1 else Row("iro", 1, "value")
+    return Searched(key, u, GOLD[u] + NOISE, costs)
 
 
 def lines(flops, levels=(2, 3)):
     rivals = np.array([0.0, 0.4, 0.9]) + NOISE[:, None]
-    paid = [{"policy_tokens": 10.0 * n, "flops": flops and 20.0 * n} for n in (1, 2, 3)]
-    rows = [row(u, flops) for u in (9, 1, 4)]
-    return needed(rows, lambda row: GOLD[row["gold"]] + NOISE, rivals, paid, levels)
+    paid = [SampledCost(10.0 * n, flops and 20.0 * n) for n in (1, 2, 3)]
+    base, *searches = (searched(u, flops) for u in (1, 9, 4))
+    return needed(base, searches, rivals, paid, levels)
 
 
 def test_rows_and_shares_by_hand():

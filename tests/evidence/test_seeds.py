@@ -16,6 +16,11 @@ from harness.evidence.store import Run, load_run
 from harness.evidence.table import comparison
 
 ROOT = Path(__file__).parents[2]
+SETTINGS = {  # of the planted run
+    "evaluate": {"slice": "test"},
+    "best_of_n": {"n": 8, "tau": 0.0},
+    "iro": {"width": 2, "successors": 4},
+}
 VALUE, REWARD = ("iro", 1, "value"), ("iro", 1, "reward")
 
 
@@ -34,8 +39,8 @@ def of_seed(run: Run, seed: int, luck: float = 0.0, drop: int = 0) -> Run:
     )
 
 
-def by_row(rows: list[dict]) -> dict[tuple[str, int, str], dict]:
-    return {(row["method"], row["iteration"], row["final_pick"]): row for row in rows}
+def by_row(rows: list) -> dict:
+    return {row.key: row for row in rows}
 
 
 def test_luck_of_a_seed_moves_its_own_column_and_half_of_the_mean(planted):
@@ -43,18 +48,18 @@ def test_luck_of_a_seed_moves_its_own_column_and_half_of_the_mean(planted):
     rows = by_row(over_seeds([of_seed(planted, 0), of_seed(planted, 1, luck=0.4)]))
     assert list(rows) == list(alone)
     for name in (VALUE, REWARD):
-        one, both = alone[name]["against_best_of_n"], rows[name]
-        assert both["against_best_of_n_seed_0"] == one
-        assert both["against_best_of_n_seed_1"].value == pytest.approx(one.value + 0.4)
-        assert both["against_best_of_n"].value == pytest.approx(one.value + 0.2)
-        assert both["gold"].value == pytest.approx(alone[name]["gold"].value + 0.2)
-        assert both["against_best_of_n"].high - both["against_best_of_n"].low > one.high - one.low
-        assert (both["gold"].n, both["seeds"], both["unscored"]) == (60, [0, 1], 0)
-    assert rows["best_of_n", 0, "reward"]["against_best_of_n"] is None
-    family = [row for row in rows.values() if row["against_best_of_n"]]
-    assert [row["p_holm"] for row in family] == stats.holm([row["against_best_of_n"].p for row in family])
+        one, both = alone[name].against_best_of_n, rows[name]
+        assert both.alone["against_best_of_n_seed_0"] == one
+        assert both.alone["against_best_of_n_seed_1"].value == pytest.approx(one.value + 0.4)
+        assert both.against_best_of_n.value == pytest.approx(one.value + 0.2)
+        assert both.gold.value == pytest.approx(alone[name].gold.value + 0.2)
+        assert both.against_best_of_n.high - both.against_best_of_n.low > one.high - one.low
+        assert (both.gold.n, both.seeds, both.unscored) == (60, [0, 1], 0)
+    assert rows["best_of_n", 0, "reward"].against_best_of_n is None
+    family = [row for row in rows.values() if row.against_best_of_n]
+    assert [row.p_holm for row in family] == stats.holm([row.against_best_of_n.p for row in family])
     base = rows["base", 0, "first"]  # the same in both seeds
-    assert base["against_best_of_n"].value == pytest.approx(alone["base", 0, "first"]["against_best_of_n"].value)
+    assert base.against_best_of_n.value == pytest.approx(alone["base", 0, "first"].against_best_of_n.value)
 
 
 def test_only_prompts_that_all_runs_answered_count_and_gold_has_one_unit(planted):
@@ -65,9 +70,9 @@ def test_only_prompts_that_all_runs_answered_count_and_gold_has_one_unit(planted
     gold = planted.scores.filter(pl.col("metric") == "gold_reward", pl.col("prompt_id") >= "p20")
     for (method, iteration, pick), row in rows.items():
         mine = gold.filter(method=method, iteration=iteration, final_pick=pick)
-        assert (row["gold"].value, row["gold"].n) == (pytest.approx(mine["value"].mean()), 40)
+        assert (row.gold.value, row.gold.n) == (pytest.approx(mine["value"].mean()), 40)
         if method != "best_of_n":
-            assert row["against_best_of_n_seed_0"] == row["against_best_of_n_seed_1"]
+            assert row.alone["against_best_of_n_seed_0"] == row.alone["against_best_of_n_seed_1"]
 
 
 def test_answers_without_gold_are_counted_and_left_out(planted):
@@ -75,8 +80,8 @@ def test_answers_without_gold_are_counted_and_left_out(planted):
     run = of_seed(planted, 1)
     scores = run.scores.with_columns(pl.when(lost).then(float("nan")).otherwise(pl.col("value")).alias("value"))
     row = by_row(over_seeds([of_seed(planted, 0), replace(run, scores=scores)]))[VALUE]
-    assert (row["unscored"], row["gold"].n, row["against_best_of_n_seed_1"].n) == (1, 60, 59)
-    assert np.isfinite(row["against_best_of_n"].value)
+    assert (row.unscored, row.gold.n, row.alone["against_best_of_n_seed_1"].n) == (1, 60, 59)
+    assert np.isfinite(row.against_best_of_n.value)
 
 
 def test_the_order_of_the_runs_does_not_matter(planted, tmp_path):
@@ -94,7 +99,10 @@ def test_the_order_of_the_runs_does_not_matter(planted, tmp_path):
     [
         ({"model": "other"}, "model is toy in the first and other in the second"),
         ({"settings": {"evaluate": {"slice": "development"}}}, "evaluate.slice is test in the first and development"),
-        ({"settings": {"evaluate": {"slice": "test"}, "iro": {"width": 2}}}, "iro.width is not recorded in the first"),
+        (
+            {"settings": {**SETTINGS, "cards": {"beta": 2}}},
+            "cards.beta is not recorded in the first and 2",
+        ),
     ],
 )
 def test_the_first_setting_that_differs_is_named_with_both_values(planted, tmp_path, change, says):

@@ -23,7 +23,7 @@ def main() -> int:
             print("\n".join(found), file=sys.stderr)
             return 1
     with tempfile.TemporaryDirectory() as folder:
-        made = {"versions": toy_stages.versions(), "payloads": toy_stages.payloads(Path(folder))}
+        made = toy_stages.made_now(Path(folder))
     if toy_stages.STORED.exists():
         stored = json.loads(toy_stages.STORED.read_text(encoding="utf-8"))
         changed = toy_stages.difference(stored["payloads"], made["payloads"])

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from harness.methods import METHODS
+from harness.evidence.store import read_about
 from harness.running import stages
 from harness.running.artifacts import StageResult
 from harness.running.config import resolve
 from harness.running.ranks import Ranks
-from harness.running.request import Place, Request
+from harness.running.request import Request, Workspace
 from harness.running.run import complete
 
 STORED = Path(__file__).with_name("toy_stages.json")
@@ -26,18 +26,14 @@ SMALL = (
     ("fit.prompts", 10), ("fit.samples", 4), ("iro.iterations", 2), ("iro.value.epochs", 4), ("iro.value.hidden", 8),
     ("controlled_decoding.value.epochs", 4), ("controlled_decoding.value.hidden", 8), ("evaluate.trace", 1),
 )  # fmt: skip
-METHODS_ON_TOY = ("base", "best_of_n", "args", "controlled_decoding", "cards", "iro")
+ON_TOY = ("base", "best_of_n", "args", "controlled_decoding", "cards", "iro")
 
 
-def versions() -> dict[str, Any]:
-    return {
-        "stages": dict(stages.VERSIONS),
-        "methods": {name: METHODS[name].version for name in METHODS_ON_TOY},
-    }
+def made_now(folder: Path) -> dict[str, Any]:
+    """Versions of the code, and stage -> label -> what each batch stored, of a toy run in an empty folder.
 
-
-def payloads(folder: Path) -> dict[str, dict[str, Any]]:
-    """Stage -> label -> what each batch stored, of a toy run in an empty folder; arrays by shape and four sums."""
+    Arrays are there by shape and four projections.
+    """
     made: dict[str, dict[str, Any]] = {stage: {} for stage in stages.VERSIONS}
     plain = stages.run_stage
 
@@ -48,13 +44,23 @@ def payloads(folder: Path) -> dict[str, dict[str, Any]]:
         made[batches_in.parent.name][label] = {"payloads": payload, **({"arrays": arrays} if arrays else {})}
         return result
 
-    config = resolve(Request(methods=METHODS_ON_TOY, task="toy", limit=3, given=SMALL))
+    config = resolve(Request(methods=ON_TOY, task="toy", limit=3, given=SMALL))
     stages.run_stage = recorded
     try:
-        complete(config, Place(folder / "out", folder / "cache", workers=1), Ranks())
+        run = complete(config, Workspace(folder / "out", folder / "cache", workers=1), Ranks())
     finally:
         stages.run_stage = plain
-    return json.loads(json.dumps(made))
+    return {"versions": _versions(read_about(run)["identity"]), "payloads": json.loads(json.dumps(made))}
+
+
+def _versions(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """All numbers in a run's identity by which the code says that it changed."""
+    return {
+        "stages": identity["stages"],
+        "methods": {name: code["version"] for name, code in identity["methods"].items()},
+        "task": identity["task"]["versions"],
+        "engine": identity["engine"]["toy"],
+    }
 
 
 def difference(stored: Mapping[str, Any], made: Mapping[str, Any]) -> str | None:

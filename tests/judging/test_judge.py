@@ -19,7 +19,8 @@ import requests
 from harness import cli
 from harness.core.assets import fetch
 from harness.core.files import cache_folder
-from harness.evidence.store import COLUMNS, TABLES, write_about, write_table
+from harness.evidence.schema import COLUMNS
+from harness.evidence.store import TABLES, write_about, write_table
 from tests.planted_server import Planted, served
 
 KEY = "sk-planted-9876543210"
@@ -107,13 +108,28 @@ def test_best_of_n_is_an_opponent_at_equal_rows_only(stored, capsys):
     assert judge("toy-one", "--opponent", "best_of_n", "--method", "iro") == 0
     [iro] = table(judgement(stored, "toy-one-best_of_n-gold"))
     assert (iro["win_rate"], iro["win_rate_n"]) == (0.5, 3)  # win, loss, tie, missing
-    store(
-        "other",
-        {("best_of_n", 0, "reward"): BEST, ("iro", 1, "value"): IRO},
-        settings={**SETTINGS, "best_of_n": {"n": 8}},
+    assert "Not at equal rows" not in (judgement(stored, "toy-one-best_of_n-gold") / "report.md").read_text()
+    rows = {("best_of_n", 0, "reward"): BEST, ("iro", 1, "value"): IRO, ("controlled_decoding", 1, "value"): IRO}
+    settings = {**SETTINGS, "best_of_n": {"n": 8}, "controlled_decoding": {"mode": "block", "successors": 64}}
+    store("other", rows, settings=settings)
+    for method, took in (("iro", 4), ("controlled_decoding", 64)):
+        assert judge("other", "--opponent", "best_of_n", "--method", method) == 2
+        said = capsys.readouterr().err
+        assert f"{method} took {took} rows a prompt and best_of_n 8 in other: no equal budgets" in said
+        assert f"--set best_of_n.n={took}" in said
+    # named as a run of its own, it may have another number of rows, and the report says so
+    assert judge("toy-one", "--opponent", "other", "--opponent-method", "best_of_n", "--method", "iro") == 0
+    assert "Not at equal rows a prompt: iro took 4, best_of_n 8." in capsys.readouterr().out
+
+
+def test_methods_that_rows_do_not_measure_meet_best_of_n_and_the_report_says_so(stored, capsys):
+    rows = {("base", 0, "first"): BASE, ("best_of_n", 0, "reward"): BEST, ("args", 0, "first"): IRO}
+    store("unmeasured", {**rows, ("iro", 1, "value"): IRO}, settings={**SETTINGS, "args": {"weight": 1.0}})
+    assert judge("unmeasured", "--opponent", "best_of_n") == 0
+    assert (
+        "Not at equal rows a prompt: base took 1, best_of_n 4; args has no number of rows, best_of_n took 4."
+        in capsys.readouterr().out
     )
-    assert judge("other", "--opponent", "best_of_n") == 2
-    assert "iro searched U = 4 rows a prompt and best_of_n took n = 8" in capsys.readouterr().err
 
 
 def test_another_run_is_met_row_by_row_on_the_common_prompts(stored, capsys):

@@ -6,7 +6,8 @@ from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.nested import flatten
 from harness.core.search.search import shape_of
-from harness.running.config import parse_setting, resolve
+from harness.running.config import resolve
+from harness.running.options import parse_setting
 from harness.running.request import Request
 
 

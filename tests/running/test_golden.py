@@ -18,11 +18,12 @@ def stored():
 
 
 def test_stored_payloads_are_those_of_the_versions_they_were_made_at(stored, tmp_path):
-    changed = toy_stages.difference(stored["payloads"], toy_stages.payloads(tmp_path))
-    same_versions = stored["versions"] == toy_stages.versions()
+    made = toy_stages.made_now(tmp_path)
+    changed = toy_stages.difference(stored["payloads"], made["payloads"])
+    same_versions = stored["versions"] == made["versions"]
     assert not (changed and same_versions), (
-        f"{changed}.\nRaise that stage's version in VERSIONS, harness/running/stages.py, or where one method alone "
-        f"changed the `version` of its class; {RENEW}"
+        f"{changed}.\nRaise that stage's version in VERSIONS, harness/running/stages.py, or where one method, the task "
+        f"or the toy alone changed, Generator.version, Task.versions or VERSION of core/models/toy.py; {RENEW}"
     )
     assert same_versions, f"versions were raised since the payloads were pinned; {RENEW}"
     assert toy_stages.STORED.stat().st_size < 200_000
@@ -31,7 +32,7 @@ def test_stored_payloads_are_those_of_the_versions_they_were_made_at(stored, tmp
 def test_the_first_stage_that_changed_is_named(stored, tmp_path, monkeypatch):
     plain = Toy.reward
     monkeypatch.setattr(Toy, "reward", lambda self: lambda completions: plain(self)(completions) + np.float32(0.001))
-    changed = toy_stages.difference(stored["payloads"], toy_stages.payloads(tmp_path))
+    changed = toy_stages.difference(stored["payloads"], toy_stages.made_now(tmp_path)["payloads"])
     assert changed is not None and changed.startswith("pool / base samples of fit prompts / payloads / 0 / 0 / reward")
 
 

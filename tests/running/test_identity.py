@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from transformers.utils import chat_template_utils
 from harness import cli
 from harness.core.models.loading import load_policy
 from harness.evidence.store import Run, load_run
-from harness.running import config, run, stages
+from harness.methods import METHODS
 from harness.running.identity import changes
+from harness.tasks import TASKS
 
 pytestmark = pytest.mark.usefixtures("unrendered")
 
@@ -130,12 +132,8 @@ class World:
 
     def run(self, *extra: str, method: str = "base", out: str = "results", task: str = "mini") -> Run:
         """The newest run of the command; its classes are read from their files anew."""
-        tasks = {**config.TASKS, "mini": class_of(self.place / "mini.py", "Mini")}
-        methods = {**config.METHODS, "picks": class_of(self.place / "picks.py", "Picks")}
-        for module in (config, run):
-            self.monkeypatch.setattr(module, "TASKS", tasks)
-        for module in (config, run, stages):
-            self.monkeypatch.setattr(module, "METHODS", methods)
+        self.monkeypatch.setattr(TASKS, "_held", {"mini": class_of(self.place / "mini.py", "Mini")})
+        self.monkeypatch.setattr(METHODS, "_held", {"picks": class_of(self.place / "picks.py", "Picks")})
         before = self.ids(out)
         options = ["--task", task, "--method", method, "--only", "--workers", "1", "--out", out]
         if task == "mini":
@@ -286,8 +284,7 @@ def test_code_without_a_file_is_never_taken_from_the_cache(world, capsys):
     scope: dict[str, object] = {"__name__": "typed"}
     exec(PICKS, scope)
     sys.modules.pop("typed", None)
-    for module in (config, run, stages):
-        world.monkeypatch.setattr(module, "METHODS", {**config.METHODS, "picks": scope["Picks"]})
+    world.monkeypatch.setattr(METHODS, "_held", {"picks": scope["Picks"]})
     options = ["--method", "picks", "--only", "--workers", "1", "--model", str(world.place / "model"), "--out", "typed"]
     assert cli.main(["run", "--task", "mini", *options]) == 0
     (name,) = world.ids("typed")
@@ -299,7 +296,7 @@ def test_code_without_a_file_is_never_taken_from_the_cache(world, capsys):
 
 def test_a_raised_version_of_a_shipped_method_answers_anew(world, capsys):
     old = world.run(method="best_of_n,iro", task="toy")
-    world.monkeypatch.setattr(config.METHODS["best_of_n"], "version", 2)
+    world.monkeypatch.setattr(METHODS["best_of_n"], "version", 2)
     new = world.run(method="best_of_n,iro", task="toy")
     assert old.id != new.id and computed(new, "best_of_n") == {True, False}  # answers are new, their scores are not
     assert computed(new, "iro") == {False}
@@ -330,10 +327,8 @@ def test_a_run_that_recorded_no_identity_is_named_and_never_believed(world, caps
 
 def test_a_folder_renamed_to_the_id_of_another_run_is_refused(world, capsys):
     one, two = world.run(task="toy"), world.run("--seed", "1", task="toy")
-    for path in one.folder.iterdir():
-        path.unlink()
-    for path in two.folder.iterdir():
-        path.rename(one.folder / path.name)
+    shutil.rmtree(one.folder)
+    two.folder.rename(one.folder)
     assert cli.main(["run", "--task", "toy", "--method", "base", "--only"]) == 2
     assert "holds another run than its name says" in capsys.readouterr().err
 

@@ -20,7 +20,8 @@ from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.ledger import Ledger
 from harness.core.manifest import verify
-from harness.evidence.store import KEYS, find_run, load_run
+from harness.evidence.schema import KEYS
+from harness.evidence.store import find_run, load_run
 from harness.methods.iro import Iro
 from harness.running import stages
 from harness.running.artifacts import Artifacts, run_stage
@@ -86,10 +87,10 @@ def test_a_run_leaves_tables_with_unique_keys_a_report_and_figures(place, capsys
 
 
 def test_asking_again_reports_and_changes_nothing(ran, capsys):
-    before = {p: p.read_bytes() for p in the_run(ran).folder.iterdir()}
+    before = {p: p.read_bytes() for p in the_run(ran).folder.rglob("*") if p.is_file()}
     assert run() == 0
     assert "is done" in capsys.readouterr().err
-    assert {p: p.read_bytes() for p in the_run(ran).folder.iterdir()} == before
+    assert {p: p.read_bytes() for p in the_run(ran).folder.rglob("*") if p.is_file()} == before
 
 
 def test_the_number_of_workers_changes_no_byte(place, finished, unrendered):

@@ -65,13 +65,29 @@ def test_each_width_is_a_run_and_all_share_one_fit(place, capsys):
         assert f"about.json: {said}" in capsys.readouterr().err
 
 
+def test_an_axis_of_budgets_compares_at_the_rows_that_were_taken(place, capsys):
+    """IRO on as many rows as the axis says, ARGS on none: beside all of the pool, with its cost, and no search."""
+    (place / "methods.yaml").write_text("method: iro,args\n", encoding="utf-8")
+    assert ablate("--values", "1,4", "--config", str(place / "methods.yaml"), "--set", "iro.iterations=1") == 0
+    report = capsys.readouterr().out
+    table, needs = report.split("## What a search needs")
+    lines = [line.split(" | ") for line in table.splitlines() if line.startswith("| ")]
+    column = {name: i for i, name in enumerate(lines[0])}
+    beside = {(line[1], line[0][2:]): line[column["set beside"]] for line in lines[1:]}
+    assert beside["iro (iteration 1)", "1"] == "best-of-1" and beside["iro (iteration 1)", "4"] == "best-of-4"
+    assert beside["args", "4"] == "best-of-4" and beside["base", "4"] == "best-of-4"
+    costs = {line[1]: line[column["cost over its (rows not equal)"]] for line in lines[1:]}
+    assert costs["args"].endswith("% of tokens") and costs["iro (iteration 1)"] == ""
+    assert "| iro (iteration 1) |" in needs and "args" not in needs
+
+
 def test_values_are_compared_with_the_default_on_the_same_prompts(place, capsys):
     assert ablate("--values", "rows,all,reweight", axis="keep") == 0
     report = capsys.readouterr().out
     assert "gold - same at rows" in report
     shown = [line.split(" | ") for line in report.splitlines() if line.startswith("| ")][1:]
     assert [line[1] for line in shown].count("base") == 1  # not once a value
-    assert {line[6] for line in shown if line[1] == "iro (iteration 1)" and line[0] != "| rows"} == {"the same answers"}
+    assert {line[8] for line in shown if line[1] == "iro (iteration 1)" and line[0] != "| rows"} == {"the same answers"}
     folder, table = written(place)
     assert (folder / "gold_by_keep.png").stat().st_size > 5000
     iro = table.filter(pl.col("method") == "iro")
@@ -124,7 +140,7 @@ def test_an_axis_that_is_a_column_needs_one_run(place, capsys):
         (["--values", "4,8"], "--values 8: the axis width takes squares"),
         (["--values", "4,wide"], "--values 'wide'"),
         (["--axis", "depth"], "axis 'depth'"),
-        (["--axis", "strength"], "Name it in a --config, as method: controlled_decoding"),
+        (["--axis", "strength"], "Name it, as --method controlled_decoding"),
         (["--axis", "keep,keep", "--values", "all;rows"], "--axis keep,keep names an axis twice"),
         (["--axis", "keep", "--values", "rows,"], "--values 'rows,': '' is no value; give values by comma"),
         (["--axis", "keep", "--values", "{all: rows}"], "--values '{all: rows}': '{all: rows}' is no value"),

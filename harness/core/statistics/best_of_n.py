@@ -13,10 +13,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.core.statistics.stats import RESAMPLES, Estimate, resampled_means
+from harness.core.statistics.stats import RESAMPLES, Estimate, Floats, Values, resampled_means
 
 
-def curve_of_pool(proxy: np.ndarray, gold: np.ndarray) -> np.ndarray:
+def curve_of_pool(proxy: Floats, gold: Floats) -> Floats:
     """Expected gold of best-of-n for n = 1..N from one pool of N samples: (N,), unbiased.
 
     E_n = sum_i C(i-1, n-1) / C(N, n) * g_(i), i the rank by proxy ascending; golds of tied proxies are averaged.
@@ -38,7 +38,7 @@ def curve_of_pool(proxy: np.ndarray, gold: np.ndarray) -> np.ndarray:
     return curve
 
 
-def as_good_as(curves: np.ndarray, gold: np.ndarray, resamples: int = RESAMPLES) -> Estimate:
+def as_good_as(curves: Floats, gold: Floats, resamples: int = RESAMPLES) -> Estimate:
     """The smallest n whose mean gold reaches the mean of `gold`, between whole numbers by straight lines.
 
     curves (P, N): expected gold of best-of-1..N by prompt; gold (P,): of the same prompts. 1 is as good as one sample,
@@ -47,7 +47,7 @@ def as_good_as(curves: np.ndarray, gold: np.ndarray, resamples: int = RESAMPLES)
     return reached_at(np.arange(1, curves.shape[1] + 1), curves, gold, resamples)
 
 
-def reached_at(at: Sequence[float], curves: np.ndarray, level: np.ndarray, resamples: int = RESAMPLES) -> Estimate:
+def reached_at(at: Values, curves: Floats, level: Floats, resamples: int = RESAMPLES) -> Estimate:
     """Where on `at` (N,), increasing, the mean of curves (P, N) first reaches the mean of level (P,).
 
     Between the points by straight lines; infinity if nowhere. The interval is a bootstrap over prompts, drawn for both
@@ -67,7 +67,7 @@ def reached_at(at: Sequence[float], curves: np.ndarray, level: np.ndarray, resam
     return Estimate(value, float(low), float(high), len(both))
 
 
-def first_reached(at: Sequence[float], curves: np.ndarray, levels: np.ndarray) -> np.ndarray:
+def first_reached(at: Values, curves: Floats, levels: Floats) -> Floats:
     """Where each curve (R, N) over `at` (N,) first reaches its level (R,), by straight lines; infinity if nowhere."""
     at = np.asarray(at, dtype=float)
     reached = curves >= levels[:, None] - 1e-9  # (R, N); what is equal but for rounding is reached
@@ -88,7 +88,7 @@ def share_of_cost(cost: float, best_of_n: Sequence[float], n: Estimate) -> Estim
     return Estimate(value, low, high, n.n)
 
 
-def cost_of_reaching(where: Estimate, at: Sequence[float], costs: Sequence[float], rival: float) -> Estimate:
+def cost_of_reaching(where: Estimate, at: Values, costs: Sequence[float], rival: float) -> Estimate:
     """The cost at `where` over `rival`, given `costs` at the points `at`; beyond the last point: that of the last.
 
     Costs are taken as known.

@@ -10,8 +10,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import comb
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Values = Sequence[float] | NDArray[Any]  # of numbers, one a prompt
 
 RESAMPLES = 10_000
 PLANNING_SD = 0.6  # in sd of base samples: of one pair, IRO against best-of-n, in the first quick run on imdb
@@ -41,12 +46,12 @@ class Estimate:
         return f"{self.value:{spec}}{interval}"
 
 
-def mean(values: Sequence[float], resamples: int = RESAMPLES) -> Estimate:
+def mean(values: Values, resamples: int = RESAMPLES) -> Estimate:
     """Mean with a percentile bootstrap interval over prompts."""
     return replace(difference(values, np.zeros(len(values)), resamples), p=float("nan"))
 
 
-def difference(a: Sequence[float], b: Sequence[float], resamples: int = RESAMPLES) -> Estimate:
+def difference(a: Values, b: Values, resamples: int = RESAMPLES) -> Estimate:
     """Mean of a - b over the same prompts, with interval and two-sided bootstrap p; pairs with NaN are left out."""
     x = _finite(np.asarray(a, dtype=float) - np.asarray(b, dtype=float))
     if len(x) < 2:
@@ -57,7 +62,11 @@ def difference(a: Sequence[float], b: Sequence[float], resamples: int = RESAMPLE
 
 
 def difference_over_seeds(
-    a: Sequence[float], b: Sequence[float], prompts: Sequence[str], seeds: Sequence[int], resamples: int = RESAMPLES
+    a: Values,
+    b: Values,
+    prompts: Sequence[str] | NDArray[Any],
+    seeds: Sequence[int] | NDArray[Any],
+    resamples: int = RESAMPLES,
 ) -> Estimate:
     """Mean of a - b over the pairs of several seeds; a[i] and b[i] answer prompts[i] in the run of seeds[i].
 
@@ -91,7 +100,7 @@ def difference_over_seeds(
     return Estimate(value, float(low), float(high), len(grid), _p_of(value, means, len(grid)))
 
 
-def gain_ratio(x: Sequence[float], rival: Sequence[float], base: Sequence[float]) -> Estimate:
+def gain_ratio(x: Values, rival: Values, base: Values) -> Estimate:
     """(mean x - mean base) / (mean rival - mean base) over the same prompts, with a bootstrap interval.
 
     1 is the rival's gain over base. Prompts with NaN in any are left out; the interval means little where the rival's
@@ -101,7 +110,7 @@ def gain_ratio(x: Sequence[float], rival: Sequence[float], base: Sequence[float]
     return ratio(x - base, rival - base)
 
 
-def ratio(above: Sequence[float], below: Sequence[float]) -> Estimate:
+def ratio(above: Values, below: Values) -> Estimate:
     """mean above / mean below over the same prompts, with a bootstrap interval; prompts with NaN in either left out."""
     rows = np.stack([np.asarray(values, dtype=float) for values in (above, below)])
     rows = rows[:, ~np.isnan(rows).any(0)]
@@ -114,7 +123,7 @@ def ratio(above: Sequence[float], below: Sequence[float]) -> Estimate:
     return Estimate(value, float(low), float(high), n)
 
 
-def win_rate(a: Sequence[float], b: Sequence[float]) -> Estimate:
+def win_rate(a: Values, b: Values) -> Estimate:
     """Share of prompts where a beats b, ties counting half, with McNemar's p; pairs with NaN are left out."""
     x = _finite(np.asarray(a, dtype=float) - np.asarray(b, dtype=float))
     p = mcnemar(int((x > 0).sum()), int((x < 0).sum())) if len(x) > 1 else float("nan")
@@ -125,20 +134,20 @@ def mcnemar(wins: int, losses: int) -> float:
     """Two-sided exact p of as uneven a split if wins and losses are equally likely (binomial); ties are left out."""
     decided = wins + losses
     tail = sum(comb(decided, k) for k in range(min(wins, losses) + 1))
-    return min(1.0, 2 * tail / 2**decided)  # whole numbers up to the division, so exact
+    return min(1.0, float(2 * tail / 2**decided))  # whole numbers up to the division, so exact
 
 
-def resampled_means(columns: np.ndarray, resamples: int = RESAMPLES) -> np.ndarray:
+def resampled_means(columns: Floats, resamples: int = RESAMPLES) -> Floats:
     """Means (resamples, K) of columns (P, K) of the same P prompts, which are drawn alike for all columns."""
     return np.concatenate([drawn @ columns / len(columns) for drawn in _resampled(len(columns), resamples)])
 
 
 def detectable_difference(sd: float, n: int) -> float:
     """The true paired difference that a two-sided 5% test on n pairs finds with 80% power; sd is that of one pair."""
-    return (1.959964 + 0.841621) * sd / np.sqrt(n)
+    return float((1.959964 + 0.841621) * sd / np.sqrt(n))
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def holm(p_values: Values) -> list[float]:
     """Holm's adjusted p-values (family-wise error); NaN stays NaN and does not count."""
     p = np.asarray(p_values, dtype=float)
     adjusted = np.full(len(p), np.nan)
@@ -150,7 +159,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted.tolist()
 
 
-def correlation(x: np.ndarray, y: np.ndarray, groups: np.ndarray | None = None) -> float:
+def correlation(x: NDArray[Any], y: NDArray[Any], groups: NDArray[Any] | None = None) -> float:
     """Pearson correlation; with groups, of the deviations from each group's means (within prompts)."""
     x, y = x.astype(float), y.astype(float)
     if groups is not None:
@@ -161,50 +170,50 @@ def correlation(x: np.ndarray, y: np.ndarray, groups: np.ndarray | None = None) 
     return float(x @ y / scale) if scale > 1e-12 else float("nan")
 
 
-def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
+def rank_correlation(x: NDArray[Any], y: NDArray[Any]) -> float:
     """Spearman's, ties given their mean rank."""
     return correlation(_ranks(x), _ranks(y))
 
 
-def r_squared(predicted: np.ndarray, actual: np.ndarray, weight: np.ndarray | None = None) -> float:
+def r_squared(predicted: NDArray[Any], actual: NDArray[Any], weight: NDArray[Any] | None = None) -> float:
     """1 - residual / total sum of squares, weighted where asked; 0 is as good as the mean."""
     weight = np.ones(len(actual)) if weight is None else weight
     total = float(np.sum(weight * (actual - np.average(actual, weights=weight)) ** 2))
     return 1.0 - float(np.sum(weight * (actual - predicted) ** 2)) / total if total > 0 else float("nan")
 
 
-def _ranks(x: np.ndarray) -> np.ndarray:
+def _ranks(x: NDArray[Any]) -> Floats:
     _, inverse, counts = np.unique(x, return_inverse=True, return_counts=True)
     return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
 
 
-def _finite(x: np.ndarray) -> np.ndarray:
+def _finite(x: Floats) -> Floats:
     return x[~np.isnan(x)]
 
 
-def _p_of(value: float, means: np.ndarray, n: int) -> float:
+def _p_of(value: float, means: Floats, n: int) -> float:
     """Two-sided p of a mean difference; the null distribution is the bootstrap distribution moved to zero."""
     p = (1 + np.sum(np.abs(means - value) >= abs(value))) / (1 + len(means))
     # a bootstrap of few pairs claims too much: n signs alone cannot be less likely than this
     return float(min(max(p, 2.0 ** (1 - n)), 1.0))
 
 
-def _bootstrap(x: np.ndarray, resamples: int) -> np.ndarray:
+def _bootstrap(x: Floats, resamples: int) -> Floats:
     """(resamples,) means of resampled prompts."""
     return resampled_means(x[:, None], resamples)[:, 0]
 
 
-def _resampled(n: int, resamples: int) -> Iterable[np.ndarray]:
+def _resampled(n: int, resamples: int) -> Iterable[NDArray[np.int16]]:
     """How often each resample draws each of n prompts: (R, n) at a time, the same for everything on n prompts."""
     return _kept(n, resamples) if n * resamples <= _KEPT else _drawn(n, resamples)
 
 
 @lru_cache(maxsize=2)
-def _kept(n: int, resamples: int) -> list[np.ndarray]:
+def _kept(n: int, resamples: int) -> list[NDArray[np.int16]]:
     return list(_drawn(n, resamples))
 
 
-def _drawn(n: int, resamples: int) -> Iterator[np.ndarray]:
+def _drawn(n: int, resamples: int) -> Iterator[NDArray[np.int16]]:
     rng = np.random.default_rng(_SEED)
     step = max(1, 2_000_000 // max(n, 1))
     for start in range(0, resamples, step):

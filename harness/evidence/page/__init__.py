@@ -14,29 +14,29 @@ import polars as pl
 
 from harness.core.files import whole
 from harness.evidence.page.markup import HERE, document, to_html
+from harness.evidence.schema import ANSWER, BASE_NLL, GOLD, PROXY, ROW, Row
 from harness.evidence.store import Run
-from harness.evidence.table import GOLD, PROXY
-
-_ROW = ("method", "iteration", "final_pick")
 
 
 def write_page(run: Run) -> Path:
     """Write report.html from report.md, the figures and the tables in the run's folder; its path."""
-    top, *rest = re.split(r"(?m)^(?=## )", (run.folder / "report.md").read_text())
+    top, *rest = re.split(r"(?m)^(?=## )", (run.folder / "report.md").read_text(encoding="utf-8"))
     more = _with_figures(to_html("".join(rest)), run.folder)
     parts = [
         _with_figures(to_html(top), run.folder),
-        (HERE / "browser.html").read_text(),
+        (HERE / "browser.html").read_text(encoding="utf-8"),
         f"<details><summary>The rest of the report</summary>\n{more}\n</details>",
     ]
     body = "\n".join(["<main>", *parts, "</main>"])
     data = json.dumps(page_data(run), separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     data = data.replace("<", "\\u003c")  # so that no answer can end the script it stands in
     script = f'<script type="application/json" id="data">{data}</script>\n'
-    script += f"<script>\n{(HERE / 'page.js').read_text()}</script>"
+    script += f"<script>\n{(HERE / 'page.js').read_text(encoding='utf-8')}</script>"
     path = run.folder / "report.html"
     with whole(path) as part:
-        part.write_text(document(run.id, body, script, (HERE / "page.css").read_text()), encoding="utf-8")
+        part.write_text(
+            document(run.id, body, script, (HERE / "page.css").read_text(encoding="utf-8")), encoding="utf-8"
+        )
     return path
 
 
@@ -46,21 +46,21 @@ def page_data(run: Run) -> dict[str, Any]:
     prompts: [id, text]. answers[prompt]: [text, gold, proxy (sd), base NLL, tokens, stop]. trees: one for a method,
     iteration and prompt, with rounds of [parent, text, S, kept].
     """
-    wide = run.scores.pivot("metric", index=[*_ROW, "prompt_id"], values="value")
-    table = run.completions.join(wide, on=[*_ROW, "prompt_id"], how="inner", maintain_order="left")
+    wide = run.scores.pivot("metric", index=list(ANSWER), values="value")
+    table = run.completions.join(wide, on=ANSWER, how="inner", maintain_order="left")
     prompts = table.unique("prompt_id").sort("prompt_id").select("prompt_id", "prompt").rows()
     place = {prompt_id: i for i, (prompt_id, _) in enumerate(prompts)}
-    rows: dict[tuple[Any, ...], list[int | None]] = {}
+    rows: dict[Row, list[int | None]] = {}
     answers: list[dict[tuple[Any, ...], int]] = [{} for _ in prompts]
     for found in table.iter_rows(named=True):
         i = place[found["prompt_id"]]
-        gold, proxy = (_in_sd(run, metric, found[metric]) for metric in (GOLD, PROXY))
-        answer = (found["response"], gold, proxy, _number(found["base_nll"]), found["n_tokens"], found["stop"])
-        row = rows.setdefault(tuple(found[name] for name in _ROW), [None] * len(prompts))
+        gold, proxy = (_number(run.record.standardised(metric, float(found[metric]))) for metric in (GOLD, PROXY))
+        answer = (found["response"], gold, proxy, _number(found[BASE_NLL]), found["n_tokens"], found["stop"])
+        row = rows.setdefault(Row(*(found[name] for name in ROW)), [None] * len(prompts))
         row[i] = answers[i].setdefault(answer, len(answers[i]))
     return {
         "prompts": prompts,
-        "rows": [dict(zip(("method", "iteration", "pick"), key, strict=True)) for key in rows],
+        "rows": [{"method": key.method, "iteration": key.iteration, "pick": key.final_pick} for key in rows],
         "picks": list(rows.values()),
         "answers": [list(of_prompt) for of_prompt in answers],
         "trees": [] if run.trace is None else _trees(run.trace, place),
@@ -79,11 +79,6 @@ def _trees(trace: pl.DataFrame, place: dict[str, int]) -> list[dict[str, Any]]:
         ]
         trees.append({"method": method, "iteration": iteration, "prompt": place[prompt_id], "rounds": rounds})
     return trees
-
-
-def _in_sd(run: Run, metric: str, value: float) -> float | None:
-    unit = run.about["units"][metric]
-    return _number((value - unit["mean"]) / unit["sd"])
 
 
 def _number(value: float) -> float | None:

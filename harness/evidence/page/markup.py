@@ -14,8 +14,8 @@ def to_html(text: str) -> str:
 
 def document(title: str, body: str, script: str = "", style: str = "") -> str:
     """A page that needs no other file, apart from images that the body names."""
-    page = (HERE / "page.html").read_text()
-    style = (HERE / "document.css").read_text() + style
+    page = (HERE / "page.html").read_text(encoding="utf-8")
+    style = (HERE / "document.css").read_text(encoding="utf-8") + style
     parts = {"title": escape(title), "style": style, "body": body, "script": script}
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], page)
 

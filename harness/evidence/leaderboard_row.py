@@ -1,0 +1,87 @@
+"""A row of the leaderboard: a row of one stored run's table, and where it comes from."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from harness.evidence.row import Comparison, flat
+from harness.evidence.schema import BASE_NLL
+
+_COLUMNS = (
+    "gold", "proxy", "against_best_of_n", "p_holm", "win_rate_over_base", "unscored", "tokens", BASE_NLL,
+    "distinct_2", "policy_tokens", "value_calls", "value_tokens", "reward_calls", "fit_policy_tokens",
+    "fit_proxy_calls", "flops", "flops_with_fitting", "budget", "beside", "cost_over_beside", "not_compared",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Seed:
+    """The gold of the same row under another seed, in sd of base samples."""
+
+    seed: int
+    gold: float
+
+
+@dataclass(frozen=True)
+class Entry:
+    """`settings_from` is defaults, tune:NAME, chosen by hand or unknown; `reason` says why it is in the second table.
+
+    same_reward: the proxy is the gold. settings_hash: of what shapes the method's numbers, the seed left out.
+    """
+
+    task: str
+    model: str
+    profile: str
+    seed: int
+    same_reward: bool
+    settings_from: str
+    slice: str
+    prompts: int
+    run_id: str
+    commit: str
+    dirty: bool
+    reason: str
+    row: Comparison
+    settings_hash: str
+    other_seeds: tuple[Seed, ...] = ()
+
+    @property
+    def is_tuned(self) -> bool:
+        return self.settings_from != "defaults"
+
+    @property
+    def section(self) -> tuple[bool, str, str, str]:
+        """The table that it stands in; sections are shown in this order."""
+        return self.same_reward, self.task, self.model, self.profile
+
+    @property
+    def title(self) -> str:
+        """Of its section."""
+        title = f"{self.task}, {self.model}, profile {self.profile}"
+        return f"{title}: steered and judged by the same reward" if self.same_reward else title
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What one row of the first table stands for: of rows with the same key one is shown."""
+        return self.task, self.model, self.profile, self.same_reward, self.settings_hash, *self.row.key
+
+
+def table_of(entries: Sequence[Entry]) -> pl.DataFrame:
+    """leaderboard.parquet."""
+    return pl.DataFrame([_columns(entry) for entry in entries], infer_schema_length=None)
+
+
+def _columns(entry: Entry) -> dict[str, Any]:
+    of: Mapping[str, Any] = {**vars(entry.row), **vars(entry.row.drift), **vars(entry.row.costs)}
+    about = {name: value for name, value in vars(entry).items() if name not in ("row", "settings_hash", "other_seeds")}
+    seeds = json.dumps([vars(other) for other in entry.other_seeds])
+    return {
+        **about,
+        **entry.row.key._asdict(),
+        "settings_hash": entry.settings_hash,
+        "other_seeds": seeds,
+        **flat({name: of[name] for name in _COLUMNS}),
+    }

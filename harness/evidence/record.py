@@ -1,0 +1,126 @@
+"""What run.json holds, as far as it is read: settings, units, prices, where a run's numbers come from.
+
+record = read_record(folder / "run.json", json)
+record.config.settings["iro"]["width"], record.units["gold_reward"].sd, record.budgets       # None: not recorded
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import polars as pl
+from pydantic import Strict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from harness.core.errors import UserError
+from harness.core.statistics.stats import Floats
+
+Scores = TypeVar("Scores", float, Floats, pl.Series, pl.Expr)
+Part = TypeVar("Part")
+
+DAMAGED = "copy it again from where it came, or remove its folder"
+_Text = Annotated[str, Strict()]
+_Count = Annotated[int, Strict()]
+_Truth = Annotated[bool, Strict()]
+_Number = Annotated[float, Strict()]  # a whole number is one, too
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Mean and standard deviation of a metric over the base samples, in raw units."""
+
+    mean: _Number
+    sd: _Number
+
+    def standardised(self, raw: Scores) -> Scores:
+        """Raw scores in sd of base samples above their mean."""
+        return (raw - self.mean) / self.sd
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far proxy and gold agree on the base samples."""
+
+    n: _Count
+    correlation: _Number
+    within_prompt_correlation: _Number
+
+
+@dataclass(frozen=True)
+class Prices:
+    """FLOPs of one policy token and one text scored by the proxy; of a prefix valued and a token read, by method."""
+
+    policy_token: _Number
+    reward_call: _Number
+    value_call: Mapping[_Text, _Number] = field(default_factory=dict)
+    value_token: Mapping[_Text, _Number] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the run was asked to do; settings by section, as plain data."""
+
+    task: _Text
+    settings: Mapping[_Text, Mapping[_Text, Any]]
+    model: _Text | None = None
+    profile: _Text | None = None
+    seed: _Count | None = None
+    dtype: _Text | None = None
+    methods: Sequence[_Text] = ()
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """run.json. None is what the version that stored the run did not record."""
+
+    path: Path
+    config: Config
+    units: Mapping[_Text, Unit]  # by metric
+    task_facts: Mapping[_Text, Any]
+    task_source: _Text | None = None
+    commit: _Text | None = None
+    dirty: _Truth | None = None  # with uncommitted changes
+    seconds: _Number | None = None
+    memory_gb: _Number | None = None
+    agreement: Agreement | None = None
+    settings_from: _Text | None = None  # who chose them: see leaderboard.py
+    flops: Prices | None = None
+    budgets: Mapping[_Text, _Count | None] | None = None  # method -> rows a prompt: see budgets.py
+    kl_bounds: Mapping[_Text, _Number | None] = field(default_factory=dict)  # in nats, by method
+    trained: Sequence[_Text] = ()  # methods that train weights
+    left_out: Mapping[_Text, _Text] = field(default_factory=dict)  # method -> why
+    tried: Sequence[Mapping[_Text, Any]] = ()  # layers and poolings, and how well their values rank
+
+    @property
+    def short_commit(self) -> str:
+        return "not recorded" if self.commit is None else self.commit[:10]
+
+    @property
+    def seed(self) -> int:
+        return self.required("config.seed", self.config.seed)
+
+    def standardised(self, metric: str, raw: Scores) -> Scores:
+        """Raw scores of a metric in sd of base samples above their mean. Raises UserError where it has no unit."""
+        return self.required(f"units.{metric}", self.units.get(metric)).standardised(raw)
+
+    def settings(self, section: str) -> Mapping[str, Any]:
+        """Of a method, or of evaluate, fit and the like; empty where the run has none."""
+        return self.config.settings.get(section, {})
+
+    def required(self, name: str, part: Part | None) -> Part:
+        """A part that the caller cannot do without. Raises UserError where it was not recorded."""
+        if part is None:
+            raise UserError(f"{self.path} has no {name}, which is needed for this; {DAMAGED}")
+        return part
+
+
+def read_record(path: Path, about: Mapping[str, Any]) -> RunRecord:
+    """The record that `about`, the JSON of `path`, holds. Raises UserError that names the file and the key at fault."""
+    try:
+        return TypeAdapter(RunRecord).validate_python({**about, "path": path})
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        seen = "" if first["type"] == "missing" else f", and is {str(first['input'])[:60]!r}"
+        raise UserError(f"{path}: {key}: {first['msg'].lower()}{seen}; {DAMAGED}") from error

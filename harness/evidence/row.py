@@ -1,0 +1,142 @@
+"""What a run's table says of one row, as frozen data, and how that becomes the columns of a stored table.
+
+rows = comparison(run)                       # list[Comparison], see table.py
+rows[2].gold.value, rows[2].costs.flops, rows[2].key.name
+frame(rows).write_parquet(path)              # an Estimate is five columns
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+import polars as pl
+
+from harness.core.statistics.stats import Estimate
+from harness.evidence.schema import Row
+
+WHERE_TESTED = {"left out where None": True}  # a p-value has no column where nothing was tested
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a row costs: counts of a test prompt on average, fitting in all; FLOPs are None where nothing is priced."""
+
+    policy_tokens: float
+    value_calls: float
+    value_tokens: float
+    reward_calls: float
+    fit_policy_tokens: int
+    fit_proxy_calls: int
+    fit_seconds: float
+    flops: float | None  # of a test prompt
+    flops_with_fitting: float | None  # likewise, with its share of fitting
+
+    @property
+    def unit(self) -> str:
+        """The unit of `over`."""
+        return "tokens" if self.flops_with_fitting is None else "FLOPs"
+
+    def over(self, rival: "Costs") -> float:
+        """These costs over the rival's: FLOPs with fitting, or policy tokens where nothing is priced."""
+        if self.flops_with_fitting is None or rival.flops_with_fitting is None:
+            return self.policy_tokens / rival.policy_tokens
+        return self.flops_with_fitting / rival.flops_with_fitting
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How far the answers went from the base's (see drift.py); gains are None for the base itself."""
+
+    proxy_gain: Estimate | None
+    gold_gain: Estimate | None
+    gold_per_proxy: Estimate | None
+    distinct_2: float
+    distinct_3: float
+    repetition: Estimate
+
+
+@dataclass(frozen=True)
+class Equivalent:
+    """The n at which best-of-n's curve has the row's mean gold, and the row's share of what that costs."""
+
+    as_good_as: Estimate | None = None
+    share_of_tokens: Estimate | None = None
+    share_of_flops: Estimate | None = None
+    share_of_flops_with_fitting: Estimate | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A method at an iteration, with one final pick. Gold and proxy in sd of base samples; None: not compared.
+
+    `best_of_n` in a name is the best-of-n that the row is set beside (`beside`, see budgets.py).
+    """
+
+    key: Row
+    gold: Estimate
+    proxy: Estimate
+    against_best_of_n: Estimate | None
+    against_previous: Estimate | None  # the iteration before
+    against_first: Estimate | None  # iteration 1, from iteration 3 on
+    share_of_best_of_n: Estimate | None  # gain over base, in gains of best-of-n
+    win_rate_over_base: Estimate | None
+    win_rate_over_best_of_n: Estimate | None
+    unscored: int  # answers without gold or proxy
+    tokens: float  # of an answer
+    base_nll: float  # nats a token
+    trains_weights: bool
+    kl_bound: float | None  # nats
+    drift: Drift
+    costs: Costs
+    equivalent: Equivalent
+    p_holm: float | None = field(default=None, metadata=WHERE_TESTED)
+    p_gain_holm: float | None = field(default=None, metadata=WHERE_TESTED)
+    p_wins_holm: float | None = field(default=None, metadata=WHERE_TESTED)
+    p_wins_over_best_of_n_holm: float | None = field(default=None, metadata=WHERE_TESTED)
+    budget: int | None = None  # rows a prompt; None: rows do not measure what it does
+    beside: str | None = None  # "best-of-9"
+    cost_over_beside: float | None = None  # where that is not at equal rows
+    not_compared: str | None = None  # why it is beside none
+    against_largest: Estimate | None = None  # the best of the whole pool, where that is larger
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How often one side's answers beat an opponent's: rates in [0, 1], counts of pairs, lengths in characters."""
+
+    key: Row
+    opponent: str
+    win_rate: Estimate
+    length_controlled: Estimate
+    pairs: int
+    ties: int
+    flip_rate: Estimate | None  # of the pairs that were asked in both orders
+    unparsable: int  # pairs without a verdict
+    length_difference: Estimate
+
+
+def frame(rows: Sequence[Any]) -> pl.DataFrame:
+    """Rows of one kind, each a dataclass or a mapping, as a table to store."""
+    return pl.DataFrame([flat(row) for row in rows], infer_schema_length=None)
+
+
+def flat(row: Any) -> dict[str, Any]:
+    """The columns of a row: an estimate is its value, low, high, n and p; what is nested stands in its place."""
+    columns: dict[str, Any] = {}
+    for name, value in row.items() if isinstance(row, Mapping) else _parts(row):
+        if isinstance(value, Estimate):
+            columns |= {name if part == "value" else f"{name}_{part}": v for part, v in vars(value).items()}
+        elif isinstance(value, Row):
+            columns |= value._asdict()
+        elif is_dataclass(value) or isinstance(value, Mapping):
+            columns |= flat(value)
+        else:
+            columns[name] = value
+    return columns
+
+
+def _parts(row: Any) -> Iterable[tuple[str, Any]]:
+    values = vars(row)
+    return [
+        (f.name, values[f.name]) for f in fields(row) if not (f.metadata == WHERE_TESTED and values[f.name] is None)
+    ]

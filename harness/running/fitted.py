@@ -1,0 +1,139 @@
+"""What a run leaves for later prompts: OUT/runs/<id>/fitted/, which `harness.load` answers from. Safetensors and JSON.
+
+    fitted/about.json            what was asked, the model's fingerprint, the proxy's units, names and origins
+    fitted/iro/2/                what `save` wrote after iteration 2; of a method that fits nothing 0/, which is empty
+    read_fitted(folder)          # Fitted
+
+Written before the run is done. Git ignores it, since it can be large, and the run's command makes it again.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from harness.core.errors import UserError
+from harness.core.files import whole
+from harness.core.models.device import place
+from harness.core.models.loading import EMBEDDED
+from harness.core.registry import Registry
+from harness.core.reward import Scale
+from harness.evidence.store import read_json
+from harness.methods import METHODS
+from harness.running.config import RunConfig
+from harness.running.provenance import commit_of_code
+from harness.running.stages import RunContext
+from harness.tasks import TASKS
+
+FORMAT = 1  # raised when an older version cannot read it any more
+
+
+@dataclass(frozen=True)
+class FittedMethod:
+    reference: str | None  # FILE.py:Class or module:Class where it is not shipped
+    iterations: Annotated[list[int], Field(min_length=1)]  # folders there are
+    reward_calls: dict[str, float]  # final pick -> calls of the proxy a prompt, in the run's answers
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What about.json holds."""
+
+    format: int
+    version: str  # of this package
+    commit: str
+    run: str
+    asked: dict[str, Any]  # RunConfig.asked(), with a model's folder as an absolute path
+    dtype: str  # that the model was loaded in
+    fingerprint: str  # of the model
+    proxy: dict[str, float]  # mean and sd over base samples, in reward units
+    task: str | None  # reference, as of methods
+    reward: str | None  # FILE.py:function of a reward that was given from Python and can be imported
+    reward_source: str | None  # hash of its source
+    facts: dict[str, Any]  # of the task
+    methods: dict[str, FittedMethod]
+
+
+def write_fitted(folder: Path, context: RunContext, proxy: Scale, completions: Sequence[Mapping[str, Any]]) -> None:
+    """Copy what the methods of a run fitted out of the cache; `completions` are the rows of its table."""
+    config = context.config
+    stored = {
+        (row["method"], row["iteration"]): fitted
+        for row in context.usage
+        if (fitted := context.artifacts.root / "fit" / row["artifact"] / "fitted").is_dir()
+    }
+    methods = {}
+    with whole(folder / "fitted") as part:
+        part.mkdir()
+        for name in config.methods:
+            rows = [row for row in completions if row["method"] == name]
+            iterations = sorted({row["iteration"] for row in rows})
+            for iteration in iterations:
+                target = part / name / str(iteration)
+                if (name, iteration) in stored:
+                    shutil.copytree(stored[name, iteration], target)
+                else:
+                    target.mkdir(parents=True)
+            calls = {
+                pick: float(np.mean([row["reward_calls"] for row in rows if row["final_pick"] == pick]))
+                for pick in dict.fromkeys(row["final_pick"] for row in rows)
+            }
+            methods[name] = FittedMethod(_reference(METHODS, name), iterations, calls)
+        about = Fitted(
+            format=FORMAT,
+            version=version("iro-harness"),
+            commit=commit_of_code()[0],
+            run=folder.name,
+            asked=asked_from_anywhere(config),
+            dtype=str(place(config.device, config.dtype)[1]).removeprefix("torch."),
+            fingerprint=context.policy.fingerprint,
+            proxy=asdict(proxy),
+            task=_reference(TASKS, config.task),
+            reward=None,
+            reward_source=None,
+            facts=context.task.describe(),
+            methods=methods,
+        )
+        write_about_fitted(part, about)
+
+
+def write_about_fitted(folder: Path, about: Fitted) -> None:
+    with whole(folder / "about.json") as part:
+        part.write_text(json.dumps(asdict(about), indent=1) + "\n", encoding="utf-8")
+
+
+def read_fitted(folder: Path) -> Fitted:
+    """What about.json of such a folder says. Raises UserError where it is not one, or of a later version."""
+    path = folder / "about.json"
+    data = read_json(path)
+    if data.get("format") != FORMAT:
+        raise UserError(
+            f"{path} has format {data.get('format')!r}; this version, {version('iro-harness')}, reads {FORMAT}: run "
+            "the command of its run again, or use the version that wrote it"
+        )
+    try:
+        return TypeAdapter(Fitted).validate_python(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UserError(f"{path}: {where}: {first['msg'].lower()}; run the command of its run again") from error
+
+
+def asked_from_anywhere(config: RunConfig) -> dict[str, Any]:
+    """What was asked as JSON has it, with a model's folder as an absolute path."""
+    asked: dict[str, Any] = json.loads(json.dumps(config.asked()))
+    if config.model not in ("toy", EMBEDDED) and Path(config.model).exists():
+        asked["model"] = str(Path(config.model).resolve())
+    return asked
+
+
+def _reference(registry: Registry[Any], name: str) -> str | None:
+    origin = registry.origin(name)
+    return None if origin.shipped else origin.reference

@@ -1,0 +1,1 @@
+"""An aligned model, answering prompts that no run has seen."""

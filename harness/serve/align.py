@@ -1,0 +1,144 @@
+"""Aligns a model with a reward that is a Python function, and leaves a folder that answers new prompts.
+
+    aligned = harness.align("smollm2-135m-instruct", prompts, reward=my_reward, method="iro", out="aligned/")
+
+The stages are those of a run, whose tables lie in the cache: interrupted or repeated, it goes on from what is there.
+"""
+
+import shutil
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from harness.core.errors import UserError
+from harness.core.files import cache_folder, whole
+from harness.core.generator import Generator
+from harness.core.given_prompts import prompts_of
+from harness.core.given_reward import Reward
+from harness.core.nested import flatten
+from harness.evidence.store import load_run
+from harness.methods import METHODS
+from harness.running.config import resolve
+from harness.running.fitted import Fitted, asked_from_anywhere, read_fitted, write_about_fitted
+from harness.running.ranks import join_ranks
+from harness.running.request import Request, Workspace
+from harness.running.run import complete
+from harness.serve.aligned import Aligned, open_aligned
+from harness.tasks import TASKS
+from harness.tasks.own import NAME, own_task, settings_of
+
+FEWEST = 5  # prompts that a value function is fitted on
+_MOST = {"fit": 400, "held_out": 64}  # prompts taken unless fit.prompts, evaluate.prompts say otherwise
+
+
+def align(
+    model: str,
+    prompts: Iterable[Any],
+    reward: Callable[..., Any],
+    method: str = "iro",
+    *,
+    out: str | Path,
+    seed: int = 0,
+    device: str = "auto",
+    dtype: str = "auto",
+    workers: int | None = None,
+    replace_out: bool = False,
+    **settings: Any,
+) -> Aligned:
+    """Fit a method on prompts and a reward, write what it takes to answer others into `out`, and open that.
+
+    `prompts` are texts, lists of messages, rows (dicts with `prompt` or `messages`), or Prompts. `reward` takes
+    (prompt, response, **row) and returns a number, or (prompts, responses, **columns) and returns a list. `settings`
+    are those of --set: width=4, or iro={"width": 4}, sampler={"max_new_tokens": 64}. A fifth of the prompts, 64 at
+    most, is answered at the end instead of being fitted on; each iteration has its own share of the others.
+
+    Raises UserError for too few prompts, for a reward that never gives a number, and where `out` holds something else.
+    """
+    given, scorer = prompts_of(prompts), Reward.of(reward)
+    scorer.require_columns(given)
+    name, folder = METHODS.name_of(method), Path(out)
+    TASKS.hold(NAME, own_task(given, scorer, model))
+    asked = Request(("base", name), NAME, model, seed=seed, only=True, device=device, dtype=dtype)
+    asked = asked.with_given(*flatten(settings))
+    asked = asked.with_given(*_shares(asked, name, len(given)))
+    held_out = resolve(asked).settings["evaluate"].prompts
+    config = resolve(asked.with_given(*flatten({NAME: settings_of(given, scorer, held_out)})))
+    _require_free(folder, asked_from_anywhere(config), replace_out)
+    ranks = join_ranks()
+    run = complete(config, Workspace(cache_folder() / "aligned", cache_folder(), workers), ranks)
+    ranks.leave()
+    if ranks.first:
+        _say(run, name)
+        _keep(run / "fitted", folder, scorer)
+    return open_aligned(folder, name, None, scorer, None, device)
+
+
+def _shares(asked: Request, name: str, count: int) -> list[tuple[str, Any]]:
+    """How many prompts are for fitting, in each iteration, and how many for the end, where nothing else was asked."""
+    chosen = resolve(asked)
+    iterations, named = max(1, _iterations(METHODS[name], chosen.settings[name])), dict(asked.given)
+    fewest = FEWEST * iterations + 1
+    if count < fewest:
+        raise UserError(
+            f"{count} prompts are too few for {name}: {iterations} iteration(s) need {FEWEST} each to fit on, and one "
+            f"is held out; give at least {fewest}" + (f", or {name}={{'iterations': 1}}" if iterations > 1 else "")
+        )
+    held_out = named.get("evaluate.prompts", max(1, min(count // 5, _MOST["held_out"], count - FEWEST * iterations)))
+    each = named.get("fit.prompts", min((count - held_out) // iterations, _MOST["fit"]))
+    return [("evaluate.prompts", held_out), ("fit.prompts", each)]
+
+
+def _iterations(kind: type[Generator], config: Any) -> int:
+    """A method's iterations, which its settings alone decide, before there is a model to make it with."""
+    method = kind.__new__(kind)
+    method.config = config
+    return method.iterations
+
+
+def _require_free(folder: Path, asked: dict[str, Any], replace_out: bool) -> None:
+    """Raises UserError where OUT holds anything but the same aligned model, or one that may be replaced."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not (folder / "about.json").is_file():
+        raise UserError(f"out={str(folder)!r} holds other things; give a folder that is empty, or not there")
+    if not replace_out and read_fitted(folder).asked != asked:
+        raise UserError(
+            f"out={str(folder)!r} holds a model that was aligned with other prompts, another reward or other settings; "
+            "give another folder, or replace_out=True"
+        )
+
+
+def _keep(fitted: Path, folder: Path, scorer: Reward) -> None:
+    """Write what the run fitted into OUT, with where the reward can be imported from."""
+    about: Fitted = replace(read_fitted(fitted), reward=scorer.source.reference, reward_source=scorer.source.identity)
+    if (folder / "about.json").is_file() and read_fitted(folder) == about:
+        return
+    new = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(new, ignore_errors=True)  # of a call that was killed
+    with whole(new) as part:
+        shutil.copytree(fitted, part)
+        write_about_fitted(part, about)
+    if folder.exists():
+        shutil.rmtree(folder)
+    new.rename(folder)
+
+
+def _say(run: Path, name: str) -> None:
+    """On stderr: the reward of the held-out answers, and how many responses had none."""
+    stored = load_run(run)
+    proxy = stored.scores.filter(pl.col("metric") == "proxy_reward")
+    last = proxy.filter((pl.col("method") == "base") | (pl.col("iteration") == proxy["iteration"].max()))
+    means = last.group_by("method", "final_pick", maintain_order=True).agg(pl.col("value").fill_nan(None).mean())
+    of_picks = ", ".join(
+        f"{method} ({pick}) {mean:.3g}" for method, pick, mean in means.iter_rows() if mean is not None
+    )
+    n = stored.completions["prompt_id"].n_unique()
+    print(f"{name}: mean reward on {n} prompts kept for the end: {of_picks}", file=sys.stderr)
+    values = np.concatenate([proxy["value"].to_numpy(), stored.pool["proxy_reward"].to_numpy()])
+    if np.isnan(values).any():
+        print(f"the reward gave no number for {np.isnan(values).sum()} of {len(values)} responses", file=sys.stderr)

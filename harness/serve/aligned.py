@@ -1,0 +1,319 @@
+"""A policy with what a method fitted for it, from a run's folder: it answers new prompts, and says what each took.
+
+    aligned = harness.load("results/runs/imdb-3f2a")        # or the folder that harness.align wrote
+    aligned.generate(["The film was"])                      # texts
+    aligned.answers(["The film was"], pick="reward")        # with values, picks and costs
+
+The same prompts, seed and pick give the same answers in any order. What else is asked with a prompt can change the last
+digits of its scores, since these depend on the shape of a batch, and so which of two equally good texts is taken.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from harness.core.errors import UserError, unknown
+from harness.core.files import cache_folder
+from harness.core.generator import Generator
+from harness.core.given_prompts import prompts_of
+from harness.core.given_reward import Reward
+from harness.core.ledger import Ledger
+from harness.core.models.handle import PolicyHandle
+from harness.core.models.policy import Policy
+from harness.core.registry import import_file
+from harness.core.reward import RewardHandle, Scale, checked
+from harness.core.streams import Streams
+from harness.core.types import Answer, Candidate, Completion, Prompt, Scorer
+from harness.evidence.store import find_run
+from harness.methods import METHODS
+from harness.running.config import SECTIONS, RunConfig
+from harness.running.fitted import Fitted, read_fitted
+from harness.running.run import open_policy, require_capabilities
+from harness.tasks import TASKS
+from harness.tasks.own import NAME as OWN
+
+PICKS = ("value", "first", "reward")  # cheapest first
+
+
+@dataclass(frozen=True)
+class Finalist:
+    text: str
+    score: float  # S = sum_i V_i / beta_i at its end; 0 where no value function guided it
+    proxy: float | None  # in reward units; None where the reward was not asked
+
+
+@dataclass(frozen=True)
+class AlignedAnswer:
+    """One answer and what it took. `seconds` are its share of the batch that it was written in."""
+
+    prompt: Prompt
+    text: str
+    pick: str  # who picked the text among the finalists
+    picks: Mapping[str, str]  # what each pick that was asked would answer
+    finalists: tuple[Finalist, ...]
+    policy_tokens: int  # the prompt once, and all that were sampled
+    value_calls: int  # prefixes valued
+    value_tokens: int  # tokens read by value models of their own
+    reward_calls: int  # that the pick needs
+    seconds: float
+
+
+class Aligned:
+    """One method after one of its iterations, over the model it was fitted on. `load` makes it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        about: Fitted,
+        method: str,
+        iteration: int,
+        config: RunConfig,
+        policy: Policy,
+        reward: Reward | None,
+    ) -> None:
+        self.folder, self.about, self.method, self.iteration = folder, about, method, iteration
+        self._config, self._policy, self._given = config, policy, reward
+        self._ledger = Ledger()
+        self._generators: dict[int, Generator] = {}  # by seed, the last one used
+        self._scores: dict[tuple[str, str], float] = {}  # by prompt id and text, in reward units, of one call
+        self._asks_reward = False  # where it does not, a method that scores all finalists gets NaN for them
+        self.pick = _default_pick(about, method)
+        if self._needs_reward(self.pick):
+            self._require_reward(self.pick)
+
+    def __repr__(self) -> str:
+        return f"<Aligned {self._config.model}: {self.method}, iteration {self.iteration}, from {self.folder}>"
+
+    def generate(self, prompts: Iterable[Any], *, pick: str | None = None, seed: int | None = None) -> list[str]:
+        """A text for each prompt: texts, lists of messages, rows with `prompt` or `messages`, or Prompts."""
+        return [answer.text for answer in self.answers(prompts, pick=pick, seed=seed)]
+
+    def answers(
+        self, prompts: Iterable[Any], *, pick: str | None = None, seed: int | None = None, proxy: bool = False
+    ) -> list[AlignedAnswer]:
+        """The answers in full. `pick` says who chooses, by default the cheapest; `proxy` scores all finalists.
+
+        Raises UserError for a pick that the method does not have, or whose reward cannot be had.
+        """
+        pick = self.pick if pick is None else pick
+        calls = self.about.methods[self.method].reward_calls
+        if pick not in calls:
+            raise unknown(f"final pick of {self.method}", pick, calls)
+        self._asks_reward = proxy or self._needs_reward(pick)
+        if self._asks_reward:
+            self._require_reward(pick)
+        asked = prompts_of(prompts)
+        distinct = _distinct(asked)
+        generator = self._generator(self._config.seed if seed is None else seed)
+        made: dict[str, AlignedAnswer] = {}
+        self._scores = {}
+        for batch in self._batches(sorted(distinct.values(), key=lambda p: p.id)):
+            started = time.perf_counter()
+            with self._ledger.phase("generate"):
+                answers = generator.generate(batch)
+            self._ledger.drain()
+            seconds = (time.perf_counter() - started) / len(batch)
+            made |= {a.prompt.id: self._answer(a, pick, seconds, proxy) for a in answers}
+        return [made[prompt.id] for prompt in asked]
+
+    def _answer(self, answer: Answer, pick: str, seconds: float, proxy: bool) -> AlignedAnswer:
+        work = answer.work[pick]
+        picks = [name for name in answer.picks if self._asks_reward or not answer.work[name].reward_calls]
+        proxies = self._proxies(answer.finalists, proxy)
+        return AlignedAnswer(
+            answer.prompt,
+            answer.pick(pick).text,
+            pick,
+            {name: answer.pick(name).text for name in picks},
+            tuple(
+                Finalist(c.completion.text, c.score, value) for c, value in zip(answer.finalists, proxies, strict=True)
+            ),
+            work.policy_tokens,
+            work.value_calls,
+            work.value_tokens,
+            work.reward_calls,
+            seconds,
+        )
+
+    def _proxies(self, finalists: Sequence[Candidate], all_of_them: bool) -> list[float | None]:
+        """In reward units, of those that the method had scored, or of all."""
+        texts = [c.completion for c in finalists]
+        if all_of_them and (missing := [c for c in texts if _key(c) not in self._scores]):
+            self._score(missing)
+        found = [self._scores.get(_key(c), float("nan")) for c in texts]
+        return [None if np.isnan(value) else value for value in found]
+
+    def _generator(self, seed: int) -> Generator:
+        if seed not in self._generators:
+            handle = PolicyHandle(self._policy, self._config.settings["sampler"], self._ledger)
+            reward = RewardHandle(self._score, self._ledger, Scale(**self.about.proxy))
+            made = METHODS[self.method](self._config.settings[self.method], handle, reward, Streams(seed))
+            if self.iteration:
+                made.load(self.folder / self.method / str(self.iteration))
+            self._generators = {seed: made}
+        return self._generators[seed]
+
+    def _batches(self, prompts: Sequence[Prompt]) -> list[list[Prompt]]:
+        """Cut as a run cuts them: so many rows together, as far as memory for them goes."""
+        kind, settings, batch = METHODS[self.method], self._config.settings[self.method], self._config.settings["batch"]
+        rows = kind.rows_per_prompt(settings)
+        longest = max((self._policy.prompt_length(p) for p in prompts), default=1)
+        row = self._policy.row_bytes(longest, self._config.settings["sampler"].max_new_tokens, rows)
+        together = min(batch.rows, int(batch.memory_gb * 2**30 / max(1, kind.memory_factor(settings) * row)))
+        size = max(1, together // rows)
+        return [list(prompts[i : i + size]) for i in range(0, len(prompts), size)]
+
+    def _needs_reward(self, pick: str) -> bool:
+        return self.about.methods[self.method].reward_calls[pick] > 0
+
+    def _require_reward(self, pick: str) -> None:
+        """Raises UserError where the reward was a function that no other process can import."""
+        if self._config.task == OWN and self._given is None and self.about.reward is None:
+            raise UserError(
+                f"{self.method} asks the reward at test time (pick {pick!r}), which was a function given from Python "
+                "that cannot be imported; give it as reward=, or choose a pick that needs none"
+            )
+
+    def _score(self, completions: Sequence[Completion]) -> np.ndarray:
+        if not self._asks_reward:
+            return np.full(len(completions), np.nan, dtype=np.float32)
+        scores = checked("the reward", self._reward, completions)
+        self._scores |= {_key(c): float(score) for c, score in zip(completions, scores, strict=True)}
+        return scores
+
+    @cached_property
+    def _reward(self) -> Scorer:
+        """The proxy of the run, made when it is first asked."""
+        if self._given is not None:
+            return self._given
+        name, settings = self._config.task, self.about.asked["settings"]
+        if name == OWN:
+            return _imported(self.about)
+        name = TASKS.name_of(self.about.task or name)
+        config = _typed(name, TASKS[name].Config, settings[name])
+        return TASKS[name](config, self._policy, cache_folder()).reward()
+
+
+def load(
+    source: str | Path,
+    method: str | None = None,
+    iteration: int | None = None,
+    reward: Callable[..., Any] | None = None,
+    *,
+    model: str | None = None,
+    device: str = "auto",
+    out: str | Path = "results",
+) -> Aligned:
+    """An aligned model from a run (id, path, or the beginning of an id in OUT/runs), or from a folder of `align`.
+
+    `method` may be left out where only one fitted something, `iteration` means the last. `reward` is for folders of
+    `align` whose function cannot be imported; `model` says where the model lies now. Raises UserError for another
+    model than the one that was fitted on.
+    """
+    return open_aligned(
+        fitted_folder(source, Path(out)), method, iteration, reward and Reward.of(reward), model, device
+    )
+
+
+def fitted_folder(source: str | Path, out: Path) -> Path:
+    """The folder with about.json. Raises UserError where there is none."""
+    for folder in (Path(source), Path(source) / "fitted"):
+        if (folder / "about.json").is_file():
+            return folder
+    run = find_run(out, str(source))
+    if not (run / "fitted" / "about.json").is_file():
+        raise UserError(
+            f"run {run.name} has no fitted/: an earlier version made it, or it was copied without (git leaves it out). "
+            "Run its command with --fresh"
+        )
+    return run / "fitted"
+
+
+def open_aligned(
+    folder: Path, method: str | None, iteration: int | None, reward: Reward | None, model: str | None, device: str
+) -> Aligned:
+    """See `load`; with a reward that was read before."""
+    about = read_fitted(folder)
+    name = _chosen_method(about, method)
+    of_method = about.methods[name]
+    iteration = max(of_method.iterations) if iteration is None else iteration
+    if iteration not in of_method.iterations:
+        there = ", ".join(map(str, of_method.iterations))
+        raise UserError(f"iteration {iteration} of {name}: {folder} has {there}")
+    asked, settings = about.asked, about.asked["settings"]
+    if reward is not None and asked["task"] != OWN:
+        raise UserError(f"the reward of {folder} is that of task {asked['task']!r}; leave reward out")
+    METHODS.name_of(of_method.reference or name)
+    typed = {n: _typed(n, SECTIONS[n], settings[n]) for n in ("sampler", "batch")}
+    typed[name] = _typed(name, METHODS[name].Config, settings[name])
+    given = asked["model"] if model is None else model
+    config = RunConfig(asked["task"], given, asked["profile"], asked["seed"], device, about.dtype, (name,), typed)
+    policy = open_policy(config, cache_folder())
+    if policy.fingerprint != about.fingerprint:
+        raise UserError(
+            f"model {given!r} is not the one that {folder} was fitted on (fingerprint {policy.fingerprint}, there "
+            f"{about.fingerprint}); give that one"
+        )
+    require_capabilities(config, policy)
+    return Aligned(folder, about, name, iteration, config, policy, reward)
+
+
+def _chosen_method(about: Fitted, method: str | None) -> str:
+    if method is not None:
+        if method not in about.methods:
+            raise unknown(f"method of {about.run}", method, about.methods)
+        return method
+    fitted = [name for name, of in about.methods.items() if of.iterations != [0]]
+    others = [name for name in about.methods if name != "base"]
+    for names in (fitted, [name for name in others if name != "best_of_n"], others, list(about.methods)):
+        if len(names) == 1:
+            return names[0]
+    raise UserError(f"{about.run} has {', '.join(about.methods)}: say which of these methods is to answer")
+
+
+def _default_pick(about: Fitted, method: str) -> str:
+    """The cheapest; a name that only this method has comes last."""
+    picks = list(about.methods[method].reward_calls)
+    return min(picks, key=lambda pick: PICKS.index(pick) if pick in PICKS else len(PICKS))
+
+
+def _distinct(prompts: Sequence[Prompt]) -> dict[str, Prompt]:
+    """By id. Raises UserError where one id stands for two prompts."""
+    found: dict[str, Prompt] = {}
+    for prompt in prompts:
+        if found.setdefault(prompt.id, prompt) != prompt:
+            raise UserError(f"two different prompts have the id {prompt.id!r}; give each its own")
+    return found
+
+
+def _key(completion: Completion) -> tuple[str, str]:
+    return completion.prompt.id, completion.text
+
+
+def _imported(about: Fitted) -> Reward:
+    """The function that a model was aligned with, if it is still the same."""
+    assert about.reward is not None, "asked for before"
+    path, _, name = about.reward.rpartition(":")
+    if not Path(path).is_file():
+        raise UserError(f"the reward {about.reward!r} is gone; give it as reward=")
+    function = vars(import_file(Path(path))).get(name)
+    found = None if function is None else Reward.of(function)
+    if found is None or found.source.identity != about.reward_source:
+        raise UserError(f"the reward {about.reward!r} is not the one that was fitted on; give that one as reward=")
+    return found
+
+
+def _typed(section: str, kind: Any, values: Mapping[str, Any]) -> Any:
+    """Stored settings as they were."""
+    try:
+        return TypeAdapter(kind).validate_python(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join([section, *map(str, first["loc"])])
+        raise UserError(f"the stored setting {where} is not one of this version: {first['msg'].lower()}") from error

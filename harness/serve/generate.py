@@ -1,0 +1,73 @@
+"""`python -m harness generate RUN --prompt "..."`: answers of what a run fitted, as text or as JSON, one a line.
+
+python -m harness generate imdb-3f2a --prompt "The film was" --method iro --iteration 2
+python -m harness generate aligned/ --prompts questions.jsonl --json
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from harness.core.errors import UserError
+from harness.core.given_prompts import prompts_of
+
+
+def add_generate_options(parser: argparse.ArgumentParser) -> None:
+    """What `generate` takes."""
+    parser.add_argument("run", metavar="RUN", help="path, id, or the beginning of an id, or a folder of harness.align")
+    parser.add_argument("--prompt", action="append", default=[], help="a text to continue; may be given repeatedly")
+    parser.add_argument(
+        "--prompts", type=Path, metavar="FILE", help="a text a line; .jsonl: rows with prompt or messages"
+    )
+    parser.add_argument("--method", help="whose answers (default: the one that fitted something)")
+    parser.add_argument("--iteration", type=int, help="after how many fits (default: all)")
+    parser.add_argument(
+        "--pick", help="who chooses among the finalists: value, first or reward (default: the cheapest)"
+    )
+    parser.add_argument("--seed", type=int, help="of what is sampled (default: the run's)")
+    parser.add_argument("--model", help="where the model lies now (default: where it lay)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line: text, picks, values, costs")
+    parser.add_argument("--out", type=Path, default=Path("results"), help="folder of results (default: results)")
+
+
+def generated(arguments: argparse.Namespace) -> Iterator[str]:
+    """What is printed, an answer at a time. Raises UserError for what cannot be read or answered."""
+    prompts: list[Any] = [*arguments.prompt, *(_read(arguments.prompts) if arguments.prompts is not None else [])]
+    if not prompts:
+        raise UserError("give prompts: --prompt TEXT, or --prompts FILE")
+    prompts_of(prompts)
+    from harness.serve.aligned import load  # with torch
+
+    where = {"model": arguments.model, "device": arguments.device, "out": arguments.out}
+    aligned = load(arguments.run, arguments.method, arguments.iteration, **where)
+    answers = aligned.answers(prompts, pick=arguments.pick, seed=arguments.seed)
+    for i, answer in enumerate(answers):
+        if arguments.json:
+            about = {"method": aligned.method, "iteration": aligned.iteration}
+            yield json.dumps({**asdict(answer), **about}, ensure_ascii=False)
+        else:
+            yield answer.text + ("\n" if i < len(answers) - 1 else "")
+
+
+def _read(path: Path) -> list[Any]:
+    """The prompts of a file."""
+    if not path.is_file():
+        raise UserError(f"--prompts {str(path)!r}: no such file")
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError(f"--prompts {str(path)!r} is no UTF-8 text: {error}") from error
+    numbered = [(n, line) for n, line in enumerate(lines, 1) if line.strip()]
+    if path.suffix != ".jsonl":
+        return [line for _, line in numbered]
+    rows = []
+    for n, line in numbered:
+        try:
+            rows.append(json.loads(line))
+        except ValueError as error:
+            raise UserError(f"line {n} of {path} is no JSON ({error}): write a row with prompt or messages") from error
+    return rows

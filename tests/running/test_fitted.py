@@ -1,0 +1,79 @@
+"""What a run leaves for later prompts, on the toy."""
+
+import json
+from pathlib import Path
+
+import pytest
+from safetensors import safe_open
+
+from harness import cli
+from harness.core.errors import UserError
+from harness.core.types import Prompt
+from harness.running.fitted import read_fitted
+from tests.conftest import TINY_SAMPLER, tiny_prompts
+from tests.methods.test_contract import World
+
+RUN = ["run", "--task", "toy", "--method", "iro,args", "--limit", "4", "--set", "fit.prompts=20", "--workers", "1"]
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory) -> Path:
+    """The folder that a finished run left."""
+    place = tmp_path_factory.mktemp("fitted")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HARNESS_CACHE", str(place / "cache"))
+        assert cli.main([*RUN, "--set", "iro.iterations=2", "--out", str(place / "results")]) == 0
+    (run,) = (place / "results" / "runs").iterdir()
+    return run / "fitted"
+
+
+def test_every_iteration_has_what_was_fitted_and_nothing_is_pickled(fitted):
+    files = {path.relative_to(fitted).as_posix() for path in fitted.rglob("*") if path.is_file()}
+    one = {"value-1/head.safetensors", "value-1/value.json"}
+    two = one | {"value-2/head.safetensors", "value-2/value.json"}
+    assert files == {"about.json"} | {f"iro/1/{name}" for name in one} | {f"iro/2/{name}" for name in two}
+    for name in ("base/0", "best_of_n/0", "args/0"):
+        assert (fitted / name).is_dir() and not list((fitted / name).iterdir())
+    for path in fitted.rglob("*.safetensors"):
+        with safe_open(path, "numpy") as file:
+            assert "linear.weight" in file.keys()  # noqa: SIM118  # it is no mapping
+
+
+def test_about_json_has_what_it_takes_to_answer(fitted):
+    about = read_fitted(fitted)
+    assert about.run == fitted.parent.name and about.dtype == "float32"
+    run = json.loads((fitted.parent / "run.json").read_text(encoding="utf-8"))
+    assert about.asked == run["config"] and about.fingerprint == run["model_fingerprint"]
+    assert about.proxy == run["units"]["proxy_reward"]
+    assert about.methods["iro"].iterations == [1, 2] and about.methods["args"].iterations == [0]
+    calls = {name: of.reward_calls for name, of in about.methods.items()}
+    assert calls["base"] == {"first": 0.0} and 3 < calls["best_of_n"]["reward"] <= 4  # each text once
+    assert calls["iro"]["value"] == calls["iro"]["first"] == 0 and calls["iro"]["reward"] > 1
+    assert calls["args"]["first"] > 1
+
+
+@pytest.mark.parametrize(
+    "change, says",
+    [
+        ({"format": 2}, r"about.json has format 2; this version, .*, reads 1"),
+        ({"proxy": None}, r"about.json: proxy: input should be a valid dict"),
+        ({"methods": {"iro": {"iterations": []}}}, r"about.json: methods.iro"),
+    ],
+)
+def test_another_file_is_named(fitted, tmp_path, change, says):
+    data = json.loads((fitted / "about.json").read_text(encoding="utf-8"))
+    (tmp_path / "about.json").write_text(json.dumps(data | change), encoding="utf-8")
+    with pytest.raises(UserError, match=says):
+        read_fitted(tmp_path)
+
+
+def test_git_ignores_what_was_fitted():
+    ignored = (Path(__file__).parents[2] / ".gitignore").read_text(encoding="utf-8").split()
+    assert "results/runs/*/fitted/" in ignored
+
+
+def test_trained_weights_are_safetensors_too(tiny, tmp_path):
+    fit_prompts = [Prompt(f"f{i}", text=f"{'abcdefghijkl'[i]} day") for i in range(6)]
+    World(tiny, TINY_SAMPLER, tiny_prompts(), fit_prompts, (2, 3)).fit("dpo").save(tmp_path)
+    assert {path.suffix for path in tmp_path.iterdir()} <= {".safetensors", ".json", ".md"}
+    assert (tmp_path / "adapter_model.safetensors").is_file()
