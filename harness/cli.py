@@ -1,4 +1,4 @@
-"""The command line: run, ablate, tune, generate, report, judge, leaderboard, bench, list, completion.
+"""The command line: run, ablate, tune, generate, report, judge, leaderboard, bench, rewards, list, completion.
 
 python -m harness run --method iro
 python -m harness report imdb-3f2a
@@ -124,6 +124,15 @@ def _parser(program: str = "python -m harness") -> argparse.ArgumentParser:
     bench.add_argument("--repeats", type=int, default=3, help="turns; figures are medians (default: 3)")
     _add_out(bench)
     bench.set_defaults(command=_bench)
+
+    rewards = commands.add_parser(
+        "rewards", help="the rewards that ship with the task imdb, and how to train them anew"
+    )
+    rewards.add_argument("--rebuild", action="store_true", help="train them anew, and say how far both agree")
+    help_ = "write the rebuilt ones there, as rewards ship"
+    _completed(rewards.add_argument("--export", type=Path, metavar="FOLDER", help=help_), shtab.DIRECTORY)
+    _add_out(rewards)
+    rewards.set_defaults(command=_rewards)
 
     listing = commands.add_parser("list", help="methods, tasks, their settings, defaults and sources")
     listing.add_argument("--method", help="of these alone: names or FILE.py:Class, by comma")
@@ -294,6 +303,13 @@ def _bench(arguments: argparse.Namespace) -> None:
     rows = run_bench(policy, load_model(*where)[0], arguments.repeats)
     print(table(rows))
     print(f"path: {policy.path}; written to {write_bench(policy, rows, arguments.out)}", file=sys.stderr)
+
+
+def _rewards(arguments: argparse.Namespace) -> None:
+    from harness.running.rewards import rebuild, require_rebuild, shown
+
+    require_rebuild(arguments.rebuild, arguments.export)
+    print(rebuild(arguments.out, cache_folder(), arguments.export) if arguments.rebuild else shown())
 
 
 def _list(arguments: argparse.Namespace) -> None:

@@ -27,6 +27,7 @@ from harness.evidence.plot_style import (
     shade,
     short_label,
 )
+from harness.evidence.record import versions_in_words
 from harness.evidence.row import Comparison, Costs, Judged
 from harness.evidence.table import CurvePoint
 
@@ -240,10 +241,11 @@ def _by_pick(row: Comparison) -> tuple[bool, str, int, int]:
 
 
 def leaderboard(entries: Sequence[Entry], data: str, path: Path) -> None:
-    """Gold with its interval, one line a row, a panel for each task, model and profile; `data` is kept in the file."""
+    """Gold with its interval, one line a row, a panel for each section; `data` is kept in the file."""
     panels: dict[str, list[Entry]] = {}
     for entry in entries:
         title = f"{entry.task}, {entry.model}, {entry.profile}"
+        title += f", rewards {versions_in_words(entry.rewards)}" if entry.rewards else ""
         title += ", steered and judged by one reward" if entry.same_reward else ""
         panels.setdefault(title, []).append(entry)
     heights = [len(panel) + 2 for panel in panels.values()] or [3]

@@ -121,6 +121,7 @@ def _entries(run: Run, out: Path) -> list[Entry]:
             reason=_reason(source, evaluate.get("slice")) or _unproven(record, source, out),
             row=row,
             settings_hash=digest([shared, config.dtype, record.settings(row.key.method)]),
+            rewards=record.reward_versions,
         )
         for row in comparison(run)
     ]

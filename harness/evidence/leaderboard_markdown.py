@@ -20,14 +20,15 @@ samples above the base's mean, with 95% bootstrap intervals over n prompts; diff
 run, and so is Holm's correction. `set beside` names the best-of-n: at as many rows a prompt as the method takes, or,
 for methods that rows do not measure and for the base, the run's own, with the row's cost over its (FLOPs with fitting,
 or policy tokens). Costs are per test prompt; fitting counts everything up to that iteration. `final pick` says who
-chose the answer among the finalists.
+chose the answer among the finalists. Golds under different versions of a task's rewards cannot be compared, so runs on
+older rewards stand in sections of their own.
 
 Made by `python -m harness leaderboard`; `--check` says whether it still agrees with the runs, and `--rescore 100`
 whether their gold does."""
 
 
 def markdown(rows: Sequence[Entry], others: Sequence[Entry], unfinished: Sequence[str]) -> str:
-    """A table for each task, model and profile, and one of all other runs with the reason."""
+    """A table for each task, model, profile and version of rewards, and one of all other runs with the reason."""
     parts = ["# Leaderboard", _INTRO]
     if rows:
         parts.append("![gold by method](leaderboard.png)")

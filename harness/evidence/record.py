@@ -24,6 +24,7 @@ _Text = Annotated[str, Strict()]
 _Count = Annotated[int, Strict()]
 _Truth = Annotated[bool, Strict()]
 _Number = Annotated[float, Strict()]  # a whole number is one, too
+_REWARDS_BEFORE = {"imdb": {"proxy": 2, "gold": 1}}  # versions at which runs were stored before facts named them
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,19 @@ class RunRecord:
         return "not recorded" if self.commit is None else self.commit[:10]
 
     @property
+    def reward_versions(self) -> dict[str, int]:
+        """Versions of the task's rewards, e.g. {"proxy": 3, "gold": 2}; empty where the task names none.
+
+        Scores under other versions are scores by other rewards. Raises UserError where they are no whole numbers.
+        """
+        found = self.task_facts.get("reward_versions", _REWARDS_BEFORE.get(self.config.task, {}))
+        try:
+            return TypeAdapter(dict[_Text, _Count]).validate_python(found)
+        except ValidationError as error:
+            what = "where names and whole numbers belong"
+            raise UserError(f"{self.path}: task_facts.reward_versions is {found!r:.60}, {what}; {DAMAGED}") from error
+
+    @property
     def seed(self) -> int:
         return self.required("config.seed", self.config.seed)
 
@@ -113,6 +127,11 @@ class RunRecord:
         if part is None:
             raise UserError(f"{self.path} has no {name}, which is needed for this; {DAMAGED}")
         return part
+
+
+def versions_in_words(versions: Mapping[str, int]) -> str:
+    """proxy 3, gold 2"""
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def read_record(path: Path, about: Mapping[str, Any]) -> RunRecord:

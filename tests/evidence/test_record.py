@@ -28,6 +28,14 @@ def test_what_is_needed_and_was_not_recorded_is_named():
         record.standardised("gold_reward", 1.0)
 
 
+def test_runs_of_imdb_from_before_versions_were_recorded_are_of_the_first_rewards():
+    imdb = {**LEAST, "config": {"task": "imdb", "settings": {}}}
+    assert read_record(PATH, imdb).reward_versions == {"proxy": 2, "gold": 1}
+    now = {**imdb, "task_facts": {"reward_versions": {"proxy": 3, "gold": 2}}}
+    assert read_record(PATH, now).reward_versions == {"proxy": 3, "gold": 2}
+    assert read_record(PATH, LEAST).reward_versions == {}
+
+
 @pytest.mark.parametrize(
     "change, says",
     [
