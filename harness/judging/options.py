@@ -55,18 +55,18 @@ def add_judge_options(parser: argparse.ArgumentParser) -> None:
 def chosen_judge(arguments: argparse.Namespace, cache: Path) -> "Judge":
     """The judge of --judge. Raises UserError for an unknown one, and for options that belong to another."""
     from harness.evidence.schema import GOLD
-    from harness.judging.judges import ScoreJudge
+    from harness.judging.judges import GOLD_JUDGE, REWARD_JUDGE, ScoreJudge
 
     kind, _, metric = (arguments.judge or "gold").partition(":")
     if kind != "llm" and (given := _given(arguments, _CHAT)):
         raise UserError(f"{given[0]} belongs to --judge llm, but the judge is {arguments.judge or 'gold'}")
     match kind, metric:
         case "gold", "":
-            return ScoreJudge(GOLD, "gold")
+            return ScoreJudge(GOLD, GOLD_JUDGE)
         case "llm", "":
             return _chat_judge(arguments, cache)
         case "reward", name if name:
-            return ScoreJudge(name, f"reward-{name}")
+            return ScoreJudge(name, f"{REWARD_JUDGE}{name}")
     raise unknown("judge", arguments.judge, ["gold", "reward:NAME, such as reward:proxy_reward", "llm"])
 
 
