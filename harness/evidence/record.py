@@ -19,6 +19,7 @@ from harness.core.statistics.stats import Floats
 Scores = TypeVar("Scores", float, Floats, pl.Series, pl.Expr)
 Part = TypeVar("Part")
 
+UNKNOWN = "unknown"  # the commit of code that is in no checkout
 DAMAGED = "copy it again from where it came, or remove its folder"
 _Text = Annotated[str, Strict()]
 _Count = Annotated[int, Strict()]
@@ -94,7 +95,8 @@ class RunRecord:
 
     @property
     def short_commit(self) -> str:
-        return "not recorded" if self.commit is None else self.commit[:10]
+        """The commit, and whether its code was changed, as reports say it."""
+        return code_of(self.commit, self.dirty)
 
     @property
     def seed(self) -> int:
@@ -113,6 +115,16 @@ class RunRecord:
         if part is None:
             raise UserError(f"{self.path} has no {name}, which is needed for this; {DAMAGED}")
         return part
+
+
+def code_of(commit: str | None, dirty: bool | None) -> str:
+    """'3f2a90c1d7', '3f2a90c1d7 with uncommitted changes', 'unknown' (in no checkout) or 'not recorded'.
+
+    Earlier versions noted an unknown commit as one with changes, of which nothing was known either.
+    """
+    if commit is None or commit == UNKNOWN:
+        return "not recorded" if commit is None else UNKNOWN
+    return commit[:10] + (" with uncommitted changes" if dirty else "")
 
 
 def read_record(path: Path, about: Mapping[str, Any]) -> RunRecord:

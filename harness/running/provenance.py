@@ -13,6 +13,7 @@ import torch
 from harness.core.digest import digest
 from harness.core.models.policy import Policy
 from harness.core.task import Task
+from harness.evidence.record import UNKNOWN
 from harness.evidence.store import read_about, write_about
 from harness.running.config import RunConfig
 from harness.running.identity import Identity
@@ -88,8 +89,8 @@ class PeakMemory:
             self.gb = max(self.gb, total / 2**30)
 
 
-def commit_of_code() -> tuple[str, bool]:
-    """Commit of the harness's own checkout and whether its code has uncommitted changes; unknown outside a checkout."""
+def commit_of_code() -> tuple[str, bool | None]:
+    """Commit of the checkout of this code, and whether it has uncommitted changes; UNKNOWN and None outside one."""
     here = Path(__file__).resolve().parent
     status = ["git", "status", "--porcelain", "--", "..", "../../methods", "../../tasks"]
     try:
@@ -98,5 +99,5 @@ def commit_of_code() -> tuple[str, bool]:
             for command in (["git", "rev-parse", "HEAD"], status)
         )
     except (OSError, subprocess.CalledProcessError):
-        return "unknown", True
+        return UNKNOWN, None
     return commit.strip(), bool(changes.strip())
