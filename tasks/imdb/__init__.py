@@ -138,6 +138,6 @@ def _measure(
             "assets": {name: f"{ASSETS[name].version} sha256:{ASSETS[name].sha256}" for name in ASSETS},
         }
         with whole(path) as part:
-            part.write_text(json.dumps(facts, indent=1))
+            part.write_text(json.dumps(facts, indent=1), encoding="utf-8")
     measured: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
     return measured
