@@ -67,6 +67,7 @@ class Config:
     model: _Text | None = None
     profile: _Text | None = None
     seed: _Count | None = None
+    device: _Text | None = None
     dtype: _Text | None = None
     methods: Sequence[_Text] = ()
 
@@ -79,6 +80,8 @@ class RunRecord:
     config: Config
     units: Mapping[_Text, Unit]  # by metric
     task_facts: Mapping[_Text, Any]
+    identity: Mapping[_Text, Any] | None = None  # what it was made of; None: stored before that was recorded
+    command: Sequence[_Text] | None = None  # arguments of `run` that ask the same: see command.py
     task_source: _Text | None = None
     commit: _Text | None = None
     dirty: _Truth | None = None  # with uncommitted changes

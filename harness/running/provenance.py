@@ -15,6 +15,7 @@ from harness.core.models.policy import Policy
 from harness.core.task import Task
 from harness.evidence.record import UNKNOWN
 from harness.evidence.store import read_about, write_about
+from harness.running.command import command_of
 from harness.running.config import RunConfig
 from harness.running.identity import Identity
 
@@ -38,6 +39,7 @@ def open_slice(folder: Path, config: RunConfig, policy: Policy, task: Task, iden
     about |= {
         "status": "running",
         "config": asked,
+        "command": command_of(config),
         "commit": commit,
         "dirty": dirty,
         "versions": {name: version(name) for name in _PACKAGES},
