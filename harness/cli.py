@@ -7,6 +7,7 @@ python -m harness list
 
 import argparse
 import errno
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     141 where nobody reads what is printed any more, as `harness list | head -1` leaves it.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 lacks letters of texts
     try:
         try:
             return _answer(argv)
@@ -221,14 +224,14 @@ def _report(arguments: argparse.Namespace) -> None:
             raise UserError(f"--html shows a run, and {name!r} is an ablation; name one of its runs")
         if len(arguments.runs) > 1:
             raise UserError(f"several runs make one table over seeds, and {name!r} is an ablation; report it alone")
-        print(write_ablation(ablation, arguments.out).read_text())
+        print(write_ablation(ablation, arguments.out).read_text(encoding="utf-8"))
         return
     if len(arguments.runs) > 1:
         _report_over_seeds(arguments)
         return
     run = load_run(find_run(arguments.out, arguments.runs[0]))
     path = write_report(run)
-    print(path.read_text())
+    print(path.read_text(encoding="utf-8"))
     if arguments.html:
         from harness.evidence.page import write_page
 
@@ -243,7 +246,7 @@ def _report_over_seeds(arguments: argparse.Namespace) -> None:
     if arguments.html:
         raise UserError(f"--html shows one run, and {len(arguments.runs)} are given; name one of them")
     path = write_seeds([load_run(find_run(arguments.out, name)) for name in arguments.runs], arguments.out)
-    print(path.read_text())
+    print(path.read_text(encoding="utf-8"))
     print(f"written to {path.parent}", file=sys.stderr)
 
 
@@ -260,9 +263,9 @@ def _judge(arguments: argparse.Namespace) -> None:
     else:
         rows = Selection(arguments.method, arguments.iteration, arguments.final_pick)
         theirs = Selection(arguments.opponent_method, arguments.opponent_iteration, arguments.opponent_final_pick)
-        judge = chosen_judge(arguments, cache_folder())
+        judge = chosen_judge(arguments)
         folder = judge_run(arguments.out, arguments.run, rows, arguments.opponent or "base", theirs, judge)
-    print((folder / "report.md").read_text())
+    print((folder / "report.md").read_text(encoding="utf-8"))
     print(f"written to {folder}", file=sys.stderr)
     if arguments.export is not None:
         export(folder, arguments.export)
@@ -278,7 +281,7 @@ def _leaderboard(arguments: argparse.Namespace) -> int:
         found = difference(arguments.out)
         print(found or f"the leaderboard in {arguments.out} is what its runs give")
         return 1 if found else 0
-    print(write_leaderboard(arguments.out).read_text())
+    print(write_leaderboard(arguments.out).read_text(encoding="utf-8"))
     return 0
 
 

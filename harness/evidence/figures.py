@@ -146,7 +146,9 @@ def judged(table: Sequence[Judged], path: Path) -> None:
         ax.set_xticks(range(len(table)), names, fontsize=8)
         handles = [
             Patch(facecolor=hue, hatch=hatch, edgecolor="white", label=name)
-            for name, (_, hue, hatch) in zip(("win rate", "length-controlled"), bars.values(), strict=True)
+            for name, (_, hue, hatch) in zip(
+                ("win rate", "length-controlled (not AlpacaEval's board)"), bars.values(), strict=True
+            )
         ]
         fig.legend(handles=handles, frameon=False, fontsize=8, loc="outside upper center", ncols=2)
         save(fig, path)

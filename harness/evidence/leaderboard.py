@@ -117,7 +117,7 @@ def _entries(run: Run, out: Path) -> list[Entry]:
             prompts=record.required("config.settings.evaluate.prompts", evaluate.get("prompts")),
             run_id=run.id,
             commit=record.required("commit", record.commit),
-            dirty=record.required("dirty", record.dirty),
+            dirty=record.dirty,
             reason=_reason(source, evaluate.get("slice")) or _unproven(record, source, out),
             row=row,
             settings_hash=digest([shared, config.dtype, record.settings(row.key.method)]),

@@ -6,6 +6,7 @@ from itertools import groupby
 from harness.evidence.leaderboard_row import Entry
 from harness.evidence.markdown import giga, over, p_value, signed
 from harness.evidence.page.markup import document, to_html
+from harness.evidence.record import code_of
 
 _COMMON = (
     "method", "final pick", "gold (sd)", "n", "set beside", "cost over its (rows not equal)", "gold - best-of-n",
@@ -86,7 +87,7 @@ def _run(entry: Entry) -> str:
 
 
 def _commit(entry: Entry) -> str:
-    return entry.commit[:10] + (" and uncommitted changes" if entry.dirty else "")
+    return code_of(entry.commit, entry.dirty)
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

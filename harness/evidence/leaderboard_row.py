@@ -45,7 +45,7 @@ class Entry:
     prompts: int
     run_id: str
     commit: str
-    dirty: bool
+    dirty: bool | None  # None: the commit is unknown
     reason: str
     row: Comparison
     settings_hash: str

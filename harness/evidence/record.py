@@ -19,6 +19,7 @@ from harness.core.statistics.stats import Floats
 Scores = TypeVar("Scores", float, Floats, pl.Series, pl.Expr)
 Part = TypeVar("Part")
 
+UNKNOWN = "unknown"  # the commit of code that is in no checkout
 DAMAGED = "copy it again from where it came, or remove its folder"
 _Text = Annotated[str, Strict()]
 _Count = Annotated[int, Strict()]
@@ -67,6 +68,7 @@ class Config:
     model: _Text | None = None
     profile: _Text | None = None
     seed: _Count | None = None
+    device: _Text | None = None
     dtype: _Text | None = None
     methods: Sequence[_Text] = ()
 
@@ -79,6 +81,8 @@ class RunRecord:
     config: Config
     units: Mapping[_Text, Unit]  # by metric
     task_facts: Mapping[_Text, Any]
+    identity: Mapping[_Text, Any] | None = None  # what it was made of; None: stored before that was recorded
+    command: Sequence[_Text] | None = None  # arguments of `run` that ask the same: see command.py
     task_source: _Text | None = None
     commit: _Text | None = None
     dirty: _Truth | None = None  # with uncommitted changes
@@ -95,7 +99,8 @@ class RunRecord:
 
     @property
     def short_commit(self) -> str:
-        return "not recorded" if self.commit is None else self.commit[:10]
+        """The commit, and whether its code was changed, as reports say it."""
+        return code_of(self.commit, self.dirty)
 
     @property
     def reward_versions(self) -> dict[str, int]:
@@ -132,6 +137,16 @@ class RunRecord:
 def versions_in_words(versions: Mapping[str, int]) -> str:
     """proxy 3, gold 2"""
     return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def code_of(commit: str | None, dirty: bool | None) -> str:
+    """'3f2a90c1d7', '3f2a90c1d7 with uncommitted changes', 'unknown' (in no checkout) or 'not recorded'.
+
+    Earlier versions noted an unknown commit as one with changes, of which nothing was known either.
+    """
+    if commit is None or commit == UNKNOWN:
+        return "not recorded" if commit is None else UNKNOWN
+    return commit[:10] + (" with uncommitted changes" if dirty else "")
 
 
 def read_record(path: Path, about: Mapping[str, Any]) -> RunRecord:

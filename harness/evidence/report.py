@@ -10,6 +10,7 @@ import polars as pl
 
 from harness.core.files import whole
 from harness.evidence import figures
+from harness.evidence.command import made_by
 from harness.evidence.cost import AMORTISED_OVER
 from harness.evidence.markdown import giga, markdown_table, number, one_line, over, p_value, percent, signed
 from harness.evidence.record import Agreement, RunRecord
@@ -83,14 +84,12 @@ def _cells(row: Comparison) -> dict[str, str | None]:
 
 def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]) -> str:
     record, config, evaluate = run.record, run.record.config, run.record.settings("evaluate")
-    command = f"python -m harness run --method {','.join(config.methods)} --task {config.task} "
-    command += f"--profile {config.profile} --seed {config.seed} --limit {evaluate.get('prompts')}"
+    command = made_by(record)
     where = f"{config.task} ({record.task_source}), {config.model}"
     sections = [
         f"# {run.id}",
         f"{where}, {table[0].gold.n} {evaluate.get('slice')} prompts, seed {config.seed}. "
-        f"Commit {record.short_commit}{' (with uncommitted changes)' if record.dirty else ''}; "
-        f"`{command}`, other settings in run.json.",
+        f"Commit {record.short_commit}; " + ("made from Python." if command is None else f"made by `{command}`."),
         table_markdown(table, record.left_out),
         "Gold and proxy are in standard deviations of base samples, above the base's mean; intervals are 95% bootstrap "
         "intervals over prompts. Differences are paired by prompt. `set beside` names the best-of-n: the best by proxy "

@@ -101,18 +101,29 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Warned(Estimate):
+    """An estimate, and why it should not be believed as it stands; empty where nothing speaks against it."""
+
+    warning: str = ""
+
+
+@dataclass(frozen=True)
 class Judged:
-    """How often one side's answers beat an opponent's: rates in [0, 1], counts of pairs, lengths in characters."""
+    """How often one side's answers beat an opponent's: rates in [0, 1], counts of pairs, lengths in characters.
+
+    Estimates count prompts: the pairs of one prompt are averaged.
+    """
 
     key: Row
     opponent: str
     win_rate: Estimate
-    length_controlled: Estimate
+    length_controlled: Warned
     pairs: int
     ties: int
-    flip_rate: Estimate | None  # of the pairs that were asked in both orders
-    unparsable: int  # pairs without a verdict
+    flip_rate: Estimate | None  # of the prompts that were asked about in both orders
+    unparsable: int  # pairs without a verdict, though their replies are whole
     length_difference: Estimate
+    withheld: Mapping[str, int] = field(default_factory=dict)  # pairs without a whole reply, by reason; a column each
 
 
 def frame(rows: Sequence[Any]) -> pl.DataFrame:

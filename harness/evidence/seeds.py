@@ -184,7 +184,7 @@ def _markdown(name: str, runs: Sequence[Run], rows: Sequence[OverSeeds]) -> str:
     record, count = runs[0].record, len(_common_prompts(runs))
     answered = [
         f"{run.id} (seed {run.record.seed}, {run.completions['prompt_id'].n_unique()} prompts, commit "
-        f"{run.record.short_commit}{' with uncommitted changes' if run.record.dirty else ''})"
+        f"{run.record.short_commit})"
         for run in runs
     ]
     sections = [

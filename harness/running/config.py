@@ -70,13 +70,14 @@ class RunConfig:
     settings: Mapping[str, Any]  # section -> its settings object
     left_out: Mapping[str, str] = field(default_factory=dict)  # methods of `all` that cannot run here -> why
     tuned: Tuned | None = None  # the file of `tune` that --config named (see settings_source.py)
+    preset: str | None = None  # that settings came from; they alone shape numbers
 
     def asked(self) -> dict[str, Any]:
         """Everything asked that shapes the numbers, as plain data; half of what names the run (see identity.py)."""
         settings = {name: hashed(value) for name, value in self.settings.items()}
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("left_out", "tuned")} | {
-            "settings": settings
-        }
+        return {
+            f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("left_out", "tuned", "preset")
+        } | {"settings": settings}
 
 
 def resolve(request: Request) -> RunConfig:
@@ -137,6 +138,7 @@ def resolve(request: Request) -> RunConfig:
         dict(sorted(settings.items())),
         left_out,
         request.tuned,
+        preset,
     )
 
 

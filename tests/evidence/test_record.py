@@ -20,6 +20,20 @@ def test_the_least_that_is_read_has_none_of_the_rest():
     assert record.short_commit == "not recorded" and record.settings("iro") == {} and record.trained == ()
 
 
+@pytest.mark.parametrize(
+    "commit, dirty, shown",
+    [
+        ("0123456789abcdef", False, "0123456789"),
+        ("0123456789abcdef", True, "0123456789 with uncommitted changes"),
+        ("unknown", None, "unknown"),
+        ("unknown", True, "unknown"),  # as earlier versions noted it: of no checkout, so nothing is known to be changed
+        (None, None, "not recorded"),
+    ],
+)
+def test_an_unknown_commit_is_not_one_with_uncommitted_changes(commit, dirty, shown):
+    assert read_record(PATH, {**LEAST, "commit": commit, "dirty": dirty}).short_commit == shown
+
+
 def test_what_is_needed_and_was_not_recorded_is_named():
     record = read_record(PATH, LEAST)
     with pytest.raises(UserError, match=r"toy-1/run.json has no config.seed"):
