@@ -89,8 +89,10 @@ def _parser(program: str = "python -m harness") -> argparse.ArgumentParser:
     _add_run_options(ablate)
     ablate.set_defaults(command=_ablate)
 
-    tune = commands.add_parser("tune", help="try settings of methods on development prompts, as many for each")
-    tune.add_argument("--tries", type=int, default=4, help="settings tried for each method (default: 4)")
+    tune = commands.add_parser("tune", help="search settings of methods on development prompts, as many tries for each")
+    tune.add_argument("--tries", type=int, default=8, help="settings tried for each method (default: 8)")
+    tune.add_argument("--most-tries", type=int, help="of a method whose best lies at an end of a range, which then "
+                      "grows (default: 3 times --tries)")  # fmt: skip
     _add_run_options(tune)
     tune.set_defaults(command=_tune)
 
@@ -205,7 +207,7 @@ def _tune(arguments: argparse.Namespace) -> None:
     options.require_not_fresh("tune")
     from harness.sweeps.tune import tune
 
-    print(tune(arguments.tries, options.request, options.workspace))
+    print(tune(arguments.tries, arguments.most_tries, options.request, options.workspace))
 
 
 def _generate(arguments: argparse.Namespace) -> None:

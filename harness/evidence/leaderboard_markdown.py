@@ -70,7 +70,7 @@ def _cells(entry: Entry) -> list[str]:
         if costs.flops is None or costs.flops_with_fitting is None
         else f"{giga(costs.flops)} ({giga(costs.flops_with_fitting)})",
         f"{costs.fit_policy_tokens:,} / {costs.fit_proxy_calls:,}" if costs.fit_proxy_calls else "",
-        entry.settings_from,
+        entry.settings_from + (f", at an edge ({row.edges})" if row.edges else ""),
     ]
 
 

@@ -60,6 +60,25 @@ class Prices:
 
 
 @dataclass(frozen=True)
+class TuningBudget:
+    """What a method's search on development prompts had, FLOPs and seconds as if each try had worked alone."""
+
+    tries: _Count
+    prompts: _Count
+    flops: _Number | None = None
+    seconds: _Number | None = None
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The tuning that chose a run's settings; `edges`: at which ends of its ranges a method's best lies."""
+
+    name: _Text
+    edges: Mapping[_Text, Sequence[_Text]] = field(default_factory=dict)
+    budgets: Mapping[_Text, TuningBudget] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Config:
     """What the run was asked to do; settings by section, as plain data."""
 
@@ -90,6 +109,7 @@ class RunRecord:
     memory_gb: _Number | None = None
     agreement: Agreement | None = None
     settings_from: _Text | None = None  # who chose them: see leaderboard.py
+    tuned: Tuning | None = None  # None: not tuned, or by a version that recorded less
     flops: Prices | None = None
     budgets: Mapping[_Text, _Count | None] | None = None  # method -> rows a prompt: see budgets.py
     kl_bounds: Mapping[_Text, _Number | None] = field(default_factory=dict)  # in nats, by method

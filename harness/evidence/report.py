@@ -60,6 +60,8 @@ def _cells(row: Comparison) -> dict[str, str | None]:
         "final pick": row.key.final_pick,
         "gold (sd)": str(row.gold) + (f" ({row.unscored} unscored)" if row.unscored else ""),
         "proxy (sd)": f"{row.proxy.value:.2f}",
+        "tuned by": row.tuning,
+        "best at an edge": row.edges,
         "set beside": None if is_alone else row.beside or "",
         "cost over its (rows not equal)": None if is_alone else over(row.cost_over_beside, costs.unit),
         "gold - best-of-n": row.not_compared or signed(row.against_best_of_n) or "",

@@ -28,6 +28,7 @@ class Costs:
     fit_policy_tokens: int
     fit_proxy_calls: int
     fit_seconds: float
+    fit_flops: float | None
     flops: float | None  # of a test prompt
     flops_with_fitting: float | None  # likewise, with its share of fitting
 
@@ -98,6 +99,8 @@ class Comparison:
     cost_over_beside: float | None = None  # where that is not at equal rows
     not_compared: str | None = None  # why it is beside none
     against_largest: Estimate | None = None  # the best of the whole pool, where that is larger
+    tuning: str | None = None  # tries and prompts that chose its settings; None: not tuned, or not recorded
+    edges: str | None = None  # at which ends of their ranges its settings were still best
 
 
 @dataclass(frozen=True)

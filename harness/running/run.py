@@ -167,6 +167,8 @@ def _execute(material: _Material, folder: Path, memory: PeakMemory, started: flo
     settings = config.settings
     about["left_out"] = dict(config.left_out)
     about["settings_from"] = settings_from(config)
+    if config.tuned is not None and about["settings_from"] == f"tune:{config.tuned.name}":
+        about["tuned"] = {name: vars(config.tuned)[name] for name in ("name", "edges", "budgets")}
     about["trained"] = [m for m in config.methods if METHODS[m].trains_weights]
     about["budgets"] = {m: METHODS[m].budget(settings[m]) for m in config.methods}
     about["kl_bounds"] = {m: METHODS[m].kl_bound(settings[m], settings["sampler"]) for m in config.methods}

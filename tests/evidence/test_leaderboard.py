@@ -10,6 +10,7 @@ import yaml
 from PIL import Image
 
 from harness import cli
+from harness.core.tuning import Choice
 from harness.evidence.leaderboard import board_of
 from harness.evidence.store import read_about
 from harness.tasks.toy import Toy
@@ -200,9 +201,11 @@ def test_rescoring_passes_on_an_untouched_run_and_finds_an_edited_score(place, c
 
 def test_tuned_settings_count_until_a_hand_changes_them(place, monkeypatch):
     from harness.methods import METHODS
+    from harness.sweeps import tune
 
-    monkeypatch.setattr(METHODS["iro"], "tries", ({"chunk": 4},))  # the only try, so it wins
-    assert cli.main(["tune", "--task", "toy", "--tries", "1", "--limit", "12", *ALONE]) == 0
+    monkeypatch.setattr(METHODS["iro"], "tunables", (Choice("chunk", (1, 4)),))
+    monkeypatch.setattr(tune, "best_of", lambda tried: tried[-1])  # whatever the gold says
+    assert cli.main(["tune", "--task", "toy", "--tries", "2", "--limit", "12", *ALONE]) == 0
     (folder,) = (RESULTS / "tuning").iterdir()
     file = folder / "chosen.yaml"
     asked = {
