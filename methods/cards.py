@@ -65,7 +65,7 @@ class Cards(Generator):
 
     @classmethod
     def needs(cls, config: CardsConfig) -> frozenset[Capability]:
-        return frozenset({"token level"})
+        return frozenset({"token level", "take back"})
 
     def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
         rows = self.policy.decode_tokens(prompts, 1, self.streams, revocable=True)

@@ -50,9 +50,10 @@ class Decoding:
             torch.from_numpy(np.stack(uniforms)).to(widest(policy.device)).to(policy.device)
         )  # (P, slots, T)
         encoded = [policy.encode(p) for p in prompts]
+        self.__text = [policy.text_behind(tokens) for tokens in encoded]  # of each prompt's answers
         self._prompt_tokens = np.array([len(tokens) for tokens in encoded])  # (P,)
         with ledger.timed("policy", calls=1, sequences=len(prompts), prefill_tokens=int(self._prompt_tokens.sum())):
-            self._cache, fed, mask = policy.prefill(encoded, self._layers)
+            self._cache, fed, mask = policy.prefill(encoded, self._layers, length, revocable)
         tokens = torch.zeros(mask.shape, dtype=torch.long, device=policy.device)
         flat = torch.tensor([t for tokens in encoded for t in tokens], dtype=torch.long, device=policy.device)
         states = {layer: state.float() * mask[..., None] for layer, state in fed.states.items()}
@@ -72,6 +73,8 @@ class Decoding:
         policy.reorder(self._cache, self.owner)
         self._in_cache = torch.arange(rows, device=policy.device)  # cache row -> row
         self._logits = fed.logits[self.owner]  # (cache rows, V)
+        # revocable rows stay in the batch when they have finished, and are fed what has to be taken back with their end
+        self._idle = torch.zeros_like(self._length)  # (R,) tokens fed since
 
     @property
     def finished(self) -> torch.Tensor:
@@ -164,6 +167,7 @@ class Decoding:
         else:
             fed = self.__policy.feed(self._cache, drawn, self._layers)
             self._logits, states = fed.logits, fed.states
+            self._idle[self._in_cache[~wanted]] += 1
         rows = self._in_cache[wanted]
         spread = {}
         for layer, state in states.items():
@@ -187,6 +191,7 @@ class Decoding:
         # the stream stays with the slot, not with the row: two copies of one row continue differently
         self.owner, self._slot = self.owner[index], slots
         self._tokens, self._length, self._stop = self._tokens[index], self._length[index], self._stop[index]
+        self._idle = self._idle[index]
         self._history = {layer: states[index] for layer, states in self._history.items()}
 
     @torch.inference_mode()
@@ -196,8 +201,10 @@ class Decoding:
     @torch.inference_mode()
     def take_back(self, counts: torch.Tensor, logits: torch.Tensor) -> None:
         assert self._revocable and not counts[self._absent()].any(), "rows that left the batch cannot be taken back"
-        taken = counts[self._in_cache]  # (cache rows,)
+        back = counts > 0  # (R,)
+        taken = (counts + torch.where(back, self._idle, 0))[self._in_cache]  # (cache rows,)
         self.__policy.forget(self._cache, taken)
+        self._idle = self._idle.masked_fill(back, 0)
         self._logits = torch.where(taken[:, None] > 0, logits[self._in_cache], self._logits)
         self._length = self._length - counts
         self._stop = torch.where(counts > 0, _LIVE, self._stop)
@@ -223,7 +230,7 @@ class Decoding:
     def completions(self) -> list[Completion]:
         owners, stops = self.owner.tolist(), self._stop.tolist()
         return [
-            Completion(self.prompts[owner], tokens, self.__policy.text(tokens), _STOPS[stop])
+            Completion(self.prompts[owner], tokens, self.__text[owner](tokens), _STOPS[stop])
             for owner, stop, tokens in zip(owners, stops, self.tokens_of(), strict=True)
         ]
 
@@ -232,7 +239,8 @@ class Decoding:
         tokens = (*written, token)
         stop: Stop | None = "length" if len(tokens) == self._tokens.shape[1] else None
         stop = "eos" if token in self.__policy.eos_ids else stop
-        return Completion(self.prompts[int(self.owner[row])], tokens, self.__policy.text(tokens), stop)
+        owner = int(self.owner[row])
+        return Completion(self.prompts[owner], tokens, self.__text[owner](tokens), stop)
 
     def policy_tokens(self) -> np.ndarray:
         return self._prompt_tokens + self._sampled

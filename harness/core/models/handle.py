@@ -58,8 +58,10 @@ class PolicyHandle:
         """Like `decode`, for rows whose single tokens are chosen.
 
         `revocable` keeps finished rows in the model's batch until `release`, so that `take_back` can undo what ended
-        them. Raises UserError for a policy without token level.
+        them. Raises UserError for a policy without token level, or without taking back.
         """
+        if revocable:
+            self._require("take back")
         return self._token_policy().decode(
             prompts, rows_per_prompt, self.sampler, streams, self.__ledger, layers=layers, revocable=revocable
         )

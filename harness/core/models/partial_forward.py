@@ -1,4 +1,12 @@
-"""A forward pass that ends early: hidden states of some blocks, without the work of the blocks above them."""
+"""Hidden states of some blocks, read where they enter the next one, and a forward pass that ends at the highest.
+
+    with States(model, depth=30, layers=(0, 9), stop=True) as states:
+        model(...)                     # ends when block 9 is about to begin
+    states.read[9]                     # (rows, n, H); 0 is the embedding, l < depth the output of block l
+
+The same for every architecture, whatever its `hidden_states` count from. What the last block gives enters no other one:
+layer `depth` is behind the last norm, and is taken from the model's output.
+"""
 
 from functools import partial
 from typing import Any
@@ -7,21 +15,16 @@ import torch
 from transformers import PreTrainedModel
 
 
-class StatesUpTo:
-    """Within, a call of the model stores the states of `layers` and ends at the highest of them.
+class States:
+    """Within, a call of the model stores the states of `layers`, and ends at the highest where `stop` is set."""
 
-    with StatesUpTo(model, depth=30, layers=(0, 9)) as reached:
-        model(...)
-    reached.states[9]            # (rows, n, H); 0 is the embedding, l the output of block l < depth
-    """
-
-    def __init__(self, model: PreTrainedModel, depth: int, layers: tuple[int, ...]) -> None:
+    def __init__(self, model: PreTrainedModel, depth: int, layers: tuple[int, ...], stop: bool = False) -> None:
         assert layers and max(layers) < depth, f"layers {layers} of {depth} blocks"
-        self._blocks = next(m for m in model.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == depth)
-        self._layers = layers
-        self.states: dict[int, torch.Tensor] = {}
+        self._blocks = blocks_of(model, depth)
+        self._layers, self._last = layers, max(layers) if stop else None
+        self.read: dict[int, torch.Tensor] = {}
 
-    def __enter__(self) -> "StatesUpTo":
+    def __enter__(self) -> "States":
         self._hooks = [
             self._blocks[layer].register_forward_pre_hook(partial(self._store, layer), with_kwargs=True)
             for layer in self._layers
@@ -35,9 +38,22 @@ class StatesUpTo:
 
     def _store(self, layer: int, block: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """What enters a block is what the one below it gave."""
-        self.states[layer] = args[0] if args else kwargs["hidden_states"]
-        if layer == max(self._layers):
+        self.read[layer] = args[0] if args else kwargs["hidden_states"]
+        if layer == self._last:
             raise _Reached
+
+
+def blocks_of(model: PreTrainedModel, depth: int) -> torch.nn.ModuleList:
+    """The blocks of the language model, of which there are `depth`; an image encoder may have as many of its own.
+
+    Raises NotImplementedError where there is no such list.
+    """
+    # the first of these is right for models of several modalities, the others where `decoder` names an output layer
+    for part in (model.get_decoder(), model.base_model, model):
+        for module in part.modules():
+            if isinstance(module, torch.nn.ModuleList) and len(module) == depth:
+                return module
+    raise NotImplementedError(f"{type(model).__name__} shows no list of its {depth} blocks")
 
 
 class _Reached(Exception):

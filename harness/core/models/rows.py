@@ -20,9 +20,10 @@ import torch
 from harness.core.ledger import Role
 from harness.core.types import Completion, PrefixStates, Prompt
 
-Capability = Literal["text", "logprobs", "states", "token level", "weights"]
+Capability = Literal["text", "logprobs", "states", "token level", "take back", "weights"]
 """text: rows that go on writing. logprobs: of given texts. states: of chosen layers, with every chunk. token level:
-next-token distributions, candidates, taking tokens back. weights: a second copy of the model that can be trained."""
+next-token distributions and candidates. take back: rows go back to an earlier token. weights: a second copy of the
+model that can be trained."""
 
 
 @dataclass

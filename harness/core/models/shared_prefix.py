@@ -15,10 +15,10 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
-from transformers import AttentionInterface, Cache, DynamicCache, PreTrainedConfig, PreTrainedModel
+from transformers import AttentionInterface, Cache, DynamicCache, PreTrainedModel
 from transformers.cache_utils import CacheLayerMixin
 
-from harness.core.models.row_cache import Read, cache_argument, hidden, keys_and_values
+from harness.core.models.row_cache import Read, hidden, keys_and_values
 
 _NAME = "shared_prefix"  # among transformers' attention functions
 _GROWTH = 32  # positions a row's own cache grows by
@@ -75,10 +75,6 @@ class SharedPrefix(Cache):
         finally:
             for layer in self.blocks:
                 layer.reading = False
-
-    def bytes_per_token(self) -> int:
-        """Of one position, while the cache holds a prompt of one token."""
-        return sum(layer.prompt_keys.nbytes + layer.prompt_values.nbytes for layer in self.blocks)
 
     def select(self, index: torch.Tensor) -> None:
         """Make row j what row index[j] was; rows may repeat or vanish."""
@@ -231,51 +227,3 @@ def decoding(model: PreTrainedModel) -> Iterator[None]:
         yield
     finally:
         model.config._attn_implementation = before
-
-
-def sees_everything(config: PreTrainedConfig) -> bool:
-    """Whether every block attends to all tokens before it: no sliding windows, no other kinds of memory."""
-    kinds = getattr(config, "layer_types", None)
-    if kinds is None:
-        return not getattr(config, "sliding_window", None)
-    return set(kinds) == {"full_attention"}
-
-
-@torch.inference_mode()
-def fits(model: PreTrainedModel) -> bool:
-    """Whether a model may decode through a SharedPrefix: full attention everywhere, and the same logits as its own.
-
-    The second is tried: two prompts of different lengths, three rows, two tokens.
-    """
-    config = model.config.get_text_config()
-    if not sees_everything(config):
-        return False
-    ids = (torch.arange(18, device=model.device) * 7919 % config.vocab_size).view(2, 9)
-    mask = torch.ones_like(ids)
-    mask[0, :4] = 0
-    start = (mask.cumsum(1) - 1).clamp(min=0)
-    cache = DynamicCache(config=model.config)
-    argument = cache_argument(model)
-    own_cache: dict[str, Any] = {argument: cache, "use_cache": True}
-    model(input_ids=ids, attention_mask=mask, position_ids=start, **own_cache)
-    shared, owner = SharedPrefix(cache, mask.bool(), argument), torch.tensor([0, 1, 1], device=model.device)
-    shared.select(owner)
-    cache.batch_select_indices(owner)
-    mask = mask[owner]
-    for tokens in ids.flatten()[:6].view(2, 3, 1):  # of three rows, twice
-        mask = torch.cat([mask, mask.new_ones(3, 1)], 1)
-        where = mask.sum(1, keepdim=True) - 1
-        own = model(input_ids=tokens, attention_mask=mask, position_ids=where, **own_cache)
-        shared.extend()
-        try:
-            with decoding(model):
-                other = model(input_ids=tokens, use_cache=True, **shared.inputs())
-        except torch.OutOfMemoryError:
-            raise
-        except (TypeError, ValueError, AttributeError, NotImplementedError, RuntimeError):
-            return False  # its attention is called another way
-        tolerance = 1e-4 if model.dtype == torch.float32 else 0.05
-        error = (other.logits - own.logits).float().norm() / own.logits.float().norm()
-        if not error < tolerance:
-            return False
-    return True

@@ -1,7 +1,7 @@
 """A frozen model in this process, token by token: what `Decoding` asks of transformers' models and of the toy."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ from harness.core.ledger import Ledger
 from harness.core.models.decoding import Decoding
 from harness.core.models.policy import Policy
 from harness.core.models.sampling import Sampler
+from harness.core.models.text_in_context import TextBehind
 from harness.core.streams import Streams
 from harness.core.types import Completion, Prompt
 
@@ -65,15 +66,25 @@ class TokenPolicy(Policy):
 
     @abstractmethod
     def text(self, tokens: Sequence[int]) -> str:
-        """Text of a completion's tokens, special tokens left out."""
+        """Text of tokens that nothing stands before, special tokens left out."""
+
+    def text_behind(self, prompt: tuple[int, ...]) -> Callable[[Sequence[int]], str]:
+        """Turns tokens of answers behind a prompt into text: text(prompt + answer) less text(prompt)."""
+        return TextBehind(self.text, prompt)
 
     @abstractmethod
     def tokens_of(self, text: str) -> tuple[int, ...]:
-        """A text as this policy's tokens, without special ones."""
+        """A text that goes on from another one as this policy's tokens, without special ones."""
 
     @abstractmethod
-    def prefill(self, prompts: Sequence[tuple[int, ...]], layers: tuple[int, ...]) -> tuple[Any, Fed, torch.Tensor]:
-        """Read prompts of any lengths: (cache, what was fed with states (P, longest, H), mask (P, longest))."""
+    def prefill(
+        self, prompts: Sequence[tuple[int, ...]], layers: tuple[int, ...], room: int, revocable: bool
+    ) -> tuple[Any, Fed, torch.Tensor]:
+        """Read prompts of any lengths: (cache, what was fed with states (P, longest, H), mask (P, longest)).
+
+        Rows will hold at most `room` tokens behind their prompts; those of a `revocable` cache can forget some. Raises
+        UserError where the model cannot do that at such lengths.
+        """
 
     @abstractmethod
     def feed(self, cache: Any, tokens: torch.Tensor, layers: tuple[int, ...]) -> Fed:
@@ -85,7 +96,10 @@ class TokenPolicy(Policy):
 
     @abstractmethod
     def forget(self, cache: Any, counts: torch.Tensor) -> None:
-        """Take back the last counts[j] tokens fed to row j: what follows neither sees them nor counts their places."""
+        """Take back the last counts[j] tokens fed to row j: what follows neither sees them nor counts their places.
+
+        For revocable caches of policies that give `take back`.
+        """
 
     @abstractmethod
     def reorder(self, cache: Any, index: torch.Tensor) -> None:

@@ -31,7 +31,7 @@ class ToyPolicy(TokenPolicy):
     """Token 0 ends a text, tokens 1.. are the letters a, b, ...; the prompt "topic k" picks one of the tables."""
 
     def __init__(self, letters: int = 3, length: int = 4, topics: int = 2, seed: int = 0) -> None:
-        self.capabilities = frozenset({"text", "logprobs", "states", "token level"})
+        self.capabilities = frozenset({"text", "logprobs", "states", "token level", "take back"})
         self.name, self.fingerprint = "toy", f"toy-{letters}-{length}-{topics}-{seed}"
         self.engine = {"toy": VERSION}
         self.eos_ids = frozenset({EOS})
@@ -108,13 +108,18 @@ class ToyPolicy(TokenPolicy):
     def text(self, tokens: Sequence[int]) -> str:
         return "".join(chr(ord("a") + t - 1) for t in tokens if t != EOS)
 
+    def text_behind(self, prompt: tuple[int, ...]) -> Callable[[Sequence[int]], str]:
+        return self.text
+
     def head_of(self, text: str, tokens: int) -> str:
         return text
 
     def tokens_of(self, text: str) -> tuple[int, ...]:
         return tuple(ord(letter) - ord("a") + 1 for letter in text)
 
-    def prefill(self, prompts: Sequence[tuple[int, ...]], layers: tuple[int, ...]) -> tuple[_Nodes, Fed, torch.Tensor]:
+    def prefill(
+        self, prompts: Sequence[tuple[int, ...]], layers: tuple[int, ...], room: int, revocable: bool
+    ) -> tuple[_Nodes, Fed, torch.Tensor]:
         cache = {"node": torch.tensor([self.index[topic, ()] for (topic,) in prompts])}
         return cache, self._fed(cache, layers), torch.ones(len(prompts), 1, dtype=torch.bool)
 

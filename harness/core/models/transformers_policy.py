@@ -1,22 +1,26 @@
 """A frozen causal language model of transformers as a `Policy`; `loading.py` makes one by name."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 import transformers
-from transformers import DynamicCache, PreTrainedModel
+from transformers import PreTrainedModel
 
 from harness.core.errors import UserError
 from harness.core.models.cpu_layout import lay_out_for_cpu
-from harness.core.models.partial_forward import StatesUpTo
+from harness.core.models.forward import Forward, Path
 from harness.core.models.policy import Policy
-from harness.core.models.row_cache import RowCache, RowScorer, cache_argument, positions
+from harness.core.models.row_cache import RowCache
+from harness.core.models.row_scorer import RowScorer
 from harness.core.models.rows import Capability
-from harness.core.models.shared_prefix import SharedPrefix, fits, sees_everything
+from harness.core.models.shared_prefix import SharedPrefix
+from harness.core.models.text_in_context import head_of, puts_a_blank_first, tokens_behind
 from harness.core.models.token_policy import Fed, TokenPolicy
+from harness.core.models.trial import LONGEST, Trial, tried
+from harness.core.models.windows import smallest_window
 from harness.core.types import Completion, Message, Prompt
 
 _LOGIT_BYTES = 256 * 2**20  # logits held at once while scoring log-probabilities
@@ -30,39 +34,46 @@ class TransformersPolicy(TokenPolicy):
         name: str,
         fingerprint: str,
         load: Callable[[str], tuple[PreTrainedModel, Any, str]] | None = None,
+        trials: Mapping[Path, Trial] | None = None,
     ) -> None:
-        """`load` gives another model by name, its tokenizer and fingerprint, and this one again by its own name."""
+        """`load` gives another model by name, its tokenizer and fingerprint, and this one again by its own name.
+
+        `trials` are those of the same architecture with other weights. Raises UserError for a model whose rows cannot
+        be continued rightly.
+        """
         self._load = load
         self.engine = {"transformers": transformers.__version__, "torch": torch.__version__}
         self._rendered: dict[tuple[str | None, tuple[Message, ...] | None], tuple[int, ...]] = {}
-        gives: set[Capability] = {"text", "logprobs", "states", "token level"}
-        self.capabilities = frozenset(gives | ({"weights"} if load is not None else set()))
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.name, self.fingerprint = name, fingerprint
         self.device = model.device
-        config = model.config.get_text_config()
-        self.depth, self.width = config.num_hidden_layers, config.hidden_size
+        self._forward = Forward(model)
+        config = self._forward.config
+        self.depth, self.width = self._forward.depth, config.hidden_size
         self.vocabulary: int = config.vocab_size
         self.parameters = model.num_parameters()
         embedding, output = model.get_input_embeddings(), model.get_output_embeddings()
-        tied = output.weight is embedding.weight
+        tied = output is None or output.weight is embedding.weight
         self.active_parameters = self.parameters - (0 if tied else sum(p.numel() for p in embedding.parameters()))
         self.eos_ids = _eos_ids(model, tokenizer)
         if self.device.type == "cpu":
             lay_out_for_cpu(model)
-        kinds = {type(layer).__name__ for layer in DynamicCache(config=model.config).layers}
-        if strange := sorted(kind for kind in kinds if not kind.startswith("Dynamic")):
-            raise UserError(
-                f"model {name!r} keeps {', '.join(strange)} beside or instead of keys and values; rows of such models "
-                "cannot be copied here. Choose a model with attention only"
-            )
-        self._cache_argument = cache_argument(model)
+        self._window = smallest_window(model)
+        self._trials = self._try_out() if trials is None else dict(trials)
         # how keys and values are kept: each prompt's once for all its rows, or transformers' own cache, a copy a row
-        self.path: Literal["shared prefix", "plain"] = "shared prefix" if fits(self.model) else "plain"
+        self.path: Path = next(iter(self._trials))
+        gives: set[Capability] = {"text", "logprobs", "token level"}
+        if all(trial.states for trial in self._trials.values()):
+            gives.add("states")
+        if any(trial.take_back for trial in self._trials.values()):
+            gives.add("take back")
+        if load is not None:
+            gives.add("weights")
+        self.capabilities = frozenset(gives)
 
     def scorer(self, prompts: Sequence[tuple[int, ...]]) -> RowScorer:
-        return RowScorer(self.model, *self.left_padded(prompts))
+        return RowScorer(self.model, *self._forward.left_padded(prompts))
 
     def speaks_like(self, other: Policy) -> bool:
         if not isinstance(other, TransformersPolicy):
@@ -84,7 +95,7 @@ class TransformersPolicy(TokenPolicy):
 
     def with_model(self, model: PreTrainedModel, name: str) -> "TransformersPolicy":
         """This policy over other weights, with the same tokenizer and ends of text."""
-        other = TransformersPolicy(model, self.tokenizer, name, f"{self.fingerprint}+{name}")
+        other = TransformersPolicy(model, self.tokenizer, name, f"{self.fingerprint}+{name}", trials=self._trials)
         other.eos_ids, other._rendered = self.eos_ids, self._rendered
         return other
 
@@ -112,57 +123,46 @@ class TransformersPolicy(TokenPolicy):
         return text
 
     def head_of(self, text: str, tokens: int) -> str:
-        return self.text(self.tokens_of(text)[:tokens])
+        return head_of(text, tokens, self._tokens, self.text)
 
     def tokens_of(self, text: str) -> tuple[int, ...]:
+        return tokens_behind(text, self._tokens) if self._blank_first else self._tokens(text)
+
+    @cached_property
+    def _blank_first(self) -> bool:
+        return puts_a_blank_first(self._tokens, self.text)
+
+    def _tokens(self, text: str) -> tuple[int, ...]:
+        """Of a text that nothing stands before, without special ones."""
         return tuple(self.tokenizer(text, add_special_tokens=False).input_ids)
 
-    @torch.inference_mode()
     def prefill(
-        self, prompts: Sequence[tuple[int, ...]], layers: tuple[int, ...]
+        self, prompts: Sequence[tuple[int, ...]], layers: tuple[int, ...], room: int, revocable: bool
     ) -> tuple[RowCache | SharedPrefix, Fed, torch.Tensor]:
-        ids, mask = self.left_padded(prompts)
-        cache = RowCache(DynamicCache(config=self.model.config), mask, self._cache_argument)
-        fed = self._read(ids, layers, cache.inputs())
-        return (
-            SharedPrefix(cache.layers, mask, self._cache_argument) if self.path == "shared prefix" else cache,
-            fed,
-            mask,
-        )
+        positions = max(map(len, prompts)) + room
+        path = self._path_of(positions)
+        if not self._trial(path).agrees or (revocable and not self._trial(path).take_back):
+            raise UserError(
+                f"model {self.name!r} attends through windows of {self._window} tokens, and prompts with their answers "
+                f"have up to {positions}: there its rows cannot {'take tokens back' if revocable else 'be copied'}. "
+                "Shorten prompts or sampler.max_new_tokens, or choose another method or model"
+            )
+        with torch.inference_mode():
+            reading = self._forward.read_prompts(prompts, layers, path, revocable)
+        return reading.cache, reading.fed, reading.mask
 
     @torch.inference_mode()
     def feed(self, cache: RowCache | SharedPrefix, tokens: torch.Tensor, layers: tuple[int, ...]) -> Fed:
-        cache.extend()
-        with cache.attention(self.model):
-            return self._read(tokens[:, None], layers, cache.inputs())
+        return self._forward.feed(cache, tokens, layers)
 
     @torch.inference_mode()
     def peek(
         self, cache: RowCache | SharedPrefix, tokens: torch.Tensor, layers: tuple[int, ...]
     ) -> Mapping[int, torch.Tensor]:
-        with cache.attention(self.model):
-            return cache.peek(partial(self._states, layers), tokens)
+        return self._forward.peek(cache, tokens, layers)
 
-    def _states(
-        self, layers: tuple[int, ...], ids: torch.Tensor, inputs: Mapping[str, Any]
-    ) -> Mapping[int, torch.Tensor]:
-        """States alone: the forward pass ends at the last block that is wanted."""
-        if self.depth in layers:  # behind the model's last norm
-            return self._read(ids, layers, inputs).states
-        with StatesUpTo(self.model, self.depth, layers) as reached:
-            self.model(input_ids=ids, use_cache=True, logits_to_keep=1, **inputs)
-        return reached.states
-
-    def _read(self, ids: torch.Tensor, layers: tuple[int, ...], inputs: Mapping[str, Any]) -> Fed:
-        out = self.model(input_ids=ids, use_cache=True, logits_to_keep=1, output_hidden_states=bool(layers), **inputs)
-        return Fed(out.logits[:, -1], {layer: out.hidden_states[layer] for layer in layers})
-
+    @torch.inference_mode()
     def forget(self, cache: RowCache | SharedPrefix, counts: torch.Tensor) -> None:
-        if not sees_everything(self.model.config.get_text_config()):
-            raise UserError(
-                f"model {self.name!r} attends through sliding windows; methods that take tokens back (cards) need a "
-                "model with full attention. Leave the method out, or choose another model"
-            )
         cache.forget(counts)
 
     def reorder(self, cache: RowCache | SharedPrefix, index: torch.Tensor) -> None:
@@ -175,33 +175,55 @@ class TransformersPolicy(TokenPolicy):
         out: list[np.ndarray] = []
         for start in range(0, len(completions), rows):
             part = completions[start : start + rows]
-            ids, mask = self.left_padded([self.encode(c.prompt) + c.tokens for c in part])
+            texts = [self.encode(c.prompt) + c.tokens for c in part]
             keep = max(len(c.tokens) for c in part) + 1
-            logits = self.model(
-                input_ids=ids,
-                attention_mask=None if mask.all() else mask.long(),
-                position_ids=None if mask.all() else positions(mask.long()),
-                logits_to_keep=keep,
-            ).logits.float()
+            logits = self._forward.logits_behind(texts, keep)[:, :-1]  # (rows, keep - 1, V)
+            ids = self._forward.left_padded(texts)[0]
             targets = ids[:, -(keep - 1) :] if keep > 1 else ids[:, :0]
-            chosen = logits[:, :-1].gather(2, targets[..., None])[..., 0] - logits[:, :-1].logsumexp(-1)
+            chosen = logits.gather(2, targets[..., None])[..., 0] - logits.logsumexp(-1)
             out += [row[len(row) - len(c.tokens) :].cpu().numpy() for row, c in zip(chosen, part, strict=True)]
         return out
 
-    @torch.inference_mode()
     def row_bytes(self, prompt_tokens: int, new_tokens: int, rows_per_prompt: int) -> int:
-        cache, _, _ = self.prefill([(0,)], ())
-        token_bytes: int = cache.bytes_per_token()
-        shared = self.path == "shared prefix"
+        state_bytes, token_bytes = self._cache_bytes
+        shared = self._path_of(prompt_tokens + new_tokens) == "shared prefix"
         prompt = token_bytes * prompt_tokens // rows_per_prompt if shared else 2 * token_bytes * prompt_tokens
         # what is a row's own exists twice while a batch is reordered; logits in float32 with two copies in sampling
-        return prompt + 2 * token_bytes * new_tokens + 3 * 4 * self.vocabulary
+        return prompt + 2 * (state_bytes + token_bytes * new_tokens) + 3 * 4 * self.vocabulary
 
-    def left_padded(self, rows: Sequence[tuple[int, ...]]) -> tuple[torch.Tensor, torch.Tensor]:
-        longest = max(len(row) for row in rows)
-        ids = torch.tensor([[0] * (longest - len(row)) + list(row) for row in rows], device=self.device)
-        lengths = torch.tensor([len(row) for row in rows], device=self.device)
-        return ids, torch.arange(longest, device=self.device) >= longest - lengths[:, None]
+    @cached_property
+    def _cache_bytes(self) -> tuple[int, int]:
+        """What a row keeps whatever its length, and for each of its tokens."""
+        with torch.inference_mode():
+            one, two = (self._forward.read_prompts([(0,) * n], (), "plain").cache for n in (1, 2))
+        assert isinstance(one, RowCache) and isinstance(two, RowCache)
+        token_bytes = two.nbytes() - one.nbytes()
+        return one.nbytes() - token_bytes, token_bytes
+
+    def _path_of(self, positions: int) -> Path:
+        """How rows of so many tokens, prompt and answer, are kept: only the plain path knows windows."""
+        fits = self._window is None or positions <= self._window
+        return self.path if fits else "plain"
+
+    def _try_out(self) -> dict[Path, Trial]:
+        """The paths that rows may take, the faster first. Raises UserError where none agrees with plain forwards."""
+        self._trials = {}
+        if self._window is None:
+            paths: tuple[Path, ...] = ("shared prefix",) if self._trial("shared prefix").agrees else ("plain",)
+        else:  # texts beyond the window take the plain path, and a window that shows in the trial leaves no other
+            paths = ("shared prefix", "plain") if self._window >= LONGEST else ("plain",)
+        trials = {path: self._trial(path) for path in paths}
+        agreeing = {path: trial for path, trial in trials.items() if trial.agrees}
+        if not agreeing:
+            raise UserError(f"model {self.name!r} is refused: {trials['plain'].reason}. Choose another model")
+        return agreeing
+
+    def _trial(self, path: Path) -> Trial:
+        if path not in self._trials:
+            special = set(self.tokenizer.all_special_ids)
+            vocabulary = [i for i in range(self.vocabulary) if i not in special]
+            self._trials[path] = tried(self._forward, path, vocabulary)
+        return self._trials[path]
 
 
 def _eos_ids(model: PreTrainedModel, tokenizer: Any) -> frozenset[int]:
