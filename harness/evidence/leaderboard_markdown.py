@@ -25,7 +25,7 @@ chose the answer among the finalists. Golds under different versions of a task's
 older rewards stand in sections of their own.
 
 Made by `python -m harness leaderboard`; `--check` says whether it still agrees with the runs, and `--rescore 100`
-whether their gold does."""
+whether their gold does, of runs on the rewards of this version."""
 
 
 def markdown(rows: Sequence[Entry], others: Sequence[Entry], unfinished: Sequence[str]) -> str:
