@@ -25,7 +25,7 @@ from harness.evidence import figures
 from harness.evidence.leaderboard_markdown import html, markdown
 from harness.evidence.leaderboard_row import Entry, Seed, table_of
 from harness.evidence.record import RunRecord
-from harness.evidence.schema import GOLD, PROXY, ROW, Row
+from harness.evidence.schema import GOLD, PROXY, REFERENCES, ROW, Row
 from harness.evidence.store import Run, is_done, load_run
 from harness.evidence.table import comparison
 
@@ -156,9 +156,8 @@ def _named(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _place(entry: Entry) -> tuple[Any, ...]:
     """Sections in order, the same reward twice last; base and best-of-n first in each."""
-    first = ("base", "best_of_n")
     method = entry.row.key.method
-    rank = first.index(method) if method in first else len(first)
+    rank = REFERENCES.index(method) if method in REFERENCES else len(REFERENCES)
     return (*entry.section, rank, method, entry.settings_from, entry.run_id, entry.row.key.iteration)
 
 

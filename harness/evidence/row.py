@@ -28,9 +28,9 @@ class Costs:
     fit_policy_tokens: int
     fit_proxy_calls: int
     fit_seconds: float
-    fit_flops: float | None
     flops: float | None  # of a test prompt
     flops_with_fitting: float | None  # likewise, with its share of fitting
+    fit_flops: float | None = None
 
     @property
     def unit(self) -> str:
