@@ -111,7 +111,7 @@ def _entries(run: Run, out: Path) -> list[Entry]:
             model=record.required("config.model", config.model),
             profile=record.required("config.profile", config.profile),
             seed=record.seed,
-            same_reward=run.pool[PROXY].equals(run.pool[GOLD]),
+            same_reward=run.pool[PROXY].equals(run.pool[GOLD]) or row.is_one_reward,
             settings_from=source,
             slice=record.required("config.settings.evaluate.slice", evaluate.get("slice")),
             prompts=record.required("config.settings.evaluate.prompts", evaluate.get("prompts")),

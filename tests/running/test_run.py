@@ -419,7 +419,7 @@ def test_unscored_completions_are_counted_and_shown(place, capsys, monkeypatch):
 
     def some_nan(self, completions):
         gold = plain(self, completions)["gold_reward"].copy()
-        gold[[i for i, c in enumerate(completions) if c.text.startswith("b")]] = np.nan
+        gold[[i for i, c in enumerate(completions) if c.text.startswith("a")]] = np.nan
         return {"gold_reward": gold}
 
     monkeypatch.setattr(Toy, "score", some_nan)
