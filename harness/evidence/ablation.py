@@ -29,7 +29,7 @@ from harness.evidence.cost import best_of_n_costs
 from harness.evidence.markdown import over, p_value, percent, signed
 from harness.evidence.row import WHERE_TESTED, Comparison, flat
 from harness.evidence.rows_needed import Searched, needed
-from harness.evidence.schema import EVALUATED, GOLD, PROXY, ROW, Row
+from harness.evidence.schema import EVALUATED, GOLD, PROXY, REFERENCES, ROW, Row
 from harness.evidence.store import Run, find_run, load_run, read_json
 from harness.evidence.table import best_of_n_by_prompt, best_of_n_curve, comparison
 
@@ -139,7 +139,7 @@ def _rows(axis: _Axis, runs: Mapping[Point, Run], reference: Point, widest: Run)
         alike = Row(**{**row.key._asdict(), axis.column: start}) if axis.column else row.key
         gold, same = _gold(runs[point], row.key), _gold(runs[reference], alike)
         moved = value != start if axis.column else point != reference
-        moved = moved and row.key.method not in ("base", "best_of_n")
+        moved = moved and row.key.method not in REFERENCES
         rows.append(
             Varied(
                 row=_on_the_curve(row, gold, rivals) if axis.is_budget else row,
@@ -273,7 +273,7 @@ def _needed(rows: Sequence[Varied], runs: Mapping[Point, Run], rivals: Floats, w
         if row.row.budget is not None and (row.row.key.method == "base" or row.row.budget == row.value)
     ]
     base = next((one for one in found if one.key.method == "base"), None)
-    searches = [one for one in found if one.key.method not in ("base", "best_of_n")]
+    searches = [one for one in found if one.key.method not in REFERENCES]
     return needed(base, searches, rivals, best_of_n_costs(widest, most), sorted({min(USUAL, most), most}))
 
 

@@ -45,7 +45,7 @@ def costs(run: Run, part: pl.DataFrame, method: str, iteration: int) -> Costs:
         fit_flops = _sampled(prices, fit_tokens, fit_calls)
         with_fitting = flops + fit_flops / AMORTISED_OVER
     seconds = float(fit["seconds"].sum())
-    return Costs(tokens, valued, value_tokens, calls, fit_tokens, fit_calls, seconds, fit_flops, flops, with_fitting)
+    return Costs(tokens, valued, value_tokens, calls, fit_tokens, fit_calls, seconds, flops, with_fitting, fit_flops)
 
 
 def best_of_n_costs(run: Run, samples: int) -> list[SampledCost]:

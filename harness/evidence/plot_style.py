@@ -16,6 +16,7 @@ matplotlib.use("Agg")
 # Okabe and Ito's palette
 COLOURS = {
     "base": "#7f7f7f",
+    "base_greedy": "#b8b8b8",
     "best_of_n": "#E69F00",
     "iro": "#0072B2",
     "args": "#D55E00",
@@ -48,7 +49,7 @@ def shade(iteration: int, last: int) -> float:
 
 def label(row: Row) -> str:
     name = f"{row.method}, iteration {row.iteration}" if row.iteration else row.method
-    return name if row.method == "base" else f"{name}, {PICKS[row.final_pick]}"
+    return row.name if row.method in ("base", "base_greedy") else f"{name}, {PICKS[row.final_pick]}"
 
 
 def drawn_as(row: Row, last: int) -> dict[str, Any]:

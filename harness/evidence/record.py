@@ -48,6 +48,21 @@ class Agreement:
     correlation: _Number
     within_prompt_correlation: _Number
 
+    @property
+    def is_one_function(self) -> bool:
+        """Whether they are the same but for unit and origin (to a millionth, as scores are float32)."""
+        return self.correlation >= 1 - 1e-6
+
+    @property
+    def warning(self) -> str:
+        """What must be said where they are one function; empty where they are not."""
+        if not self.is_one_function:
+            return ""
+        return (
+            f"Gold and proxy are one function (correlation 1 on {self.n:,} base samples): methods optimise what they "
+            "are judged by, and nothing held out is in this table"
+        )
+
 
 @dataclass(frozen=True)
 class Prices:

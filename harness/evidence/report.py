@@ -54,11 +54,12 @@ def table_markdown(table: Sequence[Comparison], left_out: Mapping[str, str] | No
 def _cells(row: Comparison) -> dict[str, str | None]:
     """Column -> cell, None where it is not known."""
     wins, costs = row.win_rate_over_base, row.costs
+    gold = "gold, which is the proxy (sd)" if row.is_one_reward else "gold (sd)"
     is_alone = row.beside is None and row.not_compared is None and row.key.method != "best_of_n"
     return {
         "method": f"{row.key.method} (weights trained)" if row.trains_weights else row.key.name,
         "final pick": row.key.final_pick,
-        "gold (sd)": str(row.gold) + (f" ({row.unscored} unscored)" if row.unscored else ""),
+        gold: str(row.gold) + (f" ({row.unscored} unscored)" if row.unscored else ""),
         "proxy (sd)": f"{row.proxy.value:.2f}",
         "tuned by": row.tuning,
         "best at an edge": row.edges,
@@ -92,6 +93,7 @@ def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]
         f"# {run.id}",
         f"{where}, {table[0].gold.n} {evaluate.get('slice')} prompts, seed {config.seed}. "
         f"Commit {record.short_commit}; " + ("made from Python." if command is None else f"made by `{command}`."),
+        "" if record.agreement is None or not record.agreement.warning else f"**{record.agreement.warning}.**",
         table_markdown(table, record.left_out),
         "Gold and proxy are in standard deviations of base samples, above the base's mean; intervals are 95% bootstrap "
         "intervals over prompts. Differences are paired by prompt. `set beside` names the best-of-n: the best by proxy "

@@ -28,9 +28,9 @@ class Costs:
     fit_policy_tokens: int
     fit_proxy_calls: int
     fit_seconds: float
-    fit_flops: float | None
     flops: float | None  # of a test prompt
     flops_with_fitting: float | None  # likewise, with its share of fitting
+    fit_flops: float | None = None
 
     @property
     def unit(self) -> str:
@@ -100,6 +100,7 @@ class Comparison:
     not_compared: str | None = None  # why it is beside none
     against_largest: Estimate | None = None  # the best of the whole pool, where that is larger
     tuning: str | None = None  # tries and prompts that chose its settings; None: not tuned, or not recorded
+    is_one_reward: bool = False  # gold and proxy are one function: nothing held out judges the row
     edges: str | None = None  # at which ends of their ranges its settings were still best
 
 

@@ -57,7 +57,7 @@ class OverSeeds:
     cost_over_beside: float | None = None  # where that is not at equal rows
     cost_unit: str | None = None
     not_compared: str | None = None
-    edges: str | None = None  # at which ends of its ranges the tuning of its settings stopped
+    edges: str | None = field(default=None, metadata=WHERE_TESTED)  # at which its tuning stopped
 
 
 def write_seeds(runs: Sequence[Run], out: Path) -> Path:

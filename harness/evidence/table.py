@@ -134,6 +134,7 @@ def _alone(run: Run, parts: Answers, key: Row, part: pl.DataFrame, base: pl.Data
         equivalent=Equivalent(),
         budget=budget_of(record, key.method),
         tuning=_tuning(record, key.method),
+        is_one_reward=record.agreement is not None and record.agreement.is_one_function,
         edges=edges_of(record, key.method),
     )
 

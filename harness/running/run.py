@@ -26,6 +26,7 @@ from harness.core.statistics.stats import PLANNING_SD, detectable_difference
 from harness.core.task import GOLD
 from harness.core.types import Prompt
 from harness.core.values.calibration import calibration, held_out
+from harness.evidence.record import Agreement
 from harness.evidence.report import write_report
 from harness.evidence.store import Run, is_done, load_run, read_about, runs_folder, write_about, write_table
 from harness.evidence.table import comparison
@@ -164,6 +165,8 @@ def _execute(material: _Material, folder: Path, memory: PeakMemory, started: flo
     gold = np.array([row[GOLD] for row in rows["pool"]])
     about["units"] = {"proxy_reward": asdict(pool.proxy), GOLD: asdict(Scale.of("the gold", gold))}
     about["agreement"] = agreement(rows["pool"])
+    if ranks.first and (warning := Agreement(**about["agreement"]).warning):
+        print(f"warning: {warning}", file=sys.stderr)
     settings = config.settings
     about["left_out"] = dict(config.left_out)
     about["settings_from"] = settings_from(config)

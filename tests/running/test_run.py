@@ -69,7 +69,7 @@ def test_a_run_leaves_tables_with_unique_keys_a_report_and_figures(place, capsys
     assert not stored.scores.select(*KEYS, "prompt_id", "metric").is_duplicated().any()
     assert stored.completions["reference"].null_count() == len(stored.completions)  # the toy's prompts have none
     assert set(stored.scores["metric"]) == {"gold_reward", "proxy_reward", "base_nll"}
-    assert set(stored.completions["method"]) == {"base", "best_of_n", "iro"}
+    assert set(stored.completions["method"]) == {"base", "base_greedy", "best_of_n", "iro"}
     assert stored.completions.filter(pl.col("method") == "iro")["iteration"].unique().sort().to_list() == [1, 2, 3]
     for name in ("report.md", "table.parquet", "gold_by_method.png", "gold_against_compute.png", "calibration.png"):
         assert (stored.folder / name).stat().st_size > 500
@@ -419,7 +419,7 @@ def test_unscored_completions_are_counted_and_shown(place, capsys, monkeypatch):
 
     def some_nan(self, completions):
         gold = plain(self, completions)["gold_reward"].copy()
-        gold[[i for i, c in enumerate(completions) if c.text.startswith("b")]] = np.nan
+        gold[[i for i, c in enumerate(completions) if c.text.startswith("a")]] = np.nan
         return {"gold_reward": gold}
 
     monkeypatch.setattr(Toy, "score", some_nan)
