@@ -136,6 +136,8 @@ def _load(config: RunConfig, workspace: Workspace, ranks: Ranks) -> _Material:
     methods = {name: context.method(name, RAW) for name in config.methods}
     fit_slices, test = _slices(context, max([1, *(method.iterations for method in methods.values())]))
     prompts = {"fit": [p for part in fit_slices for p in part], config.settings["evaluate"].slice: test}
+    for part in prompts.values():
+        policy.require_room(part, [config.settings["sampler"].max_new_tokens] * len(part))
     keys = {part: [context.prompt_key(p) for p in of_part] for part, of_part in prompts.items()}
     identity = identity_of(config, policy, task, methods, keys, VERSIONS)
     return _Material(context, fit_slices, test, ranks.agreed(identity))

@@ -15,7 +15,7 @@ import torch
 from harness.core.ledger import Ledger, Role
 from harness.core.models.device import widest
 from harness.core.models.rows import Choices, Chunk
-from harness.core.models.sampling import Sampler, sample, support
+from harness.core.models.sampling import Sampler, draw, require_finite, support, unfit
 from harness.core.streams import Streams
 from harness.core.types import Completion, PrefixStates, Prompt, Stop
 
@@ -45,6 +45,7 @@ class Decoding:
         self.__policy, self.__ledger, self._sampler = policy, ledger, sampler
         self.prompts, self._layers, self._record, self._revocable = list(prompts), layers, record, revocable
         length = sampler.max_new_tokens
+        policy.require_room(prompts, [length] * len(prompts))
         uniforms = [streams.uniforms("sample", p.id, rows_per_prompt, length) for p in prompts]
         self._uniforms = (
             torch.from_numpy(np.stack(uniforms)).to(widest(policy.device)).to(policy.device)
@@ -94,7 +95,9 @@ class Decoding:
         alive = ~self.finished[self._in_cache]
         rows = self._in_cache[alive]
         uniforms = self._uniforms[self.owner[rows], self._slot[rows], self._length[rows]]
-        return Choices(rows, *support(self._logits[alive], self._sampler), uniforms)
+        tokens, probabilities = support(self._logits[alive], self._sampler)
+        require_finite(unfit(probabilities), self.__policy.name)
+        return Choices(rows, tokens, probabilities, uniforms)
 
     @torch.inference_mode()
     def peek(self, tokens: torch.Tensor) -> Mapping[int, torch.Tensor]:
@@ -119,6 +122,7 @@ class Decoding:
         mask = torch.zeros(rows, n, dtype=torch.bool, device=device)
         states = {layer: torch.zeros(rows, n, self.__policy.width, device=device) for layer in self._layers}
         calls = 0
+        self._unfit = torch.zeros(rows, dtype=torch.bool, device=device)  # rows whose logits were no finite numbers
         for j in range(n):
             alive = ~self.finished[self._in_cache]  # (cache rows,)
             if not alive.any():
@@ -135,6 +139,7 @@ class Decoding:
             calls += 1
             for layer, state in fed.items():
                 states[layer][:, j] = state
+        require_finite(self._unfit, self.__policy.name)
         np.add.at(self._sampled, self.owner.cpu().numpy(), mask.sum(1).cpu().numpy())
         seconds = time.perf_counter() - start
         self.__ledger.spend("policy", calls=calls, tokens=int(mask.sum()), seconds=seconds)
@@ -144,7 +149,10 @@ class Decoding:
         """(cache rows,) drawn tokens: number t of a row's stream decides its token t, whoever shares the batch."""
         rows = self._in_cache
         position = self._length[rows].clamp(max=self._tokens.shape[1] - 1)
-        return sample(self._logits, self._uniforms[self.owner[rows], self._slot[rows], position], self._sampler)
+        tokens, probabilities = support(self._logits, self._sampler)
+        # looked at once a chunk: asking at every token would make a GPU wait
+        self._unfit[rows] |= unfit(probabilities) & ~self.finished[rows]
+        return draw(tokens, probabilities, self._uniforms[self.owner[rows], self._slot[rows], position])
 
     def _append(self, live: torch.Tensor, drawn: torch.Tensor) -> None:
         self._tokens[live, self._length[live]] = drawn

@@ -30,6 +30,7 @@ class Policy(ABC):
     device: torch.device = torch.device("cpu")
     depth: int = 0  # number of blocks; layers 0..depth have states
     width: int = 0  # H
+    context: int | None = None  # tokens of prompt and answer that the model can read; None: not known, or no limit
     parameters: int = 0
     active_parameters: int = 0  # multiplied with for each token: all but an input embedding of its own
 
@@ -62,6 +63,19 @@ class Policy(ABC):
     def prompt_length(self, prompt: Prompt) -> int:
         """Tokens of a prompt as the model reads it; 0 where it does not say."""
         return 0
+
+    def require_room(self, prompts: Sequence[Prompt], new_tokens: Sequence[int]) -> None:
+        """Raises UserError where a prompt and the tokens that are to follow it are longer than the model's context."""
+        if self.context is None:
+            return
+        for prompt, new in zip(prompts, new_tokens, strict=True):
+            length = self.prompt_length(prompt)
+            if length + new > self.context:
+                raise UserError(
+                    f"prompt {prompt.id!r} has {length} tokens, and {new} are to follow, but model {self.name!r} reads "
+                    f"at most {self.context} together. Shorten the prompt, lower sampler.max_new_tokens, or choose a "
+                    "model with a longer context"
+                )
 
     def row_bytes(self, prompt_tokens: int, new_tokens: int, rows_per_prompt: int) -> int:
         """Memory here of one row of a batch in bytes, with its share of what rows of a prompt have in common."""

@@ -7,6 +7,7 @@ scorer.advance(tokens, mask)                 # (rows, n) log-probabilities in na
 import torch
 from transformers import PreTrainedModel
 
+from harness.core.errors import UserError
 from harness.core.models.row_cache import cache_argument, keeps_states, new_cache, positions, states_alone
 
 
@@ -17,9 +18,12 @@ class RowScorer:
     """
 
     @torch.inference_mode()
-    def __init__(self, model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor) -> None:
-        """Starts behind left-padded prompts (rows, longest); mask bool, True where there is a token."""
-        self._model = model
+    def __init__(self, model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor, context: int | None) -> None:
+        """Starts behind left-padded prompts (rows, longest); mask bool, True where there is a token.
+
+        `context` is the most tokens that the model reads; longer texts raise UserError.
+        """
+        self._model, self._context = model, context
         self._cache, self._mask = new_cache(model, whole=False), mask.new_zeros(len(ids), 0)
         self._one_by_one, self._states_alone = keeps_states(self._cache), states_alone(self._cache)
         self._next = self._read(ids, mask, last_only=True)[:, -1]  # (rows, V) logits behind each row's last token
@@ -45,6 +49,8 @@ class RowScorer:
     def _read(self, tokens: torch.Tensor, mask: torch.Tensor, last_only: bool = False) -> torch.Tensor:
         """(rows, n, V) float32 logits behind each token; those of padding mean nothing."""
         self._mask = torch.cat([self._mask, mask], 1)
+        if self._context is not None and self._mask.shape[1] > self._context:  # else it is shorter, without looking
+            self._require_room(self._context)
         out = self._model(
             input_ids=tokens,
             attention_mask=(mask if self._states_alone else self._mask).long(),
@@ -55,3 +61,10 @@ class RowScorer:
         )
         logits: torch.Tensor = out.logits.float()
         return logits
+
+    def _require_room(self, context: int) -> None:
+        if (longest := int(self._mask.sum(1).max())) > context:
+            raise UserError(
+                f"a text of {longest} tokens is longer than the {context} that the guiding model "
+                f"({type(self._model).__name__}) reads. Shorten prompts or sampler.max_new_tokens, or choose another"
+            )

@@ -6,6 +6,7 @@ import torch
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from harness.core.errors import UserError
 from harness.core.models.device import widest
 
 _GROUP = 64  # tokens looked at together in search of the top k
@@ -27,11 +28,12 @@ def support(logits: torch.Tensor, sampler: Sampler) -> tuple[torch.Tensor, torch
     Each row sums to one; tokens outside the nucleus have probability 0. Tokens are in descending order of
     probability where top-k or top-p is on, in vocabulary order (K = V) where both are off. Temperature 0 keeps the
     argmax alone. The vocabulary is never sorted: without top-k, the nucleus is looked for among ever more top tokens.
+    Where logits are NaN, or the largest is infinite, probabilities are NaN, see `unfit`.
     """
     logits = logits.float()
     if sampler.temperature == 0:
-        tokens = logits.argmax(-1, keepdim=True)
-        return tokens, torch.ones_like(tokens, dtype=torch.float32)
+        best, tokens = logits.max(-1, keepdim=True)  # NaN counts as the largest
+        return tokens, 1 + (best - best)
     vocabulary = logits.shape[-1]
     if sampler.top_k:
         top, tokens = _topk(logits, min(sampler.top_k, vocabulary))
@@ -83,6 +85,22 @@ def draw(tokens: torch.Tensor, probabilities: torch.Tensor, uniforms: torch.Tens
     return tokens.gather(1, torch.minimum(index, last))[:, 0]
 
 
+def unfit(probabilities: torch.Tensor) -> torch.Tensor:
+    """(B,) bool: rows whose logits gave no distribution; NaN in one probability is NaN in all."""
+    return probabilities[:, 0].isnan()
+
+
+def require_finite(rows: torch.Tensor, model: str) -> None:
+    """Raise UserError where any of the rows (B,) is unfit: what would be drawn there are no samples of the model."""
+    if count := int(rows.sum()):
+        raise UserError(
+            f"model {model!r} gives no finite logits for {count} of {len(rows)} rows: nothing can be sampled. Half "
+            "precision may overflow, try --dtype float32; else check the model's weights"
+        )
+
+
 def sample(logits: torch.Tensor, uniforms: torch.Tensor, sampler: Sampler) -> torch.Tensor:
-    """(B,) next tokens for logits (B, V) and one uniform number a row."""
-    return draw(*support(logits, sampler), uniforms)
+    """(B,) next tokens for logits (B, V) and one uniform number a row. Raises UserError where logits are not finite."""
+    tokens, probabilities = support(logits, sampler)
+    require_finite(unfit(probabilities), "given here")
+    return draw(tokens, probabilities, uniforms)

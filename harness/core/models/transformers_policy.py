@@ -13,6 +13,7 @@ from harness.core.errors import UserError
 from harness.core.models.cpu_layout import lay_out_for_cpu
 from harness.core.models.forward import Forward, Path
 from harness.core.models.policy import Policy
+from harness.core.models.rendering import Rendering, render
 from harness.core.models.row_cache import RowCache
 from harness.core.models.row_scorer import RowScorer
 from harness.core.models.rows import Capability
@@ -20,7 +21,7 @@ from harness.core.models.shared_prefix import SharedPrefix
 from harness.core.models.text_in_context import head_of, puts_a_blank_first, tokens_behind
 from harness.core.models.token_policy import Fed, TokenPolicy
 from harness.core.models.trial import LONGEST, Trial, tried
-from harness.core.models.windows import smallest_window
+from harness.core.models.windows import longest_text, smallest_window
 from harness.core.types import Completion, Message, Prompt
 
 _LOGIT_BYTES = 256 * 2**20  # logits held at once while scoring log-probabilities
@@ -59,6 +60,7 @@ class TransformersPolicy(TokenPolicy):
         self.eos_ids = _eos_ids(model, tokenizer)
         if self.device.type == "cpu":
             lay_out_for_cpu(model)
+        self.context = longest_text(config)
         self._window = smallest_window(model)
         self._trials = self._try_out() if trials is None else dict(trials)
         # how keys and values are kept: each prompt's once for all its rows, or transformers' own cache, a copy a row
@@ -73,7 +75,7 @@ class TransformersPolicy(TokenPolicy):
         self.capabilities = frozenset(gives)
 
     def scorer(self, prompts: Sequence[tuple[int, ...]]) -> RowScorer:
-        return RowScorer(self.model, *self._forward.left_padded(prompts))
+        return RowScorer(self.model, *self._forward.left_padded(prompts), self.context)
 
     def speaks_like(self, other: Policy) -> bool:
         if not isinstance(other, TransformersPolicy):
@@ -103,20 +105,8 @@ class TransformersPolicy(TokenPolicy):
         """The same tokens each time: a chat template may hold a clock, and what is stored names what was read."""
         key = prompt.text, prompt.messages
         if key not in self._rendered:
-            self._rendered[key] = self._render(prompt)
+            self._rendered[key] = render(prompt, Rendering(self.name, self.tokenizer, self.eos_ids))
         return self._rendered[key]
-
-    def _render(self, prompt: Prompt) -> tuple[int, ...]:
-        if prompt.messages is None:
-            ids = self.tokenizer(prompt.text).input_ids
-        else:
-            if self.tokenizer.chat_template is None:
-                raise UserError(f"model {self.name!r} has no chat template; use a task with plain-text prompts")
-            messages = [{"role": m.role, "content": m.content} for m in prompt.messages]
-            ids = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
-        if not ids:
-            raise UserError(f"prompt {prompt.id!r} has no tokens; every prompt needs at least one")
-        return tuple(ids)
 
     def text(self, tokens: Sequence[int]) -> str:
         text: str = self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
@@ -176,6 +166,7 @@ class TransformersPolicy(TokenPolicy):
         for start in range(0, len(completions), rows):
             part = completions[start : start + rows]
             texts = [self.encode(c.prompt) + c.tokens for c in part]
+            self.require_room([c.prompt for c in part], [len(c.tokens) for c in part])
             keep = max(len(c.tokens) for c in part) + 1
             logits = self._forward.logits_behind(texts, keep)[:, :-1]  # (rows, keep - 1, V)
             ids = self._forward.left_padded(texts)[0]

@@ -1,6 +1,7 @@
-"""How far back the blocks of a model see: the smallest window that its config names.
+"""How far a model reads: the smallest window of its blocks, and the longest text that it was made for.
 
-smallest_window(model)        # 4096 for Mistral, 128 for gpt-oss, None for Llama
+    smallest_window(model)        # 4096 for Mistral, 128 for gpt-oss, None for Llama
+    longest_text(model.config)    # 32768, 131072, 2048; None for Mamba
 
 Texts that are no longer than the window, prompt and answer, do not meet it: there the model attends to everything.
 """
@@ -9,7 +10,15 @@ from transformers import DynamicCache, PreTrainedConfig, PreTrainedModel
 from transformers.cache_utils import DynamicSlidingWindowLayer
 
 # what configs call a window that transformers' cache knows nothing of
-_FIELDS = ("window_size", "attention_window_size", "local_attention", "attention_window")
+_WINDOWS = ("window_size", "attention_window_size", "local_attention", "attention_window")
+_LENGTHS = ("max_position_embeddings", "n_positions", "max_seq_len", "max_sequence_length")
+
+
+def longest_text(config: PreTrainedConfig) -> int | None:
+    """Tokens of prompt and answer together; beyond them a table of positions ends, or was never trained on."""
+    fields = config.to_dict()
+    named = [fields[name] for name in _LENGTHS if name in fields]
+    return next((size for size in named if isinstance(size, int) and size > 0), None)
 
 
 def smallest_window(model: PreTrainedModel) -> int | None:
@@ -29,5 +38,5 @@ def smallest_window(model: PreTrainedModel) -> int | None:
 def _named(config: PreTrainedConfig) -> list[int]:
     """Windows of models that mask them by hand, such as GPT-Neo's `window_size`."""
     fields = config.to_dict()
-    named = [fields[name] for name in _FIELDS if name in fields]
+    named = [fields[name] for name in _WINDOWS if name in fields]
     return [size for size in named if isinstance(size, int) and size > 0]

@@ -3,6 +3,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from harness.core.errors import UserError
 from harness.core.models.sampling import Sampler, draw, sample, support
 
 LOGITS = torch.tensor([[0.4, 0.3, 0.2, 0.1]]).log()
@@ -69,3 +70,27 @@ def test_top_k_is_that_of_torch(vocabulary, k):
     top, expected = logits.topk(k)
     assert (tokens == expected).all()
     assert torch.allclose(probabilities, top.softmax(-1))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize(
+    "sampler", [{"top_k": 0}, {"top_k": 5}, {"top_k": 0, "top_p": 0.9}, {"temperature": 0}, {"top_k": 50, "top_p": 0.9}]
+)
+@pytest.mark.parametrize("vocabulary", [8, 9000])
+def test_logits_that_are_no_numbers_are_no_tokens(bad, sampler, vocabulary):
+    """NaN became token 0 or any other, and was scored as an answer like the rest."""
+    logits = torch.randn(4, vocabulary, generator=torch.Generator().manual_seed(0))
+    logits[1, vocabulary // 2] = bad
+    logits[2] = -np.inf
+    uniforms = torch.full((4,), 0.5)
+    with pytest.raises(UserError, match=r"no finite logits for 2 of 4 rows.*--dtype float32"):
+        sample(logits, uniforms, Sampler(**sampler))
+    fine = torch.tensor([0, 3])
+    assert len(sample(logits[fine], uniforms[fine], Sampler(**sampler))) == 2
+
+
+@pytest.mark.parametrize("sampler", [{"top_k": 0}, {"top_k": 5}, {"top_k": 0, "top_p": 0.9}, {"temperature": 0}])
+def test_tokens_that_a_model_rules_out_are_no_fault(sampler):
+    logits = torch.full((1, 8), -np.inf)
+    logits[0, 3] = 1.0
+    assert sample(logits, torch.tensor([0.5]), Sampler(**sampler)).tolist() == [3]

@@ -17,10 +17,13 @@ from transformers import (
 from harness.core.errors import UserError
 from harness.core.models.handle import PolicyHandle
 from harness.core.models.loading import load_policy
+from harness.core.models.sampling import Sampler
 from harness.core.models.transformers_policy import TransformersPolicy
 from harness.core.streams import Streams
 from harness.core.types import Message, Prompt
 from tests.conftest import TINY_SAMPLER, tiny_prompts
+from tests.core.models.architectures import make
+from tests.core.models.tokenizers_made_here import word_level
 
 
 def reference(tiny, prompt, tokens):
@@ -275,3 +278,32 @@ def test_other_architectures_agree_with_their_own_forward(tiny, ledger, model):
         assert np.abs(logprobs - expected).max() < 1e-4
         for column, layer in enumerate((2, 4)):
             assert np.allclose(rows.states_of(i).states[:, column], states[layer], rtol=2e-3, atol=2e-3)
+
+
+def poisoned() -> TransformersPolicy:
+    """Behind token 40 there is nothing but NaN, as where half precision overflows."""
+    policy = TransformersPolicy(make("llama"), word_level(), "poisoned", "poisoned")
+    policy.model.get_input_embeddings().weight.data[40] = torch.nan
+    return policy
+
+
+def test_rows_without_finite_logits_stop_the_batch_before_anything_is_scored(ledger):
+    handle = PolicyHandle(poisoned(), Sampler(top_k=0, max_new_tokens=24), ledger)
+    rows = handle.decode(tiny_prompts(), 16, Streams(0))
+    with pytest.raises(UserError, match=r"model 'poisoned' gives no finite logits for \d+ of 64 rows"):
+        rows.extend(24)
+    single = handle.decode_tokens(tiny_prompts(), 1, Streams(0))
+    single.write(torch.tensor([40, 1, 2, 3]))
+    with pytest.raises(UserError, match="no finite logits for 1 of 4 rows"):
+        single.choices()
+
+
+def test_a_finished_row_may_give_what_it_likes(ledger):
+    """It is fed no token of its own any more, and nobody draws from it."""
+    policy = poisoned()
+    policy.eos_ids = frozenset({40})
+    rows = PolicyHandle(policy, Sampler(top_k=0, max_new_tokens=24), ledger).decode(
+        tiny_prompts(), 16, Streams(0), (1,)
+    )
+    rows.extend(24)
+    assert any(c.tokens[-1] == 40 for c in rows.completions())
