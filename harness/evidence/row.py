@@ -98,6 +98,7 @@ class Comparison:
     cost_over_beside: float | None = None  # where that is not at equal rows
     not_compared: str | None = None  # why it is beside none
     against_largest: Estimate | None = None  # the best of the whole pool, where that is larger
+    kl: Estimate | None = None  # nats a text, from log-probabilities of its answers; None: not estimated
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ scores.filter(pl.col("metric") == GOLD).join(completions, on=ANSWER)     # the g
 from typing import NamedTuple
 
 GOLD, PROXY, BASE_NLL = "gold_reward", "proxy_reward", "base_nll"  # metrics of scores.parquet
+OWN_NLL = "own_nll"  # likewise, of methods with a policy of their own
 
 
 class Row(NamedTuple):

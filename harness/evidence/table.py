@@ -18,7 +18,7 @@ from harness.evidence.budgets import Beside, TooLarge, beside, best_of, budget_o
 from harness.evidence.cost import best_of_n_costs, costs, mean_of
 from harness.evidence.drift import drift
 from harness.evidence.row import Comparison, Costs, Equivalent
-from harness.evidence.schema import ANSWER, BASE_NLL, EVALUATED, GOLD, PROXY, ROW, Row
+from harness.evidence.schema import ANSWER, BASE_NLL, EVALUATED, GOLD, OWN_NLL, PROXY, ROW, Row
 from harness.evidence.store import Run
 
 Answers = Mapping[Row, pl.DataFrame]
@@ -127,7 +127,20 @@ def _alone(run: Run, parts: Answers, key: Row, part: pl.DataFrame, base: pl.Data
         costs=costs(run, part, key.method, key.iteration),
         equivalent=Equivalent(),
         budget=budget_of(record, key.method),
+        kl=_kl(run, key, part),
     )
+
+
+def _kl(run: Run, key: Row, part: pl.DataFrame) -> Estimate | None:
+    """KL(method || base) of the text in nats: the mean over answers y of log p_method(y) - log p_base(y).
+
+    It is 0 for the base. Other answers need the log-probability under the policy that sampled them plainly.
+    """
+    if key.method == "base" and "base" in run.record.kl_bounds:
+        return stats.mean(np.zeros(len(part)))
+    if OWN_NLL not in part.columns or part[OWN_NLL].null_count():
+        return None
+    return stats.mean((part["n_tokens"] * (part[BASE_NLL] - part[OWN_NLL])).to_numpy())
 
 
 def _set_beside(
