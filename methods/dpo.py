@@ -32,6 +32,10 @@ class Dpo(Generator):
         self._copy: TunedCopy | None = None
 
     @property
+    def own_policy(self) -> PolicyHandle:
+        return self.copy.policy
+
+    @property
     def copy(self) -> TunedCopy:
         """The trained copy, once it was trained or loaded."""
         if self._copy is None:

@@ -93,6 +93,14 @@ class Generator(ABC):
         return None
 
     @property
+    def own_policy(self) -> PolicyHandle | None:
+        """The policy whose plain samples its answers are, where that is not the base; None elsewhere.
+
+        KL(method || base) is then the mean of log-probability differences over its answers, and is estimated so.
+        """
+        return None
+
+    @property
     def searches(self) -> bool:
         """Whether `generate` is a guided search, which shows its choices to `observer`."""
         return False

@@ -14,7 +14,7 @@ from harness.evidence.command import made_by
 from harness.evidence.cost import AMORTISED_OVER
 from harness.evidence.markdown import giga, markdown_table, number, one_line, over, p_value, percent, signed
 from harness.evidence.record import Agreement, RunRecord
-from harness.evidence.report_sections import calibrated, drifts, equivalents, gains, layers
+from harness.evidence.report_sections import calibrated, drifts, equivalents, gains, kl_cells, layers
 from harness.evidence.row import Comparison, frame
 from harness.evidence.schema import ANSWER, GOLD, ROW, Row
 from harness.evidence.store import Run
@@ -71,7 +71,7 @@ def _cells(row: Comparison) -> dict[str, str | None]:
         "p (McNemar, Holm)": p_value(row.p_wins_holm),
         "tokens": f"{row.tokens:.1f}",
         "base NLL": f"{row.base_nll:.2f}",
-        "KL at most": None if row.kl_bound is None else f"{row.kl_bound:.1f}",
+        **kl_cells(row),
         "distinct-2": number(row.drift.distinct_2),
         "policy tokens": f"{costs.policy_tokens:.0f}",
         "values": f"{costs.value_calls:.0f}" + (f" ({costs.value_tokens:.0f} tokens)" if costs.value_tokens else ""),

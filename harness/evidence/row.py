@@ -102,6 +102,7 @@ class Comparison:
     tuning: str | None = None  # tries and prompts that chose its settings; None: not tuned, or not recorded
     is_one_reward: bool = False  # gold and proxy are one function: nothing held out judges the row
     edges: str | None = None  # at which ends of their ranges its settings were still best
+    kl: Estimate | None = None  # nats a text, from log-probabilities of its answers; None: not estimated
 
 
 @dataclass(frozen=True)

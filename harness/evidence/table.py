@@ -19,7 +19,7 @@ from harness.evidence.cost import best_of_n_costs, costs, mean_of
 from harness.evidence.drift import drift
 from harness.evidence.record import RunRecord
 from harness.evidence.row import Comparison, Costs, Equivalent
-from harness.evidence.schema import ANSWER, BASE_NLL, EVALUATED, GOLD, PROXY, ROW, Row
+from harness.evidence.schema import ANSWER, BASE_NLL, EVALUATED, GOLD, OWN_NLL, PROXY, ROW, Row
 from harness.evidence.store import Run
 
 Answers = Mapping[Row, pl.DataFrame]
@@ -136,6 +136,7 @@ def _alone(run: Run, parts: Answers, key: Row, part: pl.DataFrame, base: pl.Data
         tuning=_tuning(record, key.method),
         is_one_reward=record.agreement is not None and record.agreement.is_one_function,
         edges=edges_of(record, key.method),
+        kl=_kl(run, key, part),
     )
 
 
@@ -146,6 +147,18 @@ def _tuning(record: RunRecord, method: str) -> str | None:
     compute = "" if had.flops is None else f", {had.flops / 1e12:,.3g} TFLOPs"
     compute += "" if had.seconds is None else f", {had.seconds:,.0f} s"
     return f"{had.tries} tries on {had.prompts} prompts{compute}"
+
+
+def _kl(run: Run, key: Row, part: pl.DataFrame) -> Estimate | None:
+    """KL(method || base) of the text in nats: the mean over answers y of log p_method(y) - log p_base(y).
+
+    It is 0 for the base. Other answers need the log-probability under the policy that sampled them plainly.
+    """
+    if key.method == "base" and "base" in run.record.kl_bounds:
+        return stats.mean(np.zeros(len(part)))
+    if OWN_NLL not in part.columns or part[OWN_NLL].null_count():
+        return None
+    return stats.mean((part["n_tokens"] * (part[BASE_NLL] - part[OWN_NLL])).to_numpy())
 
 
 def _set_beside(

@@ -48,6 +48,7 @@ from harness.running.stages import (
     answer,
     fit,
     label_of,
+    own_of,
     roll_out,
     sample_pool,
     trace,
@@ -289,7 +290,8 @@ def _answer(
     context: RunContext, name: str, iteration: int, method: Generator, key: str, test: Sequence[Prompt], rows: Rows
 ) -> None:
     """Have the method answer as it stands, evaluate that, and store the trees of its searches that were asked for."""
-    evaluate(context, name, iteration, answer(context, name, iteration, method, key, test), rows)
+    answers = answer(context, name, iteration, method, key, test)
+    evaluate(context, name, iteration, answers, rows, own_of(method, key))
     if method.searches and context.config.settings["evaluate"].trace:
         trees = trace(context, name, iteration, method, key, test)
         rows.setdefault("trace", []).extend({"method": name, "iteration": iteration, **row} for row in trees)
