@@ -1,4 +1,4 @@
-"""The command line: run, ablate, tune, generate, report, judge, leaderboard, bench, list, completion.
+"""The command line: run, ablate, tune, generate, report, judge, leaderboard, bench, rewards, list, completion.
 
 python -m harness run --method iro
 python -m harness report imdb-3f2a
@@ -7,6 +7,7 @@ python -m harness list
 
 import argparse
 import errno
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     141 where nobody reads what is printed any more, as `harness list | head -1` leaves it.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 lacks letters of texts
     try:
         try:
             return _answer(argv)
@@ -86,8 +89,10 @@ def _parser(program: str = "python -m harness") -> argparse.ArgumentParser:
     _add_run_options(ablate)
     ablate.set_defaults(command=_ablate)
 
-    tune = commands.add_parser("tune", help="try settings of methods on development prompts, as many for each")
-    tune.add_argument("--tries", type=int, default=4, help="settings tried for each method (default: 4)")
+    tune = commands.add_parser("tune", help="search settings of methods on development prompts, as many tries for each")
+    tune.add_argument("--tries", type=int, default=8, help="settings tried for each method (default: 8)")
+    tune.add_argument("--most-tries", type=int, help="of a method whose best lies at an end of a range, which then "
+                      "grows (default: 3 times --tries)")  # fmt: skip
     _add_run_options(tune)
     tune.set_defaults(command=_tune)
 
@@ -124,6 +129,15 @@ def _parser(program: str = "python -m harness") -> argparse.ArgumentParser:
     bench.add_argument("--repeats", type=int, default=3, help="turns; figures are medians (default: 3)")
     _add_out(bench)
     bench.set_defaults(command=_bench)
+
+    rewards = commands.add_parser(
+        "rewards", help="the rewards that ship with the task imdb, and how to train them anew"
+    )
+    rewards.add_argument("--rebuild", action="store_true", help="train them anew, and say how far both agree")
+    help_ = "write the rebuilt ones there, as rewards ship"
+    _completed(rewards.add_argument("--export", type=Path, metavar="FOLDER", help=help_), shtab.DIRECTORY)
+    _add_out(rewards)
+    rewards.set_defaults(command=_rewards)
 
     listing = commands.add_parser("list", help="methods, tasks, their settings, defaults and sources")
     listing.add_argument("--method", help="of these alone: names or FILE.py:Class, by comma")
@@ -193,7 +207,7 @@ def _tune(arguments: argparse.Namespace) -> None:
     options.require_not_fresh("tune")
     from harness.sweeps.tune import tune
 
-    print(tune(arguments.tries, options.request, options.workspace))
+    print(tune(arguments.tries, arguments.most_tries, options.request, options.workspace))
 
 
 def _generate(arguments: argparse.Namespace) -> None:
@@ -212,14 +226,14 @@ def _report(arguments: argparse.Namespace) -> None:
             raise UserError(f"--html shows a run, and {name!r} is an ablation; name one of its runs")
         if len(arguments.runs) > 1:
             raise UserError(f"several runs make one table over seeds, and {name!r} is an ablation; report it alone")
-        print(write_ablation(ablation, arguments.out).read_text())
+        print(write_ablation(ablation, arguments.out).read_text(encoding="utf-8"))
         return
     if len(arguments.runs) > 1:
         _report_over_seeds(arguments)
         return
     run = load_run(find_run(arguments.out, arguments.runs[0]))
     path = write_report(run)
-    print(path.read_text())
+    print(path.read_text(encoding="utf-8"))
     if arguments.html:
         from harness.evidence.page import write_page
 
@@ -234,7 +248,7 @@ def _report_over_seeds(arguments: argparse.Namespace) -> None:
     if arguments.html:
         raise UserError(f"--html shows one run, and {len(arguments.runs)} are given; name one of them")
     path = write_seeds([load_run(find_run(arguments.out, name)) for name in arguments.runs], arguments.out)
-    print(path.read_text())
+    print(path.read_text(encoding="utf-8"))
     print(f"written to {path.parent}", file=sys.stderr)
 
 
@@ -251,9 +265,9 @@ def _judge(arguments: argparse.Namespace) -> None:
     else:
         rows = Selection(arguments.method, arguments.iteration, arguments.final_pick)
         theirs = Selection(arguments.opponent_method, arguments.opponent_iteration, arguments.opponent_final_pick)
-        judge = chosen_judge(arguments, cache_folder())
+        judge = chosen_judge(arguments)
         folder = judge_run(arguments.out, arguments.run, rows, arguments.opponent or "base", theirs, judge)
-    print((folder / "report.md").read_text())
+    print((folder / "report.md").read_text(encoding="utf-8"))
     print(f"written to {folder}", file=sys.stderr)
     if arguments.export is not None:
         export(folder, arguments.export)
@@ -269,7 +283,7 @@ def _leaderboard(arguments: argparse.Namespace) -> int:
         found = difference(arguments.out)
         print(found or f"the leaderboard in {arguments.out} is what its runs give")
         return 1 if found else 0
-    print(write_leaderboard(arguments.out).read_text())
+    print(write_leaderboard(arguments.out).read_text(encoding="utf-8"))
     return 0
 
 
@@ -294,6 +308,13 @@ def _bench(arguments: argparse.Namespace) -> None:
     rows = run_bench(policy, load_model(*where)[0], arguments.repeats)
     print(table(rows))
     print(f"path: {policy.path}; written to {write_bench(policy, rows, arguments.out)}", file=sys.stderr)
+
+
+def _rewards(arguments: argparse.Namespace) -> None:
+    from harness.running.rewards import rebuild, require_rebuild, shown
+
+    require_rebuild(arguments.rebuild, arguments.export)
+    print(rebuild(arguments.out, cache_folder(), arguments.export) if arguments.rebuild else shown())
 
 
 def _list(arguments: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ METHODS: "Registry[Generator]" = Registry(
     "harness.methods",
     {
         "base": "harness.methods.base:Base",
+        "base_greedy": "harness.methods.base_greedy:BaseGreedy",
         "best_of_n": "harness.methods.best_of_n:BestOfN",
         "args": "harness.methods.args:Args",
         "controlled_decoding": "harness.methods.controlled_decoding:ControlledDecoding",

@@ -17,6 +17,7 @@ from harness.core.generator import Generator
 from harness.core.models.rows import Capability, TokenRows
 from harness.core.models.sampling import draw
 from harness.core.search.finalists import finalists_of
+from harness.core.tuning import Choice, Log
 from harness.core.types import Answer, Completion, Prompt
 
 
@@ -34,7 +35,7 @@ class Args(Generator):
     Config = ArgsConfig
     config: ArgsConfig
     source = "arXiv 2402.01694"
-    tries = ({}, {"weight": 0.5}, {"weight": 2.0}, {"weight": 4.0}, {"weight": 1.0, "choice": "stochastic"})
+    tunables = (Log("weight", 0.25, 64.0), Choice("choice", ("greedy", "stochastic")))
 
     @classmethod
     def needs(cls, config: ArgsConfig) -> frozenset[Capability]:

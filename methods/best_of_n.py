@@ -15,6 +15,7 @@ from harness.core.generator import Generator
 from harness.core.models.sampling import Sampler
 from harness.core.search.finalists import sample_rows
 from harness.core.search.selection import resample
+from harness.core.tuning import Choice
 from harness.core.types import Answer, Prompt
 
 
@@ -28,8 +29,7 @@ class BestOfN(Generator):
     Config = BestOfNConfig
     config: BestOfNConfig
     source = "arXiv 2009.01325, section 3; the curve over n by arXiv 2112.09332, appendix I"
-
-    tries = ({}, {"tau": 0.1}, {"tau": 0.3}, {"tau": 1.0})
+    tunables = (Choice("tau", (0.0, 0.1, 0.3, 1.0)),)
 
     @classmethod
     def rows_per_prompt(cls, config: BestOfNConfig) -> int:

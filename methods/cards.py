@@ -21,6 +21,7 @@ from harness.core.generator import Generator
 from harness.core.models.rows import Capability, TokenRows
 from harness.core.models.sampling import draw
 from harness.core.search.finalists import finalists_of
+from harness.core.tuning import Linear, Log
 from harness.core.types import Answer, Completion, Prompt
 
 
@@ -56,7 +57,7 @@ class Cards(Generator):
     Config = CardsConfig
     config: CardsConfig
     source = "arXiv 2406.16306"
-    tries = ({}, {"target": 2.0}, {"target": 2.0, "entropy": 2.0}, {"target": 1.5, "beta": 0.1}, {"entropy": 2.0})
+    tunables = (Linear("target", 0.5, 3.0), Log("beta", 0.05, 1.0), Linear("entropy", 0.5, 4.0, lowest=0.0))
 
     @classmethod
     def memory_factor(cls, config: CardsConfig) -> int:

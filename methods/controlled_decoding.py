@@ -26,6 +26,7 @@ from harness.core.search.finalists import finalists_of
 from harness.core.search.search import Guide, guided_search, kl_bound
 from harness.core.search.selection import Search
 from harness.core.streams import Streams
+from harness.core.tuning import Choice, Chunk, Log, When
 from harness.core.types import Answer, Candidate, FitReport, Prompt
 from harness.core.values.bootstrap import BootstrapSettings, fit_bootstrapped
 from harness.core.values.fitting import ValueSettings, fit_value
@@ -58,7 +59,12 @@ class ControlledDecoding(Generator):
     config: ControlledDecodingConfig
     source = "arXiv 2310.17022"
     iterations = 1
-    tries = ({}, {"strength": 3.0}, {"strength": 8.0}, {"mode": "block"}, {"objective": "q", "strength": 3.0})
+    tunables = (
+        Choice("mode", ("token", "block")),
+        Log("strength", 0.5, 32.0, when=When("mode", "token")),
+        Chunk(when=When("mode", "block")),
+        Choice("objective", ("fudge", "q")),
+    )
 
     def __init__(self, config: Any, policy: PolicyHandle, reward: RewardHandle, streams: Streams) -> None:
         super().__init__(config, policy, reward, streams)

@@ -14,6 +14,7 @@ from harness.core.models.rows import Capability
 from harness.core.reward import RewardHandle
 from harness.core.search.finalists import sample_rows
 from harness.core.streams import Streams
+from harness.core.tuning import Log
 from harness.core.types import Answer, Candidate, FitReport, Prompt
 
 
@@ -24,11 +25,15 @@ class Dpo(Generator):
     iterations = 1
     trains_weights = True
     fitted_as = "dpo"
-    tries = ({}, {"learning_rate": 5e-4}, {"learning_rate": 5e-4, "beta": 0.05}, {"learning_rate": 1e-3})
+    tunables = (Log("learning_rate", 5e-5, 2e-3), Log("beta", 0.02, 0.5))
 
     def __init__(self, config: Any, policy: PolicyHandle, reward: RewardHandle, streams: Streams) -> None:
         super().__init__(config, policy, reward, streams)
         self._copy: TunedCopy | None = None
+
+    @property
+    def own_policy(self) -> PolicyHandle:
+        return self.copy.policy
 
     @property
     def copy(self) -> TunedCopy:

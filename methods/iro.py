@@ -23,6 +23,7 @@ from harness.core.reward import RewardHandle, argmax
 from harness.core.search.search import Finish, Guide, guided_search, kl_bound, shape_of
 from harness.core.search.selection import Search, resample
 from harness.core.streams import Streams
+from harness.core.tuning import Choice, Chunk, Log, Shape, When
 from harness.core.types import Answer, Candidate, FitReport, Prompt
 from harness.core.values.fitting import ValueSettings, fit_value
 from harness.core.values.hidden import HiddenValue
@@ -56,7 +57,14 @@ class Iro(Generator):
     Config = IroConfig
     config: IroConfig
     source = "arXiv 2506.17828"
-    tries = ({}, {"chunk": 4}, {"beta": [1.0, 0.5]}, {"keep": "all"}, {"warm_start": True})
+    tunables = (
+        Chunk(),
+        Choice("select", ("top", "resample")),
+        Log("beta", 0.25, 4.0, lowest=1e-6, when=When("select", "top"), listed_after=(1.0,)),  # later ones / the first
+        Log("beta", 0.05, 1.0, lowest=1e-6, when=When("select", "resample"), listed_after=()),
+        Shape(),
+        Choice("keep", ("rows", "all", "argmax", "reweight")),
+    )
 
     def __init__(self, config: Any, policy: PolicyHandle, reward: RewardHandle, streams: Streams) -> None:
         super().__init__(config, policy, reward, streams)

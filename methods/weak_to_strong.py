@@ -24,6 +24,7 @@ from harness.core.reward import RewardHandle
 from harness.core.search.search import Guide, guided_search, kl_bound, shape_of
 from harness.core.search.selection import Search
 from harness.core.streams import Streams
+from harness.core.tuning import Choice, Chunk, Log, Shape
 from harness.core.types import Answer, Candidate, FitReport, Prompt
 from harness.core.values.log_ratio import LogRatio
 
@@ -41,7 +42,13 @@ class WeakToStrong(Generator):
     source = "arXiv 2405.19262"
     iterations = 1
     fitted_as = "dpo"
-    tries = ({}, {"chunk": 4}, {"dpo": {"learning_rate": 5e-4}}, {"dpo": {"learning_rate": 1e-3}})
+    tunables = (
+        Chunk(),
+        Log("dpo.learning_rate", 5e-5, 2e-3),
+        Log("dpo.beta", 0.02, 0.5),
+        Shape(),
+        Choice("select", ("top", "resample")),
+    )
 
     def __init__(self, config: Any, policy: PolicyHandle, reward: RewardHandle, streams: Streams) -> None:
         super().__init__(config, policy, reward, streams)

@@ -8,6 +8,7 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -152,6 +153,15 @@ def planted(tmp_path) -> Run:
     }  # fmt: skip
     tables = [pl.DataFrame(rows) for rows in (completions, scores, ledger, [{"method": "iro"}], pool)]
     return Run(tmp_path / "toy-planted", about, *tables)
+
+
+def planted_rows(run: Run, method: str, named: str) -> Run:
+    """The run with the answers of a method once more, under another name."""
+    tables = {
+        name: pl.concat([table, table.filter(pl.col("method") == method).with_columns(method=pl.lit(named))])
+        for name, table in (("completions", run.completions), ("scores", run.scores))
+    }
+    return replace(run, **tables)
 
 
 @pytest.fixture

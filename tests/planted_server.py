@@ -18,6 +18,13 @@ class Planted:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     wait: float = 0.0  # seconds
+    body: Any = None  # sent as JSON in place of a chat answer with `content`
+
+
+def chat_body(content: Any, finish: str | None = "stop", **message: Any) -> dict[str, Any]:
+    """A chat answer as servers send it, with a finish_reason and more fields of the message."""
+    choice = {"message": {"role": "assistant", "content": content, **message}, "finish_reason": finish}
+    return {"choices": [choice], "model": "planted-1", "usage": {"prompt_tokens": 10, "completion_tokens": 3}}
 
 
 @dataclass
@@ -55,6 +62,7 @@ def served(plan: Callable[[str, int], Planted]) -> Iterator[Server]:
                 return
             message = {"choices": [{"message": {"role": "assistant", "content": planted.content}}]}
             message |= {"model": "planted-1", "usage": {"prompt_tokens": 10, "completion_tokens": 3}}
+            message = message if planted.body is None else planted.body
             said = json.dumps(message) if planted.status == 200 else planted.content
             self.send_response(planted.status)
             for name, value in {"Content-Type": "application/json", **planted.headers}.items():

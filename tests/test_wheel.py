@@ -31,6 +31,8 @@ def test_an_installed_wheel_lists_and_runs(tmp_path):
     }
     assert modules == set(SOURCES)
     assert {name.split("/")[0] for name in names} == {"harness", wheel.name[: wheel.name.index("-py3")] + ".dist-info"}
+    shipped = {f"harness/tasks/imdb/shipped/{path.name}" for path in (ROOT / "tasks/imdb/shipped").iterdir()}
+    assert shipped < set(names) and len(shipped) == 4
     assert any(name.endswith("licenses/LICENSE") for name in names) and "License-Expression: Apache-2.0" in metadata
     assert "pytest" not in "".join(
         line for line in metadata.splitlines() if "Requires-Dist" in line and "extra" not in line

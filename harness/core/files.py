@@ -11,10 +11,16 @@ from harness.core.errors import UserError
 
 
 def cache_folder() -> Path:
-    """HARNESS_CACHE, else a folder in the user's cache."""
-    if chosen := os.environ.get("HARNESS_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "iro-harness"
+    """HARNESS_CACHE, else a folder in the user's cache. Raises UserError where there is neither, nor a home folder."""
+    for variable, below in (("HARNESS_CACHE", ""), ("XDG_CACHE_HOME", "iro-harness")):
+        if chosen := os.environ.get(variable):
+            return Path(chosen) / below
+    try:
+        return Path.home() / ".cache" / "iro-harness"
+    except RuntimeError as error:  # as in a container whose user has no entry
+        raise UserError(
+            "this needs a cache and there is no home folder to keep it in; set HARNESS_CACHE to a folder"
+        ) from error
 
 
 @contextmanager

@@ -6,7 +6,7 @@ prompts' references, or another method.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -16,6 +16,7 @@ from harness.core.models.sampling import Sampler
 from harness.core.reward import RewardHandle
 from harness.core.search.search import Observer
 from harness.core.streams import Streams
+from harness.core.tuning import Declared
 from harness.core.types import Answer, Candidate, FitReport, Prompt
 from harness.core.values.value import PrefixValue
 
@@ -28,7 +29,7 @@ class Generator(ABC):
     version: ClassVar[int] = 1  # raised when a change alters its fits or answers: part of their keys
     trains_weights: ClassVar[bool] = False  # the table says so
     fitted_as: ClassVar[str | None] = None  # methods that fit the same thing give the same name; None: their own
-    tries: ClassVar[Sequence[Mapping[str, Any]]] = ({},)  # settings that `tune` tries, in this order; {} the defaults
+    tunables: ClassVar[Sequence[Declared]] = ()  # the few settings that decide, first things first, for `tune`
 
     def __init__(self, config: Any, policy: PolicyHandle, reward: RewardHandle, streams: Streams) -> None:
         self.config = config
@@ -89,6 +90,14 @@ class Generator(ABC):
     @classmethod
     def kl_bound(cls, config: Any, sampler: Sampler) -> float | None:
         """An upper bound on KL(method || base) in nats, of the text; None where none is known."""
+        return None
+
+    @property
+    def own_policy(self) -> PolicyHandle | None:
+        """The policy whose plain samples its answers are, where that is not the base; None elsewhere.
+
+        KL(method || base) is then the mean of log-probability differences over its answers, and is estimated so.
+        """
         return None
 
     @property

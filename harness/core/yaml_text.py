@@ -1,8 +1,10 @@
 """YAML as users write it: what is no YAML is named with its line, and a name given twice is refused.
 
 read_yaml("iro: {width: 4}", "--config 'mine.yaml'")     # {"iro": {"width": 4}}
+written_yaml([1, None, "on"])                            # "[1, null, 'on']", which reads as the same again
 """
 
+import json
 from itertools import pairwise
 from typing import Any
 
@@ -36,3 +38,11 @@ def read_yaml(text: str, what: str) -> Any:
         raise UserError(f"{what} is no YAML: {error.problem}{line}") from error
     except (yaml.YAMLError, ValueError) as error:  # a date such as 2026-13-45 is a ValueError
         raise UserError(f"{what} is no YAML: {str(error).splitlines()[0]}") from error
+
+
+def written_yaml(value: Any) -> str:
+    """One line that `read_yaml` reads as `value`: plain data, where a tuple is a list."""
+    data = list(value) if isinstance(value, tuple) else value
+    text: str = yaml.safe_dump(data, default_flow_style=True, allow_unicode=True, width=float("inf"))
+    line = text.removesuffix("\n").removesuffix("\n...")
+    return json.dumps(data) if "\n" in line else line  # a text of several lines, which JSON writes in one

@@ -24,12 +24,13 @@ from harness.core.statistics import stats
 from harness.core.statistics.best_of_n import curve_of_pool
 from harness.core.statistics.stats import PLANNING_SD, Estimate, Floats
 from harness.evidence import ablation_figures
-from harness.evidence.ablation_figures import Drawn
+from harness.evidence.ablation_figures import Drawn, Level
+from harness.evidence.budgets import budget_of
 from harness.evidence.cost import best_of_n_costs
 from harness.evidence.markdown import over, p_value, percent, signed
 from harness.evidence.row import WHERE_TESTED, Comparison, flat
 from harness.evidence.rows_needed import Searched, needed
-from harness.evidence.schema import EVALUATED, GOLD, PROXY, ROW, Row
+from harness.evidence.schema import EVALUATED, GOLD, PROXY, REFERENCES, ROW, Row
 from harness.evidence.store import Run, find_run, load_run, read_json
 from harness.evidence.table import best_of_n_by_prompt, best_of_n_curve, comparison
 
@@ -139,7 +140,7 @@ def _rows(axis: _Axis, runs: Mapping[Point, Run], reference: Point, widest: Run)
         alike = Row(**{**row.key._asdict(), axis.column: start}) if axis.column else row.key
         gold, same = _gold(runs[point], row.key), _gold(runs[reference], alike)
         moved = value != start if axis.column else point != reference
-        moved = moved and row.key.method not in ("base", "best_of_n")
+        moved = moved and row.key.method not in REFERENCES
         rows.append(
             Varied(
                 row=_on_the_curve(row, gold, rivals) if axis.is_budget else row,
@@ -194,7 +195,9 @@ def _draw(folder: Path, axes: Sequence[_Axis], rows: Sequence[Varied], widest: R
         ablation_figures.heat_map(golds, [axis.label for axis in axes], folder / gold)
         return lines
     drawn = [Drawn(row.row.key, row.value, row.row.gold) for row in rows]
-    if all(isinstance(row.value, int | float) and not isinstance(row.value, bool) and row.value > 0 for row in rows):
+    if axes[0].column == "iteration":
+        ablation_figures.gold_by_iteration(drawn, _levels(axes[0], widest), folder / gold)
+    elif all(isinstance(row.value, int | float) and not isinstance(row.value, bool) and row.value > 0 for row in rows):
         curve = [point.gold for point in best_of_n_curve(widest)] if axes[0].is_budget else []
         ablation_figures.gold_along(drawn, axes[0].label, curve, folder / gold)
     else:
@@ -206,6 +209,17 @@ def _draw(folder: Path, axes: Sequence[_Axis], rows: Sequence[Varied], widest: R
         ablation_figures.gold_along(won, axes[0].label, rivals, folder / wins, "prompts won over base, %")
         lines.append(f"![win rate by {names[0]}]({wins})")
     return lines
+
+
+def _levels(axis: _Axis, run: Run) -> list[Level]:
+    """The base, and the best-of-n that the method of the axis is set beside, which a column of the table leaves out."""
+    table, curve = comparison(run), best_of_n_curve(run)
+    levels = [Level(row.key.method, "base", row.gold) for row in table if row.key.method == "base"]
+    rows = budget_of(run.record, axis.method)
+    if curve and rows is not None and rows <= len(curve):
+        return [*levels, Level("best_of_n", f"best-of-{rows}", curve[rows - 1].gold)]
+    best = [row for row in table if row.key.method == "best_of_n"]
+    return [*levels, *(Level("best_of_n", f"best-of-{len(curve) or 'n'}", row.gold) for row in best)]
 
 
 def _wins_of_best_of_n(run: Run) -> list[Estimate]:
@@ -273,7 +287,7 @@ def _needed(rows: Sequence[Varied], runs: Mapping[Point, Run], rivals: Floats, w
         if row.row.budget is not None and (row.row.key.method == "base" or row.row.budget == row.value)
     ]
     base = next((one for one in found if one.key.method == "base"), None)
-    searches = [one for one in found if one.key.method not in ("base", "best_of_n")]
+    searches = [one for one in found if one.key.method not in REFERENCES]
     return needed(base, searches, rivals, best_of_n_costs(widest, most), sorted({min(USUAL, most), most}))
 
 

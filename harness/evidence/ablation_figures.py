@@ -8,8 +8,17 @@ from typing import Any
 import matplotlib.pyplot as plt
 
 from harness.core.statistics.stats import Estimate
-from harness.evidence.plot_style import MARKERS, STYLE, colour, drawn_as, label, save, shade
+from harness.evidence.plot_style import STYLE, aside, colour, drawn_as, ends, label, look, save, set_height, shade
 from harness.evidence.schema import Row
+
+
+@dataclass(frozen=True)
+class Level:
+    """A mean that iterations do not touch: the base, or a best-of-n."""
+
+    method: str
+    name: str
+    mean: Estimate
 
 
 @dataclass(frozen=True)
@@ -51,9 +60,8 @@ def gold_along(
             ax.plot(
                 x,
                 [mean.value for mean in means],
-                color=colour(key.method),
+                **look(key),
                 alpha=shade(key.iteration, last),
-                marker=MARKERS[key.final_pick],
                 markersize=4,
                 linestyle=":" if key.final_pick == "reward" else "-",
                 label=label(key),
@@ -67,6 +75,35 @@ def gold_along(
         ax.minorticks_off()
         ax.set_xlabel(axis)
         ax.set_ylabel(f"{unit} (n = {rows[0].mean.n} prompts)")
+        ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        save(fig, path)
+
+
+def gold_by_iteration(rows: Sequence[Drawn], levels: Sequence[Level], path: Path) -> None:
+    """Gold with its interval at each iteration, a line a method and pick; `levels` are lines with a band.
+
+    What stands at one iteration stands side by side on the page.
+    """
+    lines: dict[Row, list[Drawn]] = {}
+    for row in rows:
+        lines.setdefault(row.key._replace(iteration=0), []).append(row)
+    with plt.rc_context(STYLE):
+        fig, ax = plt.subplots(figsize=(7.2, 4.4), layout="constrained")
+        for level in levels:
+            ax.axhline(level.mean.value, color=colour(level.method), linestyle="--", label=level.name)
+            ax.axhspan(level.mean.low, level.mean.high, color=colour(level.method), alpha=0.12, linewidth=0)
+        for i, (key, line) in enumerate(lines.items()):
+            drawn = drawn_as(key, 0) | {"linestyle": ":" if key.final_pick == "reward" else "-", "linewidth": 1}
+            x, means = [row.key.iteration for row in line], [row.mean for row in line]
+            moved = ax.transData + aside(fig, i - (len(lines) - 1) / 2)
+            ax.errorbar(x, [mean.value for mean in means], yerr=ends(means), transform=moved, **drawn)
+        shown = [*(row.mean for row in rows), *(level.mean for level in levels)]
+        iterations = sorted({row.key.iteration for row in rows})
+        set_height(ax, shown)
+        ax.set_xlim(iterations[0] - 0.5, iterations[-1] + 0.5)
+        ax.set_xticks(iterations)
+        ax.set_xlabel("iteration")
+        ax.set_ylabel(f"gold reward, sd of base samples (n = {rows[0].mean.n} prompts)")
         ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
         save(fig, path)
 

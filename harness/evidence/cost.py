@@ -35,16 +35,17 @@ def costs(run: Run, part: pl.DataFrame, method: str, iteration: int) -> Costs:
         int(policy["tokens"].sum()) + int(policy["prefill_tokens"].sum()),
         int(proxy["sequences"].sum()),
     )
-    prices, flops, with_fitting = run.record.flops, None, None
+    prices, flops, fit_flops, with_fitting = run.record.flops, None, None, None
     if prices is not None:
         flops = (
             _sampled(prices, tokens, calls)
             + valued * prices.value_call.get(method, 0)
             + value_tokens * prices.value_token.get(method, 0)
         )
-        with_fitting = flops + _sampled(prices, fit_tokens, fit_calls) / AMORTISED_OVER
+        fit_flops = _sampled(prices, fit_tokens, fit_calls)
+        with_fitting = flops + fit_flops / AMORTISED_OVER
     seconds = float(fit["seconds"].sum())
-    return Costs(tokens, valued, value_tokens, calls, fit_tokens, fit_calls, seconds, flops, with_fitting)
+    return Costs(tokens, valued, value_tokens, calls, fit_tokens, fit_calls, seconds, flops, with_fitting, fit_flops)
 
 
 def best_of_n_costs(run: Run, samples: int) -> list[SampledCost]:

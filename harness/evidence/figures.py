@@ -16,20 +16,25 @@ from PIL import Image
 from harness.evidence.leaderboard_row import Entry
 from harness.evidence.plot_style import (
     FAINT,
-    MARKERS,
     PICKS,
     STYLE,
     TEXT,
+    aside,
     colour,
     drawn_as,
+    ends,
     label,
+    look,
     save,
+    set_height,
     shade,
     short_label,
 )
+from harness.evidence.record import versions_in_words
 from harness.evidence.row import Comparison, Costs, Judged
 from harness.evidence.table import CurvePoint
 
+_ON_EACH_OTHER = 0.03  # costs that differ by less are drawn in the same place
 _BARS = 0.6  # of the height of `win_rates` for bars, the rest for gold
 
 
@@ -43,8 +48,8 @@ def gold_by_method(table: Sequence[Comparison], path: Path) -> None:
                 gold.value,
                 y,
                 xerr=[[gold.value - gold.low], [gold.high - gold.value]],
-                fmt=MARKERS[row.key.final_pick],
-                color=colour(row.key.method),
+                **look(row.key),
+                linestyle="none",
                 capsize=3,
                 markersize=6,
             )
@@ -58,7 +63,11 @@ def gold_by_method(table: Sequence[Comparison], path: Path) -> None:
 
 
 def gold_against_compute(table: Sequence[Comparison], curve: Sequence[CurvePoint], path: Path) -> None:
-    """Gold against GFLOPs per test prompt, or policy tokens: best-of-n as a curve, every other row as a point."""
+    """Gold against GFLOPs per test prompt, or policy tokens: best-of-n as a curve, every other row as a point.
+
+    A point stands at the cost that was measured. Rows of one method that cost the same, as its iterations and picks
+    often do, stand side by side on the page; those of different methods never change places.
+    """
     unit = "policy tokens" if any(row.costs.flops is None for row in table) else "GFLOPs"
 
     def cost(of: Costs | CurvePoint) -> float:
@@ -71,20 +80,23 @@ def gold_against_compute(table: Sequence[Comparison], curve: Sequence[CurvePoint
             ax.plot(x, [p.gold.value for p in curve], "-", color=colour("best_of_n"), label=f"best-of-1..{len(curve)}")
             low, high = [p.gold.low for p in curve], [p.gold.high for p in curve]
             ax.fill_between(x, low, high, color=colour("best_of_n"), alpha=0.15, linewidth=0)
-        last, own_last = max(row.key.iteration for row in table), _last_iterations(table)
-        for row in table:
-            if curve and row.key.method == "best_of_n":
-                continue
-            gold = row.gold
-            shift = 1 + 0.05 * _offset(row, last)  # points at equal compute stand side by side
-            ax.errorbar(
-                cost(row.costs) * shift,
-                gold.value,
-                yerr=[[gold.value - gold.low], [gold.high - gold.value]],
-                **drawn_as(row.key, own_last[row.key.method]),
-            )
         ax.set_xscale("log")
-        ax.set_xlabel(f"{unit} per test prompt (log scale)")
+        last = _last_iterations(table)
+        shown = [row for row in table if not (curve and row.key.method == "best_of_n")]
+        most = 1
+        for row in shown:
+            at = cost(row.costs)
+            beside = [other for other in shown if other.key.method == row.key.method]
+            beside = [other for other in beside if abs(cost(other.costs) / at - 1) < _ON_EACH_OTHER]
+            most = max(most, len(beside))
+            moved = ax.transData + aside(fig, beside.index(row) - (len(beside) - 1) / 2)
+            drawn = drawn_as(row.key, last[row.key.method])
+            ax.errorbar(at, row.gold.value, yerr=ends([row.gold]), transform=moved, **drawn)
+        costs = [cost(row.costs) for row in shown] + [cost(point) for point in curve]
+        ax.set_xlim(min(costs) / 1.3, max(costs) * 1.3)
+        set_height(ax, [row.gold for row in shown] + [point.gold for point in curve])
+        note = "\n(rows of one method at one cost stand side by side)" if most > 1 else ""
+        ax.set_xlabel(f"{unit} per test prompt (log scale){note}")
         ax.set_ylabel("gold reward, sd of base samples")
         ax.axhline(0, color=FAINT, linewidth=1, zorder=0)
         ticks = _ticks([cost(row.costs) for row in table])
@@ -145,7 +157,9 @@ def judged(table: Sequence[Judged], path: Path) -> None:
         ax.set_xticks(range(len(table)), names, fontsize=8)
         handles = [
             Patch(facecolor=hue, hatch=hatch, edgecolor="white", label=name)
-            for name, (_, hue, hatch) in zip(("win rate", "length-controlled"), bars.values(), strict=True)
+            for name, (_, hue, hatch) in zip(
+                ("win rate", "length-controlled (not AlpacaEval's board)"), bars.values(), strict=True
+            )
         ]
         fig.legend(handles=handles, frameon=False, fontsize=8, loc="outside upper center", ncols=2)
         save(fig, path)
@@ -240,10 +254,11 @@ def _by_pick(row: Comparison) -> tuple[bool, str, int, int]:
 
 
 def leaderboard(entries: Sequence[Entry], data: str, path: Path) -> None:
-    """Gold with its interval, one line a row, a panel for each task, model and profile; `data` is kept in the file."""
+    """Gold with its interval, one line a row, a panel for each section; `data` is kept in the file."""
     panels: dict[str, list[Entry]] = {}
     for entry in entries:
         title = f"{entry.task}, {entry.model}, {entry.profile}"
+        title += f", rewards {versions_in_words(entry.rewards)}" if entry.rewards else ""
         title += ", steered and judged by one reward" if entry.same_reward else ""
         panels.setdefault(title, []).append(entry)
     heights = [len(panel) + 2 for panel in panels.values()] or [3]
@@ -254,7 +269,7 @@ def leaderboard(entries: Sequence[Entry], data: str, path: Path) -> None:
             for y, entry in enumerate(panel):
                 gold, hue = entry.row.gold, colour(entry.row.key.method)
                 ax.plot([gold.low, gold.high], [y, y], color=hue)
-                ax.plot(gold.value, y, MARKERS[entry.row.key.final_pick], color=hue, markersize=6)
+                ax.plot(gold.value, y, **look(entry.row.key), markersize=6)
             names = [label(entry.row.key) + (", tuned" if entry.is_tuned else "") for entry in panel]
             ax.set_yticks(range(len(panel)), names)
             ax.set_ylim(len(panel) - 0.5, -0.5)
@@ -277,12 +292,6 @@ def data_of(path: Path) -> str | None:
 def _last_iterations(table: Sequence[Comparison]) -> dict[str, int]:
     """Method -> its last iteration."""
     return {row.key.method: row.key.iteration for row in sorted(table, key=lambda row: row.key.iteration)}
-
-
-def _offset(row: Comparison, last: int) -> float:
-    if not row.key.iteration:
-        return 0.0
-    return 2 * (row.key.iteration - 1) + (0.8 if row.key.final_pick == "reward" else 0.0) - (last - 1)
 
 
 def _ticks(values: Sequence[float]) -> list[float]:

@@ -25,7 +25,7 @@ from harness.evidence import figures
 from harness.evidence.leaderboard_markdown import html, markdown
 from harness.evidence.leaderboard_row import Entry, Seed, table_of
 from harness.evidence.record import RunRecord
-from harness.evidence.schema import GOLD, PROXY, ROW, Row
+from harness.evidence.schema import GOLD, PROXY, REFERENCES, ROW, Row
 from harness.evidence.store import Run, is_done, load_run
 from harness.evidence.table import comparison
 
@@ -111,16 +111,17 @@ def _entries(run: Run, out: Path) -> list[Entry]:
             model=record.required("config.model", config.model),
             profile=record.required("config.profile", config.profile),
             seed=record.seed,
-            same_reward=run.pool[PROXY].equals(run.pool[GOLD]),
+            same_reward=run.pool[PROXY].equals(run.pool[GOLD]) or row.is_one_reward,
             settings_from=source,
             slice=record.required("config.settings.evaluate.slice", evaluate.get("slice")),
             prompts=record.required("config.settings.evaluate.prompts", evaluate.get("prompts")),
             run_id=run.id,
             commit=record.required("commit", record.commit),
-            dirty=record.required("dirty", record.dirty),
+            dirty=record.dirty,
             reason=_reason(source, evaluate.get("slice")) or _unproven(record, source, out),
             row=row,
             settings_hash=digest([shared, config.dtype, record.settings(row.key.method)]),
+            rewards=record.reward_versions,
         )
         for row in comparison(run)
     ]
@@ -156,9 +157,8 @@ def _named(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _place(entry: Entry) -> tuple[Any, ...]:
     """Sections in order, the same reward twice last; base and best-of-n first in each."""
-    first = ("base", "best_of_n")
     method = entry.row.key.method
-    rank = first.index(method) if method in first else len(first)
+    rank = REFERENCES.index(method) if method in REFERENCES else len(REFERENCES)
     return (*entry.section, rank, method, entry.settings_from, entry.run_id, entry.row.key.iteration)
 
 

@@ -6,6 +6,7 @@ from itertools import groupby
 from harness.evidence.leaderboard_row import Entry
 from harness.evidence.markdown import giga, over, p_value, signed
 from harness.evidence.page.markup import document, to_html
+from harness.evidence.record import code_of
 
 _COMMON = (
     "method", "final pick", "gold (sd)", "n", "set beside", "cost over its (rows not equal)", "gold - best-of-n",
@@ -20,14 +21,15 @@ samples above the base's mean, with 95% bootstrap intervals over n prompts; diff
 run, and so is Holm's correction. `set beside` names the best-of-n: at as many rows a prompt as the method takes, or,
 for methods that rows do not measure and for the base, the run's own, with the row's cost over its (FLOPs with fitting,
 or policy tokens). Costs are per test prompt; fitting counts everything up to that iteration. `final pick` says who
-chose the answer among the finalists.
+chose the answer among the finalists. Golds under different versions of a task's rewards cannot be compared, so runs on
+older rewards stand in sections of their own.
 
 Made by `python -m harness leaderboard`; `--check` says whether it still agrees with the runs, and `--rescore 100`
-whether their gold does."""
+whether their gold does, of runs on the rewards of this version."""
 
 
 def markdown(rows: Sequence[Entry], others: Sequence[Entry], unfinished: Sequence[str]) -> str:
-    """A table for each task, model and profile, and one of all other runs with the reason."""
+    """A table for each task, model, profile and version of rewards, and one of all other runs with the reason."""
     parts = ["# Leaderboard", _INTRO]
     if rows:
         parts.append("![gold by method](leaderboard.png)")
@@ -68,7 +70,7 @@ def _cells(entry: Entry) -> list[str]:
         if costs.flops is None or costs.flops_with_fitting is None
         else f"{giga(costs.flops)} ({giga(costs.flops_with_fitting)})",
         f"{costs.fit_policy_tokens:,} / {costs.fit_proxy_calls:,}" if costs.fit_proxy_calls else "",
-        entry.settings_from,
+        entry.settings_from + (f", at an edge ({row.edges})" if row.edges else ""),
     ]
 
 
@@ -85,7 +87,7 @@ def _run(entry: Entry) -> str:
 
 
 def _commit(entry: Entry) -> str:
-    return entry.commit[:10] + (" and uncommitted changes" if entry.dirty else "")
+    return code_of(entry.commit, entry.dirty)
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

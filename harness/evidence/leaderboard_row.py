@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from harness.evidence.record import versions_in_words
 from harness.evidence.row import Comparison, flat
 from harness.evidence.schema import BASE_NLL
 
@@ -15,6 +16,7 @@ _COLUMNS = (
     "distinct_2", "policy_tokens", "value_calls", "value_tokens", "reward_calls", "fit_policy_tokens",
     "fit_proxy_calls", "flops", "flops_with_fitting", "budget", "beside", "cost_over_beside", "not_compared",
 )  # fmt: skip
+_OWN_COLUMNS = ("row", "settings_hash", "rewards", "other_seeds")  # of Entry, which are written another way
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Seed:
 class Entry:
     """`settings_from` is defaults, tune:NAME, chosen by hand or unknown; `reason` says why it is in the second table.
 
-    same_reward: the proxy is the gold. settings_hash: of what shapes the method's numbers, the seed left out.
+    same_reward: the proxy is the gold. rewards: versions of both, of a task that names them.
+    settings_hash: of what shapes the method's numbers, the seed left out.
     """
 
     task: str
@@ -42,10 +45,11 @@ class Entry:
     prompts: int
     run_id: str
     commit: str
-    dirty: bool
+    dirty: bool | None  # None: the commit is unknown
     reason: str
     row: Comparison
     settings_hash: str
+    rewards: Mapping[str, int]
     other_seeds: tuple[Seed, ...] = ()
 
     @property
@@ -53,20 +57,23 @@ class Entry:
         return self.settings_from != "defaults"
 
     @property
-    def section(self) -> tuple[bool, str, str, str]:
-        """The table that it stands in; sections are shown in this order."""
-        return self.same_reward, self.task, self.model, self.profile
+    def section(self) -> tuple[bool, str, str, str, tuple[int, ...]]:
+        """The table that it stands in; sections are shown in this order, those of newer rewards first."""
+        newest = tuple(-version for version in self.rewards.values()) or (0,)  # from before versions were named
+        return self.same_reward, self.task, self.model, self.profile, newest
 
     @property
     def title(self) -> str:
         """Of its section."""
         title = f"{self.task}, {self.model}, profile {self.profile}"
+        title += f", rewards {versions_in_words(self.rewards)}" if self.rewards else ""
         return f"{title}: steered and judged by the same reward" if self.same_reward else title
 
     @property
     def key(self) -> tuple[Any, ...]:
         """What one row of the first table stands for: of rows with the same key one is shown."""
-        return self.task, self.model, self.profile, self.same_reward, self.settings_hash, *self.row.key
+        rewards = versions_in_words(self.rewards)
+        return self.task, self.model, self.profile, self.same_reward, rewards, self.settings_hash, *self.row.key
 
 
 def table_of(entries: Sequence[Entry]) -> pl.DataFrame:
@@ -76,12 +83,13 @@ def table_of(entries: Sequence[Entry]) -> pl.DataFrame:
 
 def _columns(entry: Entry) -> dict[str, Any]:
     of: Mapping[str, Any] = {**vars(entry.row), **vars(entry.row.drift), **vars(entry.row.costs)}
-    about = {name: value for name, value in vars(entry).items() if name not in ("row", "settings_hash", "other_seeds")}
+    about = {name: value for name, value in vars(entry).items() if name not in _OWN_COLUMNS}
     seeds = json.dumps([vars(other) for other in entry.other_seeds])
     return {
         **about,
         **entry.row.key._asdict(),
         "settings_hash": entry.settings_hash,
+        "rewards": versions_in_words(entry.rewards),
         "other_seeds": seeds,
         **flat({name: of[name] for name in _COLUMNS}),
     }

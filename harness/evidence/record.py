@@ -19,11 +19,13 @@ from harness.core.statistics.stats import Floats
 Scores = TypeVar("Scores", float, Floats, pl.Series, pl.Expr)
 Part = TypeVar("Part")
 
+UNKNOWN = "unknown"  # the commit of code that is in no checkout
 DAMAGED = "copy it again from where it came, or remove its folder"
 _Text = Annotated[str, Strict()]
 _Count = Annotated[int, Strict()]
 _Truth = Annotated[bool, Strict()]
 _Number = Annotated[float, Strict()]  # a whole number is one, too
+_REWARDS_BEFORE = {"imdb": {"proxy": 2, "gold": 1}}  # versions at which runs were stored before facts named them
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,21 @@ class Agreement:
     correlation: _Number
     within_prompt_correlation: _Number
 
+    @property
+    def is_one_function(self) -> bool:
+        """Whether they are the same but for unit and origin (to a millionth, as scores are float32)."""
+        return self.correlation >= 1 - 1e-6
+
+    @property
+    def warning(self) -> str:
+        """What must be said where they are one function; empty where they are not."""
+        if not self.is_one_function:
+            return ""
+        return (
+            f"Gold and proxy are one function (correlation 1 on {self.n:,} base samples): methods optimise what they "
+            "are judged by, and nothing held out is in this table"
+        )
+
 
 @dataclass(frozen=True)
 class Prices:
@@ -58,6 +75,25 @@ class Prices:
 
 
 @dataclass(frozen=True)
+class TuningBudget:
+    """What a method's search on development prompts had, FLOPs and seconds as if each try had worked alone."""
+
+    tries: _Count
+    prompts: _Count
+    flops: _Number | None = None
+    seconds: _Number | None = None
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The tuning that chose a run's settings; `edges`: at which ends of its ranges a method's best lies."""
+
+    name: _Text
+    edges: Mapping[_Text, Sequence[_Text]] = field(default_factory=dict)
+    budgets: Mapping[_Text, TuningBudget] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Config:
     """What the run was asked to do; settings by section, as plain data."""
 
@@ -66,6 +102,7 @@ class Config:
     model: _Text | None = None
     profile: _Text | None = None
     seed: _Count | None = None
+    device: _Text | None = None
     dtype: _Text | None = None
     methods: Sequence[_Text] = ()
 
@@ -78,6 +115,8 @@ class RunRecord:
     config: Config
     units: Mapping[_Text, Unit]  # by metric
     task_facts: Mapping[_Text, Any]
+    identity: Mapping[_Text, Any] | None = None  # what it was made of; None: stored before that was recorded
+    command: Sequence[_Text] | None = None  # arguments of `run` that ask the same: see command.py
     task_source: _Text | None = None
     commit: _Text | None = None
     dirty: _Truth | None = None  # with uncommitted changes
@@ -85,6 +124,7 @@ class RunRecord:
     memory_gb: _Number | None = None
     agreement: Agreement | None = None
     settings_from: _Text | None = None  # who chose them: see leaderboard.py
+    tuned: Tuning | None = None  # None: not tuned, or by a version that recorded less
     flops: Prices | None = None
     budgets: Mapping[_Text, _Count | None] | None = None  # method -> rows a prompt: see budgets.py
     kl_bounds: Mapping[_Text, _Number | None] = field(default_factory=dict)  # in nats, by method
@@ -94,7 +134,21 @@ class RunRecord:
 
     @property
     def short_commit(self) -> str:
-        return "not recorded" if self.commit is None else self.commit[:10]
+        """The commit, and whether its code was changed, as reports say it."""
+        return code_of(self.commit, self.dirty)
+
+    @property
+    def reward_versions(self) -> dict[str, int]:
+        """Versions of the task's rewards, e.g. {"proxy": 3, "gold": 2}; empty where the task names none.
+
+        Scores under other versions are scores by other rewards. Raises UserError where they are no whole numbers.
+        """
+        found = self.task_facts.get("reward_versions", _REWARDS_BEFORE.get(self.config.task, {}))
+        try:
+            return TypeAdapter(dict[_Text, _Count]).validate_python(found)
+        except ValidationError as error:
+            what = "where names and whole numbers belong"
+            raise UserError(f"{self.path}: task_facts.reward_versions is {found!r:.60}, {what}; {DAMAGED}") from error
 
     @property
     def seed(self) -> int:
@@ -113,6 +167,21 @@ class RunRecord:
         if part is None:
             raise UserError(f"{self.path} has no {name}, which is needed for this; {DAMAGED}")
         return part
+
+
+def versions_in_words(versions: Mapping[str, int]) -> str:
+    """proxy 3, gold 2"""
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def code_of(commit: str | None, dirty: bool | None) -> str:
+    """'3f2a90c1d7', '3f2a90c1d7 with uncommitted changes', 'unknown' (in no checkout) or 'not recorded'.
+
+    Earlier versions noted an unknown commit as one with changes, of which nothing was known either.
+    """
+    if commit is None or commit == UNKNOWN:
+        return "not recorded" if commit is None else UNKNOWN
+    return commit[:10] + (" with uncommitted changes" if dirty else "")
 
 
 def read_record(path: Path, about: Mapping[str, Any]) -> RunRecord:

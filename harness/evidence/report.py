@@ -10,10 +10,11 @@ import polars as pl
 
 from harness.core.files import whole
 from harness.evidence import figures
+from harness.evidence.command import made_by
 from harness.evidence.cost import AMORTISED_OVER
 from harness.evidence.markdown import giga, markdown_table, number, one_line, over, p_value, percent, signed
 from harness.evidence.record import Agreement, RunRecord
-from harness.evidence.report_sections import calibrated, drifts, equivalents, gains, layers
+from harness.evidence.report_sections import calibrated, drifts, equivalents, gains, kl_cells, layers
 from harness.evidence.row import Comparison, frame
 from harness.evidence.schema import ANSWER, GOLD, ROW, Row
 from harness.evidence.store import Run
@@ -53,12 +54,15 @@ def table_markdown(table: Sequence[Comparison], left_out: Mapping[str, str] | No
 def _cells(row: Comparison) -> dict[str, str | None]:
     """Column -> cell, None where it is not known."""
     wins, costs = row.win_rate_over_base, row.costs
+    gold = "gold, which is the proxy (sd)" if row.is_one_reward else "gold (sd)"
     is_alone = row.beside is None and row.not_compared is None and row.key.method != "best_of_n"
     return {
         "method": f"{row.key.method} (weights trained)" if row.trains_weights else row.key.name,
         "final pick": row.key.final_pick,
-        "gold (sd)": str(row.gold) + (f" ({row.unscored} unscored)" if row.unscored else ""),
+        gold: str(row.gold) + (f" ({row.unscored} unscored)" if row.unscored else ""),
         "proxy (sd)": f"{row.proxy.value:.2f}",
+        "tuned by": row.tuning,
+        "best at an edge": row.edges,
         "set beside": None if is_alone else row.beside or "",
         "cost over its (rows not equal)": None if is_alone else over(row.cost_over_beside, costs.unit),
         "gold - best-of-n": row.not_compared or signed(row.against_best_of_n) or "",
@@ -67,7 +71,7 @@ def _cells(row: Comparison) -> dict[str, str | None]:
         "p (McNemar, Holm)": p_value(row.p_wins_holm),
         "tokens": f"{row.tokens:.1f}",
         "base NLL": f"{row.base_nll:.2f}",
-        "KL at most": None if row.kl_bound is None else f"{row.kl_bound:.1f}",
+        **kl_cells(row),
         "distinct-2": number(row.drift.distinct_2),
         "policy tokens": f"{costs.policy_tokens:.0f}",
         "values": f"{costs.value_calls:.0f}" + (f" ({costs.value_tokens:.0f} tokens)" if costs.value_tokens else ""),
@@ -83,14 +87,13 @@ def _cells(row: Comparison) -> dict[str, str | None]:
 
 def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]) -> str:
     record, config, evaluate = run.record, run.record.config, run.record.settings("evaluate")
-    command = f"python -m harness run --method {','.join(config.methods)} --task {config.task} "
-    command += f"--profile {config.profile} --seed {config.seed} --limit {evaluate.get('prompts')}"
+    command = made_by(record)
     where = f"{config.task} ({record.task_source}), {config.model}"
     sections = [
         f"# {run.id}",
         f"{where}, {table[0].gold.n} {evaluate.get('slice')} prompts, seed {config.seed}. "
-        f"Commit {record.short_commit}{' (with uncommitted changes)' if record.dirty else ''}; "
-        f"`{command}`, other settings in run.json.",
+        f"Commit {record.short_commit}; " + ("made from Python." if command is None else f"made by `{command}`."),
+        "" if record.agreement is None or not record.agreement.warning else f"**{record.agreement.warning}.**",
         table_markdown(table, record.left_out),
         "Gold and proxy are in standard deviations of base samples, above the base's mean; intervals are 95% bootstrap "
         "intervals over prompts. Differences are paired by prompt. `set beside` names the best-of-n: the best by proxy "

@@ -94,6 +94,24 @@ def _at_most(part: Estimate | None, n: Estimate) -> str | None:
     return None if part is None else share(part, Estimate(n.value, n.high, n.low, n.n), "<")
 
 
+def kl_cells(row: Comparison, unit: str = "") -> dict[str, str | None]:
+    """KL(method || base) in nats: an estimate from the answers or a bound from the settings, never both of one row."""
+    bound = None if row.kl is not None or row.kl_bound is None else f"{row.kl_bound:.1f}"
+    return {f"KL estimated{unit}": None if row.kl is None else str(row.kl), f"KL at most{unit}": bound}
+
+
+def _kl_text(table: Sequence[Comparison]) -> str:
+    """What the columns of KL hold; empty where there are none."""
+    if all(row.kl is None and row.kl_bound is None for row in table):
+        return ""
+    return (
+        " KL is the divergence of the whole text from the base's, in nats, in two columns that do not compare: "
+        "`estimated` is the mean over the answers of log p(method) - log p(base), at temperature 1 and before top-k "
+        "and top-p, for the base (0) and for methods that sample a policy of their own; `at most` is a bound from "
+        "the settings, which the truth may be far below. n/a: neither is known."
+    )
+
+
 def drifts(table: Sequence[Comparison], curve: Sequence[CurvePoint]) -> str:
     """What proxy gains are worth in gold, and how far the texts went from the base's."""
     rows = [
@@ -103,7 +121,7 @@ def drifts(table: Sequence[Comparison], curve: Sequence[CurvePoint]) -> str:
             "proxy gain (sd)": signed(row.drift.proxy_gain) or "",
             "gold gain (sd)": signed(row.drift.gold_gain) or "",
             "gold / proxy": str(row.drift.gold_per_proxy) if row.drift.gold_per_proxy else "",
-            "KL at most (nats)": None if row.kl_bound is None else f"{row.kl_bound:.1f}",
+            **kl_cells(row, " (nats)"),
             "base NLL": f"{row.base_nll:.2f}",
             "distinct-2": number(row.drift.distinct_2),
             "distinct-3": number(row.drift.distinct_3),
@@ -117,8 +135,7 @@ def drifts(table: Sequence[Comparison], curve: Sequence[CurvePoint]) -> str:
         "ratio, which falls where the proxy is optimised past what the gold agrees with. Base NLL is the negative "
         "log-likelihood per token of the answers under the base, in nats; distinct-k the share of word k-grams of all "
         f"the answers that are different ones; repetition the share of answers in which some {WORDS} words occur twice "
-        "in the same order; tokens the mean length. KL is a bound on the divergence from the base, of the whole text, "
-        "where one is known."
+        f"in the same order; tokens the mean length.{_kl_text(table)}"
     )
     figure = "![proxy against gold](proxy_against_gold.png)"
     parts = ["## Over-optimisation and drift", "\n".join(markdown_table(rows)), text, _peak(curve), figure]

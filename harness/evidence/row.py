@@ -30,6 +30,7 @@ class Costs:
     fit_seconds: float
     flops: float | None  # of a test prompt
     flops_with_fitting: float | None  # likewise, with its share of fitting
+    fit_flops: float | None = None
 
     @property
     def unit(self) -> str:
@@ -98,21 +99,36 @@ class Comparison:
     cost_over_beside: float | None = None  # where that is not at equal rows
     not_compared: str | None = None  # why it is beside none
     against_largest: Estimate | None = None  # the best of the whole pool, where that is larger
+    tuning: str | None = None  # tries and prompts that chose its settings; None: not tuned, or not recorded
+    is_one_reward: bool = False  # gold and proxy are one function: nothing held out judges the row
+    edges: str | None = None  # at which ends of their ranges its settings were still best
+    kl: Estimate | None = None  # nats a text, from log-probabilities of its answers; None: not estimated
+
+
+@dataclass(frozen=True)
+class Warned(Estimate):
+    """An estimate, and why it should not be believed as it stands; empty where nothing speaks against it."""
+
+    warning: str = ""
 
 
 @dataclass(frozen=True)
 class Judged:
-    """How often one side's answers beat an opponent's: rates in [0, 1], counts of pairs, lengths in characters."""
+    """How often one side's answers beat an opponent's: rates in [0, 1], counts of pairs, lengths in characters.
+
+    Estimates count prompts: the pairs of one prompt are averaged.
+    """
 
     key: Row
     opponent: str
     win_rate: Estimate
-    length_controlled: Estimate
+    length_controlled: Warned
     pairs: int
     ties: int
-    flip_rate: Estimate | None  # of the pairs that were asked in both orders
-    unparsable: int  # pairs without a verdict
+    flip_rate: Estimate | None  # of the prompts that were asked about in both orders
+    unparsable: int  # pairs without a verdict, though their replies are whole
     length_difference: Estimate
+    withheld: Mapping[str, int] = field(default_factory=dict)  # pairs without a whole reply, by reason; a column each
 
 
 def frame(rows: Sequence[Any]) -> pl.DataFrame:

@@ -26,7 +26,7 @@ from harness.evidence.markdown import markdown_table, over, p_value, signed
 from harness.evidence.row import WHERE_TESTED, frame
 from harness.evidence.schema import GOLD, Row
 from harness.evidence.store import Run
-from harness.evidence.table import Answers, answers_by_row, answers_of, repeats_value
+from harness.evidence.table import Answers, answers_by_row, answers_of, edges_of, repeats_value
 
 _MAY_DIFFER = ("seed", "evaluate.prompts", "evaluate.trace")  # neither of the last two changes an answer
 _FACTS = ("model_fingerprint", "task_facts", "stages")  # of run.json: weights, rewards, versions of the code's stages
@@ -57,6 +57,7 @@ class OverSeeds:
     cost_over_beside: float | None = None  # where that is not at equal rows
     cost_unit: str | None = None
     not_compared: str | None = None
+    edges: str | None = field(default=None, metadata=WHERE_TESTED)  # at which its tuning stopped
 
 
 def write_seeds(runs: Sequence[Run], out: Path) -> Path:
@@ -106,6 +107,7 @@ def over_seeds(runs: Sequence[Run]) -> list[OverSeeds]:
             if first is None or first not in parts[0]
             else against(gold, [part[first][GOLD].to_numpy() for part in parts]),
             alone=dict.fromkeys(map(_column, runs)),
+            edges=edges_of(runs[0].record, key.method),
         )
         best = [own for part in parts if (own := answers_of(part, "best_of_n")) is not None]
         of = None if key.method == "best_of_n" or not best else beside(runs[0].record, key.method)
@@ -184,7 +186,7 @@ def _markdown(name: str, runs: Sequence[Run], rows: Sequence[OverSeeds]) -> str:
     record, count = runs[0].record, len(_common_prompts(runs))
     answered = [
         f"{run.id} (seed {run.record.seed}, {run.completions['prompt_id'].n_unique()} prompts, commit "
-        f"{run.record.short_commit}{' with uncommitted changes' if run.record.dirty else ''})"
+        f"{run.record.short_commit})"
         for run in runs
     ]
     sections = [
@@ -207,7 +209,7 @@ def _markdown(name: str, runs: Sequence[Run], rows: Sequence[OverSeeds]) -> str:
 def _cells(row: OverSeeds, runs: Sequence[Run]) -> dict[str, str | None]:
     alone = {f"gold - best-of-n, seed {run.record.seed}": row.alone[_column(run)] for run in runs}
     return {
-        "method": row.key.name,
+        "method": row.key.name + (f" (tuned to an edge: {row.edges})" if row.edges else ""),
         "final pick": row.key.final_pick,
         "gold (sd)": str(row.gold) + (f" ({row.unscored} unscored)" if row.unscored else ""),
         "set beside": row.beside,

@@ -80,7 +80,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_about(folder: Path, about: Mapping[str, Any]) -> None:
     with whole(folder / "run.json") as part:
-        part.write_text(json.dumps(about, indent=1) + "\n")
+        part.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
 def write_table(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -17,8 +17,9 @@ from harness.core.statistics.stats import Estimate, Floats
 from harness.evidence.budgets import Beside, TooLarge, beside, best_of, budget_of, largest, rival
 from harness.evidence.cost import best_of_n_costs, costs, mean_of
 from harness.evidence.drift import drift
+from harness.evidence.record import RunRecord
 from harness.evidence.row import Comparison, Costs, Equivalent
-from harness.evidence.schema import ANSWER, BASE_NLL, EVALUATED, GOLD, PROXY, ROW, Row
+from harness.evidence.schema import ANSWER, BASE_NLL, EVALUATED, GOLD, OWN_NLL, PROXY, ROW, Row
 from harness.evidence.store import Run
 
 Answers = Mapping[Row, pl.DataFrame]
@@ -98,6 +99,11 @@ def best_of_n_by_prompt(run: Run, metric: str = GOLD) -> Floats:
     )
 
 
+def edges_of(record: RunRecord, method: str) -> str | None:
+    """At which ends of its ranges the tuning of a method stopped; None where at none, or where it was not tuned."""
+    return None if record.tuned is None else "; ".join(record.tuned.edges.get(method, ())) or None
+
+
 def _competes(row: Row) -> bool:
     return row.method not in ("base", "best_of_n")
 
@@ -127,7 +133,32 @@ def _alone(run: Run, parts: Answers, key: Row, part: pl.DataFrame, base: pl.Data
         costs=costs(run, part, key.method, key.iteration),
         equivalent=Equivalent(),
         budget=budget_of(record, key.method),
+        tuning=_tuning(record, key.method),
+        is_one_reward=record.agreement is not None and record.agreement.is_one_function,
+        edges=edges_of(record, key.method),
+        kl=_kl(run, key, part),
     )
+
+
+def _tuning(record: RunRecord, method: str) -> str | None:
+    """'8 tries on 64 prompts', what a method's search on development prompts had."""
+    if record.tuned is None or (had := record.tuned.budgets.get(method)) is None:
+        return None
+    compute = "" if had.flops is None else f", {had.flops / 1e12:,.3g} TFLOPs"
+    compute += "" if had.seconds is None else f", {had.seconds:,.0f} s"
+    return f"{had.tries} tries on {had.prompts} prompts{compute}"
+
+
+def _kl(run: Run, key: Row, part: pl.DataFrame) -> Estimate | None:
+    """KL(method || base) of the text in nats: the mean over answers y of log p_method(y) - log p_base(y).
+
+    It is 0 for the base. Other answers need the log-probability under the policy that sampled them plainly.
+    """
+    if key.method == "base" and "base" in run.record.kl_bounds:
+        return stats.mean(np.zeros(len(part)))
+    if OWN_NLL not in part.columns or part[OWN_NLL].null_count():
+        return None
+    return stats.mean((part["n_tokens"] * (part[BASE_NLL] - part[OWN_NLL])).to_numpy())
 
 
 def _set_beside(

@@ -132,4 +132,5 @@ def _row(entry: Annotation) -> dict[str, Any]:
         "opponent_response": entry.output_1,
         "preference": preference,
         "flipped": None,
+        "withheld": None,
     }

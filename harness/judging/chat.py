@@ -1,4 +1,4 @@
-"""A client of any OpenAI-compatible chat endpoint: every answer is kept on disk, and nothing is asked twice.
+"""A client of any OpenAI-compatible chat endpoint: every whole answer is kept on disk, and is not asked for twice.
 
 chat = Chat(Endpoint("http://127.0.0.1:8080/v1", "some-model"), cache)
 [reply] = chat.ask(["Who wrote Emma?"])
@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import from_cache, whole
 from harness.core.progress import Progress
+from harness.judging.reply import AskAgain, NoAnswer, Reply, StatusInBody, from_file, parsed, shortened, to_file
 
 OPENAI, OPENAI_KEY = "https://api.openai.com/v1", "OPENAI_API_KEY"
 SETTINGS: dict[str, Any] = {"temperature": 0, "max_tokens": 512}  # greedy; room for a reason and a verdict
@@ -76,29 +77,10 @@ class Patience:
     parallel: int = 4  # questions at a time
 
 
-@dataclass(frozen=True)
-class Reply:
-    """A chat answer; tokens as the server counted them (0 where it did not)."""
-
-    text: str
-    model: str  # as the server names itself
-    prompt_tokens: int = 0
-    tokens: int = 0
-
-
-class NoAnswer(Exception):
-    """The server will not answer, and asking it again will not help. Says why, without the key."""
-
-
-class _AskAgain(Exception):
-    def __init__(self, reason: str, after: float | None = None) -> None:
-        super().__init__(reason)
-        self.after = after  # seconds the server asked for
-
-
 class Chat:
     """Asks and remembers. One file an answer, under the hash of the URL and the whole request, so that model, settings
-    and every character of the question decide which answer it is. The key is read when it is needed and kept nowhere.
+    and every character of the question decide which answer it is. A reply that is no whole answer (cut short, refused,
+    ...) is given out with its reason and not kept. The key is read when it is needed and kept nowhere.
     """
 
     def __init__(
@@ -110,51 +92,67 @@ class Chat:
         self._key_variable = key_variable
 
     def ask(self, questions: Sequence[str]) -> list[Reply]:
-        """One reply a question, in order; equal questions are asked once, known ones not at all.
+        """One reply a question, in order; equal questions are asked once, those whose answers are kept not at all.
 
         Raises UserError where the server stops answering; it says how many answers are kept.
         """
-        paths = {question: self._path(question) for question in dict.fromkeys(questions)}
-        missing = [question for question, path in paths.items() if not path.exists()]
+        found = {question: self._kept(question) for question in dict.fromkeys(questions)}
+        replies = {question: reply for question, reply in found.items() if reply is not None}
+        missing = [question for question in found if question not in replies]
         try:
             if missing:
-                self._ask_all(missing, len(paths) - len(missing))
+                replies |= self._ask_all(missing, len(replies))
         except NoAnswer as error:
-            kept = sum(path.exists() for path in paths.values())
+            kept = sum(self._kept(question) is not None for question in found)
             raise UserError(
-                f"{self.endpoint.url} does not answer: {error}. {kept} of {len(paths)} answers are kept: mend that and "
-                f"run the same command again, it asks the other {len(paths) - kept}"
+                f"{self.endpoint.url} does not answer: {error}. {kept} of {len(found)} answers are kept: mend that and "
+                f"run the same command again, it asks the other {len(found) - kept}"
             ) from error
-        return [_stored(paths[question]) for question in questions]
+        return [replies[question] for question in questions]
 
-    def _ask_all(self, questions: Sequence[str], known: int) -> None:
+    def _ask_all(self, questions: Sequence[str], known: int) -> dict[str, Reply]:
         authorise, stop = self._authorisation(), Event()
         with (
             Progress(self.endpoint.model, known + len(questions), "answer") as progress,
             ThreadPoolExecutor(self.patience.parallel) as pool,
         ):
             progress.skip(known)
-            futures = [pool.submit(self._fetch, question, authorise, stop) for question in questions]
+            futures = {pool.submit(self._fetch, question, authorise, stop): question for question in questions}
             try:
+                replies = {}
                 for future in as_completed(futures):
-                    future.result()
-                    progress.step()
+                    if (reply := future.result()) is not None:
+                        replies[futures[future]] = reply
+                        progress.step()
+                return replies
             finally:  # what is under way is still stored
                 stop.set()
                 pool.shutdown(cancel_futures=True)
 
-    def _fetch(self, question: str, authorise: "_Authorisation", stop: Event) -> None:
-        """Ask and store one answer, unless the others were stopped meanwhile."""
+    def _fetch(self, question: str, authorise: "_Authorisation", stop: Event) -> Reply | None:
+        """Ask for one answer and keep it if it is whole; None where another question has stopped all."""
         if stop.is_set():
-            return
+            return None
         try:
             reply = self._insist(question, authorise, stop)
         except NoAnswer:
             stop.set()
             raise
-        stored = {**self.endpoint.about(), "question": question, "reply": asdict(reply)}
-        with whole(self._path(question)) as part:
-            part.write_text(json.dumps(stored, indent=1), encoding="utf-8")
+        if reply.withheld is None:
+            stored = {**self.endpoint.about(), "question": question, "reply": to_file(reply)}
+            with whole(self._path(question)) as part:
+                part.write_text(json.dumps(stored, indent=1), encoding="utf-8")
+        return reply
+
+    def _kept(self, question: str) -> Reply | None:
+        """The answer in the cache; None where there is none to be believed."""
+        path = self._path(question)
+        if not path.exists():
+            return None
+        with from_cache(path, remove=path):
+            stored = json.loads(path.read_text(encoding="utf-8"))
+        reply = stored.get("reply") if isinstance(stored, dict) else None
+        return from_file(reply, self.endpoint.body(question)) if isinstance(reply, dict) else None
 
     def _insist(self, question: str, authorise: "_Authorisation", stop: Event) -> Reply:
         wait, patience = self.patience.wait, self.patience
@@ -163,7 +161,7 @@ class Chat:
             attempt += 1
             try:
                 return self._request(question, authorise)
-            except _AskAgain as error:
+            except AskAgain as error:
                 delay = wait if error.after is None else error.after
                 if attempt >= patience.tries:
                     raise NoAnswer(f"{error} ({patience.tries} tries)") from error
@@ -175,7 +173,7 @@ class Chat:
                 wait = min(2 * wait, patience.longest)
 
     def _request(self, question: str, authorise: "_Authorisation") -> Reply:
-        """One try. Raises _AskAgain for what may pass, NoAnswer for what will not."""
+        """One try. Raises AskAgain for what may pass, NoAnswer for what will not."""
         url = f"{self.endpoint.url.rstrip('/')}/chat/completions"
         try:
             response = requests.post(
@@ -186,18 +184,27 @@ class Chat:
                 allow_redirects=False,
             )
         except requests.Timeout as error:
-            raise _AskAgain(f"no answer within {self.patience.timeout:g} s") from error
+            raise AskAgain(f"no answer within {self.patience.timeout:g} s") from error
         except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
-            raise _AskAgain(f"the connection failed ({type(error).__name__})") from error
-        said = authorise.hide(response.content.decode("utf-8", "replace"))
-        if response.status_code in _BUSY or response.status_code >= 500:
-            after = _seconds(response.headers.get("Retry-After"))
-            raise _AskAgain(f"status {response.status_code} ({_short(said)})", after)
-        if response.status_code in (401, 403):
-            raise NoAnswer(f"status {response.status_code}, {authorise.explain()} ({_short(said)})")
+            raise AskAgain(f"the connection failed ({type(error).__name__})") from error
+        body = authorise.hide(response.content.decode("utf-8", "replace"))
+        after = _seconds(response.headers.get("Retry-After"))
         if response.status_code != 200:
-            raise NoAnswer(f"status {response.status_code} ({_short(said)})")
-        return _parse(said)
+            raise self._failure(response.status_code, body, authorise, after)
+        try:
+            return parsed(body, self.endpoint.body(question))
+        except StatusInBody as error:
+            if error.status is None or error.status == 200:
+                raise AskAgain(f"an error under status 200 ({shortened(body)})", after) from error
+            raise self._failure(error.status, body, authorise, after) from error
+
+    def _failure(self, status: int, body: str, authorise: "_Authorisation", after: float | None) -> Exception:
+        """What a status other than 200 means: ask again, or not."""
+        if status in _BUSY or status >= 500:
+            return AskAgain(f"status {status} ({shortened(body)})", after)
+        if status in (401, 403):
+            return NoAnswer(f"status {status}, {authorise.explain()} ({shortened(body)})")
+        return NoAnswer(f"status {status} ({shortened(body)})")
 
     def _path(self, question: str) -> Path:
         name = digest({**self.endpoint.about(), "body": self.endpoint.body(question)})
@@ -238,25 +245,6 @@ class _Authorisation:
         return f"the key in the environment variable {self.variable} was refused"
 
 
-def _stored(path: Path) -> Reply:
-    with from_cache(path, remove=path):
-        return Reply(**json.loads(path.read_text(encoding="utf-8"))["reply"])
-
-
-def _parse(said: str) -> Reply:
-    try:
-        answer = json.loads(said)
-        content, usage = answer["choices"][0]["message"]["content"], answer.get("usage") or {}
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise NoAnswer(f"this is no OpenAI-compatible chat answer: {_short(said)}") from error
-    return Reply(
-        content or "",  # null where a model refuses or only calls tools
-        str(answer.get("model", "")),
-        usage.get("prompt_tokens") or 0,
-        usage.get("completion_tokens") or 0,
-    )
-
-
 def _seconds(retry_after: str | None, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> float | None:
     """A Retry-After header, seconds or a date, as seconds from now; None where there is none that can be read."""
     if retry_after is None:
@@ -270,8 +258,3 @@ def _seconds(retry_after: str | None, now: Callable[[], datetime] = lambda: date
     except ValueError:
         return None
     return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - now()).total_seconds())
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 200 else f"{line[:200]}..."

@@ -1,10 +1,12 @@
 """`python -m harness judge RUN --opponent base --judge gold`: how often stored answers beat an opponent's; no torch.
 
 OUT/judgements/<run>-<opponent>-<judge>-<hash>/ holds annotations.parquet (a row a pair), table.parquet, report.md and
-about.json (what was asked). What is there is shown, not judged again.
+about.json (what was asked). What is there is shown and not judged again; where replies were no whole answers, the same
+command asks for those once more, and replaces the folder.
 """
 
 import json
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,16 +21,17 @@ from harness.core.files import whole
 from harness.core.statistics import stats
 from harness.core.statistics.stats import Estimate
 from harness.evidence import figures
-from harness.evidence.markdown import percent
+from harness.evidence.markdown import markdown_table, percent
 from harness.evidence.row import Judged, frame
 from harness.evidence.schema import ROW, Row
-from harness.evidence.store import Run, find_run, load_run
+from harness.evidence.store import Run, find_run, load_run, read_json
 from harness.judging import alpaca_eval
-from harness.judging.judges import Judge, Judgement, Pair
-from harness.judging.length_control import length_controlled
+from harness.judging.judges import Judge, Judgement, Pair, compares_scores
+from harness.judging.length_control import CHAT_MODELS, SCORES, by_prompt, length_controlled
 from harness.judging.opponents import IN_THE_RUN, Contest, Selection, contests
+from harness.judging.reply import REASONS, Withheld
 
-VERSION = 1  # of what is stored here; raised when a change alters numbers
+VERSION = 2  # of what is stored here; raised when a change alters numbers
 
 
 def judge_run(
@@ -80,77 +83,108 @@ def import_judgement(out: Path, path: Path) -> Path:
 
 def table_of(annotations: pl.DataFrame) -> list[Judged]:
     """One row for each judged side and opponent: rates in [0, 1], ties and pairs without a verdict as counts,
-    the flip rate among pairs asked in both orders, the difference of lengths in characters."""
+    the flip rate among prompts asked about in both orders, the difference of lengths in characters."""
     rows = []
     for part in annotations.partition_by("generator", "opponent", maintain_order=True):
-        preferences = part["preference"].to_numpy()
+        preferences, prompts = part["preference"].to_numpy(), part["prompt_id"].to_list()
         ours, theirs = (part[side].str.len_chars().to_numpy().astype(int) for side in ("response", "opponent_response"))
-        flipped = part["flipped"].drop_nulls().cast(float)
+        flipped = part.filter(pl.col("flipped").is_not_null())
+        flips = by_prompt(flipped["flipped"].cast(float).to_numpy(), flipped["prompt_id"].to_list())
+        prior = SCORES if all(map(compares_scores, part["judge"].unique())) else CHAT_MODELS
+        withheld = part["withheld"].to_list() if "withheld" in part.columns else []
         rows.append(
             Judged(
                 key=Row(*(part[name][0] for name in ROW)),
                 opponent=part["opponent"][0],
-                win_rate=stats.mean(preferences),
-                length_controlled=length_controlled(preferences, ours, theirs),
+                win_rate=stats.mean(by_prompt(preferences, prompts)),
+                length_controlled=length_controlled(preferences, ours, theirs, prompts, prior),
                 pairs=len(part),
                 ties=int(np.sum(preferences == 0.5)),
-                flip_rate=stats.mean(flipped.to_numpy()) if len(flipped) else None,
-                unparsable=int(np.isnan(preferences).sum()),
-                length_difference=stats.mean(ours - theirs),
+                flip_rate=stats.mean(flips) if len(flips) else None,
+                unparsable=int(np.isnan(preferences).sum()) - sum(reason is not None for reason in withheld),
+                length_difference=stats.mean(by_prompt((ours - theirs).astype(float), prompts)),
+                withheld={reason.replace(" ", "_"): withheld.count(reason) for reason in REASONS},
             )
         )
     return rows
 
 
 def table_markdown(table: Sequence[Judged]) -> str:
-    header = (
-        "| method | final pick | opponent | win rate | length-controlled | n | ties | flip rate | unparsable "
-        "| length difference |"
-    )
-    lines = [header, "|" + "---|" * (header.count("|") - 1)]
-    for row in table:
-        cells = [
-            row.key.name,
-            row.key.final_pick,
-            row.opponent,
-            _rate(row.win_rate),
-            _rate(row.length_controlled),
-            str(row.win_rate.n),
-            str(row.ties),
-            _rate(row.flip_rate) if row.flip_rate else "",
-            str(row.unparsable),
-            row.length_difference.shown("+.0f"),
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    some_withheld = any(sum(row.withheld.values()) for row in table)
+    rows = [
+        {
+            "method": row.key.name,
+            "final pick": row.key.final_pick,
+            "opponent": row.opponent,
+            "win rate": _rate(row.win_rate),
+            "length-controlled (not AlpacaEval's board)": _rate(row.length_controlled)
+            + (" (!)" if row.length_controlled.warning else ""),
+            "n": str(row.win_rate.n),
+            "ties": str(row.ties),
+            "flip rate": _rate(row.flip_rate) if row.flip_rate else "",
+            "unparsable": str(row.unparsable),
+            "no whole reply": str(sum(row.withheld.values())) if some_withheld else None,
+            "length difference": row.length_difference.shown("+.0f"),
+        }
+        for row in table
+    ]
+    return "\n".join(markdown_table(rows))
 
 
 def _write(folder: Path, asked: Mapping[str, Any], annotations: pl.DataFrame, what: str) -> Path:
     table = table_of(annotations)
     notes = (
-        "Win rates count a tie as half; intervals are 95% bootstrap intervals over prompts. `length-controlled` is the "
-        "rate at equal lengths, sigmoid(theta) of logit P(win) = theta + phi * tanh(length difference / its sd): "
-        "AlpacaEval's length control without the terms that belong to its own prompts (minimal). `n` are pairs with a "
-        "verdict; `unparsable` are those without: an answer of the judge that could not be read, or a score that "
-        "is missing. `flip rate` is the share of pairs where the judge's two orders disagreed, which makes them ties. "
-        "Lengths in characters."
+        "Win rates count a tie as half; intervals are 95% bootstrap intervals over prompts, and several pairs of one "
+        "prompt are averaged. `length-controlled` is the rate at equal lengths, sigmoid(theta) of logit P(win) = theta "
+        "+ phi * tanh(length difference / its sd), with a prior on phi: normal, "
+        f"{CHAT_MODELS.mean:g} and {CHAT_MODELS.sd:g} for chat models (mean and sd of AlpacaEval's published fits), "
+        f"{SCORES.mean:g} and {SCORES.sd:g} where stored scores are compared. It is not the number of AlpacaEval's "
+        "board, which has terms that belong to its own prompts and judge. `n` are prompts with a verdict; `unparsable` "
+        "are pairs without: an answer of the judge that names none, or a score that is missing. `flip rate` is the "
+        "share of prompts where the judge's two orders disagreed, which makes them ties. Lengths in characters."
     )
+    lines = _warnings(table)
+    withheld = {reason: n for reason in REASONS if (n := sum(row.withheld[reason.replace(" ", "_")] for row in table))}
+    about = {**asked, **({"withheld": withheld} if withheld else {})}
+    if folder.exists():  # some of its replies were no whole answers
+        shutil.rmtree(folder)
     with whole(folder) as part:
         part.mkdir()
         annotations.write_parquet(part / "annotations.parquet")
         frame(table).write_parquet(part / "table.parquet")
-        (part / "about.json").write_text(json.dumps(asked, indent=1) + "\n", encoding="utf-8")
+        (part / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
         figures.judged(table, part / "win_rates.png")
-        sections = [f"# {folder.name}", what, table_markdown(table), *_cost(annotations), notes]
-        sections.append("![win rates](win_rates.png)")
+        sections = [f"# {folder.name}", what, table_markdown(table), *lines, *_no_whole_reply(withheld)]
+        sections += [*_cost(annotations), notes, "![win rates](win_rates.png)"]
         (part / "report.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    for line in [*lines, *_no_whole_reply(withheld)]:
+        print(f"warning: {line}", file=sys.stderr)
     return folder
 
 
 def _is_done(folder: Path) -> bool:
-    if done := (folder / "report.md").exists():
-        print(f"{folder.name} is done", file=sys.stderr)
-    return done
+    """Whether a judgement is there, and all its replies are whole."""
+    if not (folder / "report.md").exists() or read_json(folder / "about.json").get("withheld"):
+        return False
+    print(f"{folder.name} is done", file=sys.stderr)
+    return True
+
+
+def _warnings(table: Sequence[Judged]) -> list[str]:
+    return [
+        f"(!) Length-controlled rate of {row.key.name} over {row.opponent}: {row.length_controlled.warning}."
+        for row in table
+        if row.length_controlled.warning
+    ]
+
+
+def _no_whole_reply(withheld: Mapping[Withheld, int]) -> list[str]:
+    """What became of replies that are no whole answers."""
+    if not withheld:
+        return []
+    counts = ", ".join(f"{n} {reason}" for reason, n in withheld.items())
+    more = "; more room is --request max_tokens=2048" if {"cut short", "unfinished thinking"} & set(withheld) else ""
+    return [f"No verdict for pairs without two whole replies: {counts}. The same command asks for those again{more}."]
 
 
 def _require_equal_scorers(run: Run, other: Run) -> None:
@@ -176,6 +210,7 @@ def _annotation(run: Run, contest: Contest, judge: str, pair: Pair, judgement: J
         "opponent_response": pair.theirs.text,
         "preference": judgement.preference,
         "flipped": judgement.flipped,
+        "withheld": judgement.withheld,
         "reply_ours_first": texts[0],
         "reply_ours_second": texts[1],
         "served_by": judgement.replies[0].model if judgement.replies else None,

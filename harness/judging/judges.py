@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from harness.core.errors import UserError, unknown
-from harness.judging.chat import Chat, Reply
+from harness.judging.chat import Chat
+from harness.judging.reply import REASONS, Reply, Withheld, after_thinking
 
 TEMPLATE = Path(__file__).with_name("judge_prompt.txt")
+GOLD_JUDGE, REWARD_JUDGE = "gold", "reward-"  # names of judges that compare stored scores; the second's go on
 _PLACES = ("prompt", "answer_a", "answer_b")
 _VERDICTS = {"A": 1.0, "B": 0.0, "C": 0.5}  # preference for what was shown as A
 
@@ -44,6 +46,7 @@ class Judgement:
     preference: float  # of ours over theirs in [0, 1]; 0.5 a tie, NaN no verdict
     flipped: bool | None = None  # the two orders disagreed; None: not asked in both, or one could not be read
     replies: tuple[Reply, ...] = ()  # ours shown first, ours shown second
+    withheld: Withheld | None = None  # why there is no verdict, where a reply is no whole answer; it is asked again
 
 
 class Judge(Protocol):
@@ -106,7 +109,8 @@ class ScoreJudge:
 class ChatJudge:
     """Asks a chat model twice a pair, with ours shown first and second; orders that disagree are a tie.
 
-    An answer that cannot be read in either order gives no verdict. Equal texts are a tie and are not asked about.
+    A reply that names no verdict, or that is no whole answer (see reply.py), gives none, whatever the other order said.
+    Equal texts are a tie and are not asked about.
     """
 
     chat: Chat
@@ -141,8 +145,16 @@ class ChatJudge:
         return [Judgement(0.5) if pair.ours.text == pair.theirs.text else next(judged) for pair in pairs]
 
 
+def compares_scores(annotator: str) -> bool:
+    """Whether the annotator of a judgement, stored or imported, is one of ours that compares stored scores."""
+    return annotator == GOLD_JUDGE or annotator.startswith(REWARD_JUDGE)
+
+
 def in_both_orders(first: Reply, second: Reply) -> Judgement:
     """One judgement from the replies with ours shown as A (`first`) and as B (`second`)."""
+    withheld = [reason for reason in REASONS if reason in (first.withheld, second.withheld)]
+    if withheld:
+        return Judgement(nan, None, (first, second), withheld[0])
     shown_first, shown_second = verdict(first.text), 1.0 - verdict(second.text)
     if isnan(shown_first) or isnan(shown_second):
         return Judgement(nan, None, (first, second))
@@ -154,10 +166,12 @@ def verdict(text: str) -> float:
     """Preference for A that a reply states: 1, 0, 0.5 for a tie; NaN where it names none or several.
 
     Verdicts are written [[A]], [[B]] or [[C]] (as in arXiv 2306.05685); the bare letter is read where it is the whole
-    reply. What a model thinks before </think> does not count.
+    reply. What a model thinks before it answers does not count, and thinking that never ends gives no verdict.
     """
-    said = text.rpartition("</think>")[2]
-    named = set(re.findall(r"\[\[([ABC])\]\]", said)) or set(re.findall(r"^\W*([ABC])\W*$", said))
+    answer = after_thinking(text)
+    if answer is None:
+        return nan
+    named = set(re.findall(r"\[\[([ABC])\]\]", answer)) or set(re.findall(r"^\W*([ABC])\W*$", answer))
     return _VERDICTS[named.pop()] if len(named) == 1 else nan
 
 

@@ -8,6 +8,7 @@ from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import UserError, unknown
+from harness.core.files import cache_folder
 from harness.core.yaml_text import read_yaml
 
 if TYPE_CHECKING:
@@ -52,21 +53,21 @@ def add_judge_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder of results (default: results)")
 
 
-def chosen_judge(arguments: argparse.Namespace, cache: Path) -> "Judge":
+def chosen_judge(arguments: argparse.Namespace) -> "Judge":
     """The judge of --judge. Raises UserError for an unknown one, and for options that belong to another."""
     from harness.evidence.schema import GOLD
-    from harness.judging.judges import ScoreJudge
+    from harness.judging.judges import GOLD_JUDGE, REWARD_JUDGE, ScoreJudge
 
     kind, _, metric = (arguments.judge or "gold").partition(":")
     if kind != "llm" and (given := _given(arguments, _CHAT)):
         raise UserError(f"{given[0]} belongs to --judge llm, but the judge is {arguments.judge or 'gold'}")
     match kind, metric:
         case "gold", "":
-            return ScoreJudge(GOLD, "gold")
+            return ScoreJudge(GOLD, GOLD_JUDGE)
         case "llm", "":
-            return _chat_judge(arguments, cache)
+            return _chat_judge(arguments)
         case "reward", name if name:
-            return ScoreJudge(name, f"reward-{name}")
+            return ScoreJudge(name, f"{REWARD_JUDGE}{name}")
     raise unknown("judge", arguments.judge, ["gold", "reward:NAME, such as reward:proxy_reward", "llm"])
 
 
@@ -76,7 +77,7 @@ def require_import_alone(arguments: argparse.Namespace) -> None:
         raise UserError(f"--import shows judgements that were made elsewhere and takes no {', '.join(given)}")
 
 
-def _chat_judge(arguments: argparse.Namespace, cache: Path) -> "Judge":
+def _chat_judge(arguments: argparse.Namespace) -> "Judge":
     from harness.judging.chat import OPENAI, SETTINGS, Chat, Endpoint, Patience
     from harness.judging.judges import TEMPLATE, ChatJudge, read_template
 
@@ -88,7 +89,7 @@ def _chat_judge(arguments: argparse.Namespace, cache: Path) -> "Judge":
             raise UserError(f"--{name} {value}: give more than 0, and not endlessly many")
     settings = SETTINGS | dict(map(_field, arguments.request or []))
     endpoint = Endpoint(arguments.endpoint or OPENAI, arguments.model, settings)
-    chat = Chat(endpoint, cache, Patience(**patience), arguments.key_variable)
+    chat = Chat(endpoint, cache_folder(), Patience(**patience), arguments.key_variable)
     return ChatJudge(chat, read_template(arguments.template or TEMPLATE))
 
 

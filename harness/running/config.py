@@ -18,6 +18,7 @@ from harness.core.as_before import AsBefore, hashed
 from harness.core.errors import UserError, unknown
 from harness.core.models.sampling import Sampler
 from harness.core.nested import flatten
+from harness.evidence.schema import REFERENCES
 from harness.methods import METHODS
 from harness.running.presets import PRESETS, settings_of
 from harness.running.request import Request, Tuned
@@ -70,13 +71,14 @@ class RunConfig:
     settings: Mapping[str, Any]  # section -> its settings object
     left_out: Mapping[str, str] = field(default_factory=dict)  # methods of `all` that cannot run here -> why
     tuned: Tuned | None = None  # the file of `tune` that --config named (see settings_source.py)
+    preset: str | None = None  # that settings came from; they alone shape numbers
 
     def asked(self) -> dict[str, Any]:
         """Everything asked that shapes the numbers, as plain data; half of what names the run (see identity.py)."""
         settings = {name: hashed(value) for name, value in self.settings.items()}
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("left_out", "tuned")} | {
-            "settings": settings
-        }
+        return {
+            f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("left_out", "tuned", "preset")
+        } | {"settings": settings}
 
 
 def resolve(request: Request) -> RunConfig:
@@ -92,7 +94,7 @@ def resolve(request: Request) -> RunConfig:
     every = "all" in names
     names = list(METHODS) if every else names
     if not request.only:
-        names = ["base", "best_of_n", *names]
+        names = [*REFERENCES, *names]
     names = list(dict.fromkeys(names))
     profiles = TASKS[task].profiles
     if profile not in profiles:
@@ -122,7 +124,7 @@ def resolve(request: Request) -> RunConfig:
     names = [name for name in names if name not in left_out]
     settings = {name: value for name, value in settings.items() if name not in left_out}
     if "best_of_n" in names and "n" not in values["best_of_n"]:
-        others = [METHODS[name].budget(settings[name]) for name in names if name not in ("base", "best_of_n")]
+        others = [METHODS[name].budget(settings[name]) for name in names if name not in REFERENCES]
         n = max((rows for rows in others if rows is not None), default=budget.get("rows"))
         if n is not None:
             settings["best_of_n"] = replace(settings["best_of_n"], n=n)
@@ -137,6 +139,7 @@ def resolve(request: Request) -> RunConfig:
         dict(sorted(settings.items())),
         left_out,
         request.tuned,
+        preset,
     )
 
 

@@ -9,15 +9,17 @@ import numpy as np
 from harness.core.statistics.stats import correlation
 from harness.core.task import GOLD
 from harness.core.types import Answer, Completion, Prompt
-from harness.running.stages import Key, Pool, RunContext, key_of, label_of, score
+from harness.running.stages import Key, Own, Pool, RunContext, key_of, label_of, score
 
 Rows = dict[str, list[dict[str, Any]]]  # table -> rows
 
 
-def evaluate(context: RunContext, name: str, iteration: int, answers: Sequence[Answer], rows: Rows) -> None:
-    """Score what was picked, and append the rows of the tables."""
+def evaluate(
+    context: RunContext, name: str, iteration: int, answers: Sequence[Answer], rows: Rows, own: Own | None = None
+) -> None:
+    """Score what was picked, and append the rows of the tables; `own` is the policy that wrote it, if not the base."""
     picked = [a.pick(pick) for a in answers for pick in a.picks]
-    scores = score(context, f"{label_of(name, iteration)}: scores", name, iteration, picked, nll=True)
+    scores = score(context, f"{label_of(name, iteration)}: scores", name, iteration, picked, nll=True, own=own)
     about = {"method": name, "variant": "default", "iteration": iteration}
     for a in answers:
         for pick, work in a.work.items():

@@ -23,6 +23,7 @@ DEFAULTS |= {"method": ",".join(Request.methods), "workers": None, "fresh": Fals
 
 # what a --config may hold for an option; the others take text
 _KINDS: dict[str, type] = dict.fromkeys(("seed", "limit", "workers"), int) | dict.fromkeys(("only", "fresh"), bool)
+_TUNING = ("name", "edges", "budgets")  # what a file of `tune` says of itself
 _WANTED = {int: "a whole number", bool: "true or false", str: "text"}
 
 
@@ -63,7 +64,12 @@ def options_from(asked: Mapping[str, Any], settings: Given, config: Path | None 
     given, tuned = _settings_of(tree, str(config)), None
     if tree.get("tuned") is not None:
         named = {name: tree.get(name, DEFAULTS[name]) for name in ("task", "model", "profile")}
-        tuned = Tuned(str(tree["tuned"]), TASKS.name_of(named["task"]), named["model"], named["profile"], tuple(given))
+        was = tree["tuned"]
+        tuning = was if isinstance(was, Mapping) else {"name": was}  # the name alone, by an earlier version
+        if "name" not in tuning or not set(tuning) <= set(_TUNING):
+            raise UserError(f"tuned in {config} is {was!r}: leave it as `tune` wrote it, or out")
+        same = TASKS.name_of(named["task"]), named["model"], named["profile"], tuple(given)
+        tuned = Tuned(str(tuning["name"]), *same, tuning.get("edges", {}), tuning.get("budgets", {}))
     workers, out, fresh = chosen.pop("workers"), Path(chosen.pop("out")), chosen.pop("fresh")
     if workers is not None and workers < 1:
         raise UserError(f"--workers {workers}: give at least 1")

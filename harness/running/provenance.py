@@ -13,7 +13,9 @@ import torch
 from harness.core.digest import digest
 from harness.core.models.policy import Policy
 from harness.core.task import Task
+from harness.evidence.record import UNKNOWN
 from harness.evidence.store import read_about, write_about
+from harness.running.command import command_of
 from harness.running.config import RunConfig
 from harness.running.identity import Identity
 
@@ -37,6 +39,7 @@ def open_slice(folder: Path, config: RunConfig, policy: Policy, task: Task, iden
     about |= {
         "status": "running",
         "config": asked,
+        "command": command_of(config),
         "commit": commit,
         "dirty": dirty,
         "versions": {name: version(name) for name in _PACKAGES},
@@ -88,8 +91,8 @@ class PeakMemory:
             self.gb = max(self.gb, total / 2**30)
 
 
-def commit_of_code() -> tuple[str, bool]:
-    """Commit of the harness's own checkout and whether its code has uncommitted changes; unknown outside a checkout."""
+def commit_of_code() -> tuple[str, bool | None]:
+    """Commit of the checkout of this code, and whether it has uncommitted changes; UNKNOWN and None outside one."""
     source = Path(__file__).resolve()
     # an environment inside somebody's repository has a commit, too, but not of this code
     tracked = ["git", "ls-files", "--error-unmatch", source.name]
@@ -100,5 +103,5 @@ def commit_of_code() -> tuple[str, bool]:
             for command in (tracked, ["git", "rev-parse", "HEAD"], status)
         )
     except (OSError, subprocess.CalledProcessError):
-        return "unknown", True
+        return UNKNOWN, None
     return commit.strip(), bool(changes.strip())

@@ -10,13 +10,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 
 from harness.core.errors import UserError
 from harness.core.models.device import place
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,20 @@ class Ranks:
         """
         if self.count == 1:
             return value
-        (first,) = broadcast_object_list([value])
+        first = self.of_first(value)
         if first != value:
             raise UserError(
                 f"launched process {self.index} has another model, other prompts or other code than the first; a clock "
                 "in a chat template or code that is in no file differs between processes. Run in one process"
             )
         return value
+
+    def of_first(self, value: Value) -> Value:
+        """What the first has, for all."""
+        if self.count == 1:
+            return value
+        shared: list[Value] = broadcast_object_list([value])
+        return shared[0]
 
     def leave(self) -> None:
         """The last thing all of them do together."""

@@ -3,8 +3,8 @@
 The command line, `ablate`, `tune` and the Python interface all make a `Request`, and change one by `replace`.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ class Tuned:
     model: str | None
     profile: str
     given: Given
+    edges: Mapping[str, Sequence[str]] = field(default_factory=dict)  # method -> where its best may not be the best
+    budgets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # method -> tries, prompts, flops, seconds
 
 
 @dataclass(frozen=True)

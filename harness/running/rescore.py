@@ -1,5 +1,7 @@
 """Gold of stored completions computed once more by their tasks, against what the runs stored.
 
+A run whose rewards had another version is named, not scored: the rewards that it was scored by are gone.
+
 python -m harness leaderboard --rescore 100      # exit code 1 where one differs by more than 1e-3
 """
 
@@ -17,6 +19,7 @@ from harness.core.nested import flatten
 from harness.core.streams import Streams
 from harness.core.task import GOLD
 from harness.core.types import Completion
+from harness.evidence.record import versions_in_words
 from harness.evidence.schema import ANSWER
 from harness.evidence.store import Run, is_done, load_run
 from harness.running.config import RunConfig, resolve
@@ -29,14 +32,20 @@ TOLERANCE = 1e-3  # raw units of the gold
 
 @dataclass(frozen=True)
 class Rescored:
-    """One task with its settings and model: `largest` is the largest difference, in raw units, at `where`."""
+    """One task with its settings and model: `largest` is the largest difference, in raw units, at `where`.
+
+    Where `not_scored` says why, there was nothing to compare.
+    """
 
     name: str
     n: int
     largest: float
-    where: str
+    where: str = ""
+    not_scored: str = ""
 
     def __str__(self) -> str:
+        if self.not_scored:
+            return f"{self.name}: not scored, {self.not_scored}"
         return f"{self.name}: largest difference of {self.n} golds {self.largest:.2g} ({self.where})"
 
 
@@ -46,7 +55,8 @@ def rescore(out: Path, n: int, cache: Path) -> list[Rescored]:
     for path in sorted((out / "runs").glob("*/run.json")):
         if is_done(path.parent):
             run = load_run(path.parent)
-            groups.setdefault(digest([_task_of(run), run.about["config"]["model"]]), []).append(run)
+            rewards = run.record.reward_versions
+            groups.setdefault(digest([_task_of(run), run.about["config"]["model"], rewards]), []).append(run)
     if not groups:
         raise UserError(f"there is no finished run in {out / 'runs'} to score again")
     return [_rescored(runs, n, cache) for runs in groups.values()]
@@ -55,6 +65,11 @@ def rescore(out: Path, n: int, cache: Path) -> list[Rescored]:
 def _rescored(runs: Sequence[Run], n: int, cache: Path) -> Rescored:
     config = _config(runs[0])
     task = TASKS[config.task](config.settings[config.task], policy_of(config, cache), cache)
+    name, recorded = f"{config.task}, {config.model}", runs[0].record.reward_versions
+    if any(task.versions.get(reward) != version for reward, version in recorded.items()):
+        now, then = versions_in_words(task.versions), versions_in_words(recorded)
+        count = f"{len(runs)} run" + ("s" if len(runs) > 1 else "")
+        return Rescored(name, 0, 0.0, not_scored=f"{count} of rewards {then}, and this version has {now or 'none'}")
     prompts = {p.id: p for part in ("development", "test") for p in task.prompts(part)}
     stored = pl.concat([_stored(run) for run in runs])
     if unknown := set(stored["prompt_id"]) - set(prompts):
@@ -68,7 +83,7 @@ def _rescored(runs: Sequence[Run], n: int, cache: Path) -> Rescored:
     apart = np.where(np.isnan(old) & np.isnan(new), 0.0, np.nan_to_num(np.abs(old - new), nan=np.inf))
     worst = rows.row(int(apart.argmax()), named=True)
     where = f"{worst['run_id']} {worst['method']}, iteration {worst['iteration']}, prompt {worst['prompt_id']}"
-    return Rescored(f"{config.task}, {config.model}", len(rows), float(apart.max()), where)
+    return Rescored(name, len(rows), float(apart.max()), where)
 
 
 def _stored(run: Run) -> pl.DataFrame:

@@ -26,6 +26,7 @@ from harness.core.statistics.stats import PLANNING_SD, detectable_difference
 from harness.core.task import GOLD
 from harness.core.types import Prompt
 from harness.core.values.calibration import calibration, held_out
+from harness.evidence.record import Agreement
 from harness.evidence.report import write_report
 from harness.evidence.store import Run, is_done, load_run, read_about, runs_folder, write_about, write_table
 from harness.evidence.table import comparison
@@ -47,6 +48,7 @@ from harness.running.stages import (
     answer,
     fit,
     label_of,
+    own_of,
     roll_out,
     sample_pool,
     trace,
@@ -166,9 +168,13 @@ def _execute(material: _Material, folder: Path, memory: PeakMemory, started: flo
     gold = np.array([row[GOLD] for row in rows["pool"]])
     about["units"] = {"proxy_reward": asdict(pool.proxy), GOLD: asdict(Scale.of("the gold", gold))}
     about["agreement"] = agreement(rows["pool"])
+    if ranks.first and (warning := Agreement(**about["agreement"]).warning):
+        print(f"warning: {warning}", file=sys.stderr)
     settings = config.settings
     about["left_out"] = dict(config.left_out)
     about["settings_from"] = settings_from(config)
+    if config.tuned is not None and about["settings_from"] == f"tune:{config.tuned.name}":
+        about["tuned"] = {name: vars(config.tuned)[name] for name in ("name", "edges", "budgets")}
     about["trained"] = [m for m in config.methods if METHODS[m].trains_weights]
     about["budgets"] = {m: METHODS[m].budget(settings[m]) for m in config.methods}
     about["kl_bounds"] = {m: METHODS[m].kl_bound(settings[m], settings["sampler"]) for m in config.methods}
@@ -284,7 +290,8 @@ def _answer(
     context: RunContext, name: str, iteration: int, method: Generator, key: str, test: Sequence[Prompt], rows: Rows
 ) -> None:
     """Have the method answer as it stands, evaluate that, and store the trees of its searches that were asked for."""
-    evaluate(context, name, iteration, answer(context, name, iteration, method, key, test), rows)
+    answers = answer(context, name, iteration, method, key, test)
+    evaluate(context, name, iteration, answers, rows, own_of(method, key))
     if method.searches and context.config.settings["evaluate"].trace:
         trees = trace(context, name, iteration, method, key, test)
         rows.setdefault("trace", []).extend({"method": name, "iteration": iteration, **row} for row in trees)

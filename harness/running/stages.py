@@ -29,6 +29,7 @@ from harness.core.search.tree import Prefix, Tree
 from harness.core.streams import Streams
 from harness.core.task import Task
 from harness.core.types import Answer, Candidate, Completion, FitReport, Prompt
+from harness.evidence.schema import OWN_NLL
 from harness.methods import METHODS
 from harness.running.artifacts import Artifacts, Made, StageResult, run_stage
 from harness.running.config import RunConfig
@@ -257,10 +258,35 @@ def _tree_rows(prompt_id: str, rounds: Sequence[Sequence[Prefix]]) -> list[dict[
     ]
 
 
+@dataclass(frozen=True)
+class Own:
+    """The policy whose plain samples the answers of a method are, and what names it: the key of its fit."""
+
+    policy: PolicyHandle
+    key: str
+
+
+def own_of(method: Generator, key: str) -> Own | None:
+    """The method's own policy, where log-probabilities under it say how far it is from the base.
+
+    They are at temperature 1, so that samples at another one say nothing of it.
+    """
+    policy = method.own_policy
+    if policy is None or "logprobs" not in policy.capabilities or policy.sampler.temperature != 1:
+        return None
+    return Own(policy, key)
+
+
 def score(
-    context: RunContext, label: str, name: str, iteration: int, completions: Sequence[Completion], nll: bool
+    context: RunContext,
+    label: str,
+    name: str,
+    iteration: int,
+    completions: Sequence[Completion],
+    nll: bool,
+    own: Own | None = None,
 ) -> dict[Key, dict[str, float]]:
-    """Metrics of completions in raw units: the task's, the proxy, and base NLL per token where asked for."""
+    """Metrics of completions in raw units: the task's, the proxy, where asked for NLL a token under base and `own`."""
     ordered = [c for _, c in sorted({key_of(c): c for c in completions}.items())]
     cuts = [ordered[i : i + _SCORED_TOGETHER] for i in range(0, len(ordered), _SCORED_TOGETHER)]
     gold = GoldHandle(context.task, context.ledger)
@@ -269,10 +295,14 @@ def score(
     def job(batch: list[Completion]) -> Made:
         metrics = {**gold(batch), "proxy_reward": proxy(batch)}
         if nll:
-            metrics["base_nll"] = _base_nll(context.handle, batch)
+            metrics["base_nll"] = _nll(context.handle, batch)
+        if own is not None:
+            metrics[OWN_NLL] = _nll(own.policy, batch)
         return {name: values.astype(float).tolist() for name, values in metrics.items()}, {}
 
     inputs = {"nll": nll, "completions": digest([context.completion_key(c) for c in ordered])}
+    if own is not None:
+        inputs["own"] = own.key
     _, result = context.run("score", label, inputs, cuts, job, "score")
     context.charge(name, iteration, result)
     out: dict[Key, dict[str, float]] = {}
@@ -284,8 +314,8 @@ def score(
     return out
 
 
-def _base_nll(policy: PolicyHandle, completions: Sequence[Completion]) -> np.ndarray:
-    """(n,) mean negative log-probability a token under the base, in nats; NaN where the policy gives none."""
+def _nll(policy: PolicyHandle, completions: Sequence[Completion]) -> np.ndarray:
+    """(n,) mean negative log-probability a token at temperature 1, in nats; NaN where the policy gives none."""
     if "logprobs" not in policy.capabilities:
         return np.full(len(completions), np.nan)
     return np.array([-lp.mean() if len(lp) else 0.0 for lp in policy.logprobs(completions)])

@@ -270,7 +270,7 @@ def _chosen_method(about: Fitted, method: str | None) -> str:
             raise unknown(f"method of {about.run}", method, about.methods)
         return method
     fitted = [name for name, of in about.methods.items() if of.iterations != [0]]
-    others = [name for name in about.methods if name != "base"]
+    others = [name for name in about.methods if name not in ("base", "base_greedy")]
     for names in (fitted, [name for name in others if name != "best_of_n"], others, list(about.methods)):
         if len(names) == 1:
             return names[0]

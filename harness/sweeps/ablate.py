@@ -65,8 +65,8 @@ def ablate(axes: str, values: str | None, request: Request, workspace: Workspace
     made_of = digest([entry["run"] for entry in about["runs"]])[:10]
     folder = workspace.out / "ablations" / f"{plain.task}-{'-'.join(axis['name'] for axis in about['axes'])}-{made_of}"
     with whole(folder / "about.json") as part:
-        part.write_text(json.dumps(about, indent=1) + "\n")
-    return write_ablation(folder, workspace.out).read_text()
+        part.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    return write_ablation(folder, workspace.out).read_text(encoding="utf-8")
 
 
 def _points(varied: Mapping[str, Axis], values: str | None) -> list[Point]:

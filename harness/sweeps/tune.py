@@ -1,12 +1,16 @@
-"""`python -m harness tune --method all --tries 4`: settings of each method, tried on development prompts.
+"""`python -m harness tune --method all --tries 8`: settings of each method, searched on development prompts.
 
-Every method gets as many tries, from its own list (`Generator.tries`), the defaults first; the best mean gold on the
-development prompts wins, of the last iteration and the pick that needs least at test time. Fits are shared where a try
-does not change them. OUT/tuning/<task>-<profile>-<hash>/ holds every try and a file for `run --config`.
+Every method gets as many tries over the settings that it names (`Generator.tunables`), the defaults first (see
+search.py). Where the best lies at an end of a range, the range grows and as many tries follow for that method alone, up
+to `--most-tries`; who still ends at an edge is marked from then on. The best mean gold wins, of the last iteration and
+the pick that needs least at test time; of equals the cheaper. OUT/tuning/<task>-<profile>-<hash>/ holds every try, a
+report with gold against each setting, and a file for `run --config`. The same command finds its tries again; with more
+`--tries` or `--most-tries` the search goes on from where it stopped.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,53 +20,167 @@ import yaml
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import whole
-from harness.core.nested import flatten
+from harness.core.nested import flatten, nested
+from harness.core.streams import Streams
+from harness.core.tuning import Facts, Numeric
 from harness.evidence.row import Comparison, flat
-from harness.evidence.store import load_run
+from harness.evidence.store import load_run, read_json
 from harness.evidence.table import comparison
+from harness.evidence.tuning import write_tuning
 from harness.methods import METHODS
-from harness.running.config import RunConfig, names_of, resolve
-from harness.running.ranks import join_ranks
+from harness.running.config import RunConfig, annotation_of, names_of, resolve
+from harness.running.ranks import Ranks, join_ranks
 from harness.running.request import Given, Request, Workspace
 from harness.running.run import complete
 from harness.running.settings_source import DEFAULTS, settings_from
+from harness.sweeps.search import End, Point, Space, Tried, best_of, beyond, first_points, open_ends, refined
 from harness.tasks import TASKS
 
 PROMPTS = 64  # of the development slice, unless --limit says otherwise
+TRIES, ROUNDS = 8, 3  # of each method; rounds of as many at most, unless --most-tries says otherwise
 _PICKS = ("value", "first", "reward")  # cheapest first: which row of a method is compared
+
+
+def tune(tries: int, most: int | None, request: Request, workspace: Workspace) -> str:
+    """Search, choose, write what was found, and return the report."""
+    most = ROUNDS * tries if most is None else most
+    if most < tries:
+        raise UserError(f"--most-tries {most}: give at least --tries, which is {tries}")
+    if slices := [value for key, value in request.given if key == "evaluate.slice" and value != "development"]:
+        raise UserError(f"evaluate.slice = {slices[0]!r}: tune looks at development prompts only; leave it out")
+    asked = replace(request, limit=PROMPTS if request.limit is None else request.limit, only=True)
+    asked = asked.with_given(("evaluate.slice", "development"))
+    plain = resolve(asked)
+    declared = {name: [repr(one) for one in METHODS[name].tunables] for name in plain.methods}
+    folder = workspace.out / "tuning" / f"{plain.task}-{plain.profile}-{digest([plain.asked(), declared])[:10]}"
+    ranks = join_ranks()
+    sessions = ranks.of_first(_sessions(folder, (tries, most)))
+    searches = []
+    for name in plain.methods:
+        search = _Search(name, asked, plain, replace(workspace, out=folder), ranks)
+        for session in sessions:
+            search.go_on(*session)
+        searches.append(search)
+    ranks.leave()
+    if not ranks.first:
+        return ""
+    _write(folder, plain, request, searches, sessions)
+    return write_tuning(folder).read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
 class Try:
     """One run of a method alone, and the row of its table that is compared."""
 
-    settings: Mapping[str, Any]  # of the method, beside the profile's
+    point: Point
+    settings: Mapping[str, Any]  # of the method, beside the profile's, by dotted name
+    why: str
     run_id: str
-    row: Comparison
+    tried: Tried
+    row: Comparison | None  # None in launched processes that write nothing
+    seconds: float
 
 
-def tune(tries: int, request: Request, workspace: Workspace) -> str:
-    """Try, choose, write tries.parquet and chosen.yaml, and return the table of tries."""
-    if slices := [value for key, value in request.given if key == "evaluate.slice" and value != "development"]:
-        raise UserError(f"evaluate.slice = {slices[0]!r}: tune looks at development prompts only; leave it out")
-    asked = replace(request, limit=PROMPTS if request.limit is None else request.limit, only=True)
-    asked = asked.with_given(("evaluate.slice", "development"))
-    plain = resolve(asked)
-    attempts = [(name, dict(settings)) for name in plain.methods for settings in METHODS[name].tries[:tries]]
-    folder = workspace.out / "tuning" / f"{plain.task}-{plain.profile}-{digest([plain.asked(), attempts])[:10]}"
-    configs = []
-    for name, settings in attempts:
-        alone = replace(asked, methods=(name,), given=_for(name, plain, asked.given))
-        configs.append(resolve(alone.with_given(*flatten(settings, f"{name}."))))
-    ranks = join_ranks()
-    rows = []
-    for (_, settings), config in zip(attempts, configs, strict=True):
-        run = complete(config, replace(workspace, out=folder), ranks)
-        if ranks.first:
-            rows.append(Try(settings, run.name, _judged(run)))
-    ranks.leave()
-    kept = [(key, value) for key, value in request.given if not key.startswith("evaluate.")]
-    return _write(folder, plain, request.preset, kept, rows) if ranks.first else ""
+@dataclass
+class _Search:
+    """The search of one method: its tries so far, and the ranges as they stand."""
+
+    name: str
+    asked: Request
+    plain: RunConfig
+    workspace: Workspace
+    ranks: Ranks
+    tries: list[Try] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        kind, config = METHODS[self.name], self.plain.settings[self.name]
+        facts = Facts(kind.budget(config), self.plain.settings["sampler"].max_new_tokens)
+        for setting in (setting for one in kind.tunables for setting in one.of(facts).names):
+            annotation_of(f"{self.name}.{setting}", {self.name: kind.Config})  # raises where there is no such setting
+        self.space = Space.of(kind.tunables, dict(flatten(asdict(config))), facts)
+        self._given = _for(self.name, self.plain, self.asked.given)
+
+    @property
+    def tried(self) -> list[Tried]:
+        return [one.tried for one in self.tries]
+
+    @property
+    def best(self) -> Try:
+        return self.tries[self.tried.index(best_of(self.tried))]
+
+    @property
+    def edges(self) -> list[End]:
+        """Where the best is open: the gold may rise further."""
+        return open_ends(self.space, self.tried)
+
+    def go_on(self, tries: int, most: int) -> None:
+        """Search until there are `tries`, and in rounds of as many while the best is at an edge, up to `most`."""
+        if not self.tries:
+            rng = Streams(self.plain.seed).generator("tune", self.name)
+            for i, point in enumerate(first_points(self.space, max(1, tries // 2), rng)):
+                self._attempt(point, "spread out" if i else "defaults")
+        self._refine(tries)
+        while self.edges and len(self.tries) < most:
+            before = len(self.tries)
+            until = min(before + tries, most)
+            ends = ", ".join(end.label for end in self.edges)
+            self.space, points = beyond(self.space, self.tried, max(1, (until - before) // 2))
+            for point in points:
+                self._attempt(point, f"beyond the end of {ends}")
+            self._refine(until)
+            if len(self.tries) == before:
+                return
+
+    def _refine(self, until: int) -> None:
+        while len(self.tries) < until and (point := refined(self.space, self.tried)) is not None:
+            self._attempt(point, "around the best")
+
+    def _attempt(self, point: Point, why: str) -> None:
+        settings = {} if why == "defaults" else self.space.settings(point)
+        alone = replace(self.asked, methods=(self.name,), given=self._given)
+        config = resolve(alone.with_given(*((f"{self.name}.{name}", value) for name, value in settings.items())))
+        folder = complete(config, self.workspace, self.ranks)
+        row, seconds = _judged(folder, self.name) if self.ranks.first else (None, 0.0)
+        cost = 0.0 if row is None else row.costs.flops or row.costs.policy_tokens
+        gold, cost = self.ranks.of_first((0.0 if row is None else row.gold.value, cost))
+        self.tries.append(Try(point, settings, why, folder.name, Tried(point, gold, cost), row, seconds))
+
+    def about(self) -> dict[str, Any]:
+        """What the report says of the search, as plain data."""
+        ranges = {
+            t.label: {
+                "scale": t.scale,
+                "when": None if t.when is None else asdict(t.when),
+                **({"low": t.low, "high": t.high} if isinstance(t, Numeric) else {"values": list(t.values)}),
+            }
+            for t in self.space.tunables
+        }
+        return {"tunables": ranges, "edges": [str(end) for end in self.edges], **self.budget()}
+
+    def budget(self) -> dict[str, Any]:
+        """What the method had: tries, prompts of each, and FLOPs and seconds as if each try had worked alone."""
+        rows = [one.row for one in self.tries if one.row is not None]
+        flops = [
+            row.costs.flops * row.gold.n + row.costs.fit_flops
+            for row in rows
+            if row.costs.flops is not None and row.costs.fit_flops is not None
+        ]
+        return {
+            "tries": len(self.tries),
+            "prompts": rows[0].gold.n,
+            "flops": sum(flops) if len(flops) == len(rows) else None,
+            "seconds": sum(one.seconds for one in self.tries),
+        }
+
+
+def _sessions(folder: Path, now: tuple[int, int]) -> list[tuple[int, int]]:
+    """`tries` and `most` of every command that worked on this tuning, this one last; written down before any work."""
+    path = folder / "sessions.json"
+    stored = [(int(a), int(b)) for a, b in read_json(path)["sessions"]] if path.exists() else []
+    sessions = stored if now in stored else [*stored, now]
+    with whole(path) as part:
+        part.write_text(json.dumps({"sessions": sessions}) + "\n", encoding="utf-8")
+    return sessions
 
 
 def _for(name: str, plain: RunConfig, given: Given) -> list[tuple[str, Any]]:
@@ -73,48 +191,46 @@ def _for(name: str, plain: RunConfig, given: Given) -> list[tuple[str, Any]]:
     return [(key, value) for key, value in given if key.split(".")[0] not in others | bare] + n
 
 
-def _judged(folder: Path) -> Comparison:
-    """The row of the last iteration whose pick costs least."""
-    table = comparison(load_run(folder))
+def _judged(folder: Path, name: str) -> tuple[Comparison, float]:
+    """The row of the last iteration whose pick costs least, and the seconds of fitting and answering."""
+    run = load_run(folder)
+    table = comparison(run)
     last = max(row.key.iteration for row in table)
-    return min((row for row in table if row.key.iteration == last), key=lambda row: _PICKS.index(row.key.final_pick))
+    row = min((row for row in table if row.key.iteration == last), key=lambda row: _PICKS.index(row.key.final_pick))
+    work = run.ledger.filter(pl.col("method") == name, pl.col("phase").is_in(["fit", "generate"]))
+    return row, float(work["seconds"].sum())
 
 
 def _write(
-    folder: Path, plain: RunConfig, preset: str | None, given: list[tuple[str, Any]], tries: Sequence[Try]
-) -> str:
-    chosen: dict[str, Any] = {name: getattr(plain, name) for name in ("model", "profile", "seed")}
-    chosen |= {"task": TASKS.origin(plain.task).reference}
-    chosen |= {"preset": preset} if preset else {}
-    chosen |= {"method": ",".join(METHODS.origin(name).reference for name in plain.methods), "set": dict(given)}
-    if settings_from(plain) == DEFAULTS:  # settings given by hand stay so, whatever was tuned beside them
-        chosen["tuned"] = folder.name
-    lines = ["| method | settings tried | pick | gold (sd) | policy tokens | reward calls | chosen |", "|" + "---|" * 7]
-    for name in plain.methods:
-        own = [one for one in tries if one.row.key.method == name]
-        best = max(own, key=lambda one: one.row.gold.value)
-        if best.settings:
-            chosen[name] = dict(best.settings)
-        for one in own:
-            tried = ", ".join(f"{key}={value}" for key, value in one.settings.items()) or "defaults"
-            cells = [name, tried, one.row.key.final_pick, one.row.gold, f"{one.row.costs.policy_tokens:.0f}"]
-            cells += [f"{one.row.costs.reward_calls:.1f}", "yes" if one is best else ""]
-            lines.append("| " + " | ".join(map(str, cells)) + " |")
+    folder: Path, plain: RunConfig, request: Request, searches: list[_Search], sessions: list[tuple[int, int]]
+) -> None:
+    """tries.parquet, about.json and chosen.yaml."""
+    columns = [
+        {
+            "method": search.name, "try": i, "why": one.why, "chosen": one is search.best, "run_id": one.run_id,
+            "settings": yaml.safe_dump(nested(one.settings)), "point": json.dumps(dict(one.point)),
+            "seconds": one.seconds, **flat(one.row),
+        }
+        for search in searches
+        for i, one in enumerate(search.tries, 1)
+    ]  # fmt: skip
     with whole(folder / "tries.parquet") as part:
-        columns = [
-            {
-                "method": one.row.key.method,
-                "settings": yaml.safe_dump(dict(one.settings)),
-                "run_id": one.run_id,
-                **flat(one.row),
-            }
-            for one in tries
-        ]
         pl.DataFrame(columns, infer_schema_length=None).write_parquet(part)
+    about = {"sessions": sessions, "methods": {search.name: search.about() for search in searches}}
+    with whole(folder / "about.json") as part:
+        part.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     with whole(folder / "chosen.yaml") as part:
-        part.write_text(yaml.safe_dump(chosen, sort_keys=False), encoding="utf-8")
-    lines += ["", f"{tries[0].row.gold.n} development prompts; python -m harness run --config {folder / 'chosen.yaml'}"]
-    report = "\n".join(lines) + "\n"
-    with whole(folder / "report.md") as part:
-        part.write_text(report, encoding="utf-8")
-    return report
+        part.write_text(yaml.safe_dump(_chosen(folder.name, plain, request, searches), sort_keys=False), "utf-8")
+
+
+def _chosen(name: str, plain: RunConfig, request: Request, searches: list[_Search]) -> dict[str, Any]:
+    """What `run --config` takes: the request, and the best settings of each method."""
+    given = [(key, value) for key, value in request.given if not key.startswith("evaluate.")]
+    chosen: dict[str, Any] = {part: getattr(plain, part) for part in ("model", "profile", "seed")}
+    chosen |= {"task": TASKS.origin(plain.task).reference}
+    chosen |= {"preset": request.preset} if request.preset else {}
+    chosen |= {"method": ",".join(METHODS.origin(one).reference for one in plain.methods), "set": dict(given)}
+    if settings_from(plain) == DEFAULTS:  # settings given by hand stay so, whatever was tuned beside them
+        edges = {search.name: [str(end) for end in search.edges] for search in searches if search.edges}
+        chosen["tuned"] = {"name": name, "edges": edges, "budgets": {s.name: s.budget() for s in searches}}
+    return chosen | {search.name: nested(search.best.settings) for search in searches if search.best.settings}

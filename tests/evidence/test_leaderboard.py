@@ -1,5 +1,6 @@
 """The leaderboard of toy runs: who stands in it, what joins it, and that nobody can edit it or a score unnoticed."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import yaml
 from PIL import Image
 
 from harness import cli
+from harness.core.tuning import Choice
 from harness.evidence.leaderboard import board_of
 from harness.evidence.store import read_about
 from harness.tasks.toy import Toy
@@ -94,6 +96,50 @@ def test_a_run_joins_by_copying_its_folder(place):
     assert "## toy, toy, profile quick" in text and "## toy, toy, profile standard" in text and theirs.name in text
 
 
+def under_other_rewards(name: str, copy: str, versions: object) -> None:
+    """A copy of a stored run whose facts name these versions of rewards."""
+    folder = shutil.copytree(RESULTS / "runs" / name, RESULTS / "runs" / copy)
+    about = read_about(folder)
+    about["task_facts"]["reward_versions"] = versions
+    (folder / "run.json").write_text(json.dumps(about), encoding="utf-8")
+
+
+def test_runs_on_other_versions_of_the_rewards_stand_in_sections_of_their_own(place, capsys):
+    """Equal settings scored by other rewards: one would have been listed as the same run twice."""
+    run("--limit", "12")
+    name = newest()
+    under_other_rewards(name, "toy-older", {"proxy": 2, "gold": 9})
+    under_other_rewards(name, "toy-newer", {"proxy": 2, "gold": 10})
+    board = board_of(RESULTS)
+    assert {row.run_id for row in board.rows} == {name, "toy-older", "toy-newer"} and not board.others
+    text = leaderboard_text(capsys)
+    titles = [line.removeprefix("## toy, toy, profile quick") for line in text.splitlines() if line[:3] == "## "]
+    assert titles == [", rewards proxy 2, gold 10", ", rewards proxy 2, gold 9", ""]  # 10 is newer than 9
+
+
+def leaderboard_text(capsys) -> str:
+    capsys.readouterr()
+    assert leaderboard() == 0
+    return capsys.readouterr().out
+
+
+def test_versions_of_rewards_that_are_no_numbers_are_a_clear_error(place, capsys):
+    run("--limit", "12")
+    under_other_rewards(newest(), "toy-odd", {"gold": "new"})
+    assert leaderboard() == 2
+    assert "toy-odd/run.json: task_facts.reward_versions is {'gold': 'new'}" in capsys.readouterr().err
+
+
+def test_rescoring_names_runs_whose_rewards_are_gone(place, capsys):
+    run("--limit", "12")
+    under_other_rewards(newest(), "toy-older", {"gold": 1})
+    capsys.readouterr()
+    assert leaderboard("--rescore", "20") == 0
+    said = capsys.readouterr().out
+    assert "largest difference of 20 golds" in said
+    assert "toy, toy: not scored, 1 run of rewards gold 1, and this version has none" in said
+
+
 def test_an_unfinished_run_is_named_and_not_read(place):
     run()
     name = newest()
@@ -155,9 +201,11 @@ def test_rescoring_passes_on_an_untouched_run_and_finds_an_edited_score(place, c
 
 def test_tuned_settings_count_until_a_hand_changes_them(place, monkeypatch):
     from harness.methods import METHODS
+    from harness.sweeps import tune
 
-    monkeypatch.setattr(METHODS["iro"], "tries", ({"chunk": 4},))  # the only try, so it wins
-    assert cli.main(["tune", "--task", "toy", "--tries", "1", "--limit", "12", *ALONE]) == 0
+    monkeypatch.setattr(METHODS["iro"], "tunables", (Choice("chunk", (1, 4)),))
+    monkeypatch.setattr(tune, "best_of", lambda tried: tried[-1])  # whatever the gold says
+    assert cli.main(["tune", "--task", "toy", "--tries", "2", "--limit", "12", *ALONE]) == 0
     (folder,) = (RESULTS / "tuning").iterdir()
     file = folder / "chosen.yaml"
     asked = {

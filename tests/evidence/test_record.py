@@ -20,12 +20,34 @@ def test_the_least_that_is_read_has_none_of_the_rest():
     assert record.short_commit == "not recorded" and record.settings("iro") == {} and record.trained == ()
 
 
+@pytest.mark.parametrize(
+    "commit, dirty, shown",
+    [
+        ("0123456789abcdef", False, "0123456789"),
+        ("0123456789abcdef", True, "0123456789 with uncommitted changes"),
+        ("unknown", None, "unknown"),
+        ("unknown", True, "unknown"),  # as earlier versions noted it: of no checkout, so nothing is known to be changed
+        (None, None, "not recorded"),
+    ],
+)
+def test_an_unknown_commit_is_not_one_with_uncommitted_changes(commit, dirty, shown):
+    assert read_record(PATH, {**LEAST, "commit": commit, "dirty": dirty}).short_commit == shown
+
+
 def test_what_is_needed_and_was_not_recorded_is_named():
     record = read_record(PATH, LEAST)
     with pytest.raises(UserError, match=r"toy-1/run.json has no config.seed"):
         _ = record.seed
     with pytest.raises(UserError, match=r"toy-1/run.json has no units.gold_reward"):
         record.standardised("gold_reward", 1.0)
+
+
+def test_runs_of_imdb_from_before_versions_were_recorded_are_of_the_first_rewards():
+    imdb = {**LEAST, "config": {"task": "imdb", "settings": {}}}
+    assert read_record(PATH, imdb).reward_versions == {"proxy": 2, "gold": 1}
+    now = {**imdb, "task_facts": {"reward_versions": {"proxy": 3, "gold": 2}}}
+    assert read_record(PATH, now).reward_versions == {"proxy": 3, "gold": 2}
+    assert read_record(PATH, LEAST).reward_versions == {}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import xml.etree.ElementTree
 from dataclasses import replace
 
 import polars as pl
+import pytest
 
 from harness.evidence.report import table_markdown, write_report
 from harness.evidence.table import best_of_n_curve, comparison
@@ -44,6 +45,25 @@ def test_the_report_shows_over_optimisation_and_drift(planted, unrendered):
     assert "KL at most" not in section and "mean gold is highest at n = 8" in section
     bounded = replace(planted, about={**planted.about, "kl_bounds": {"base": 0.0, "iro": 2.7}})
     assert "| KL at most (nats) |" in write_report(bounded).read_text()
+
+
+def test_kl_is_an_estimate_or_a_bound_and_never_both(planted, unrendered):
+    """One column held the base's 0, DPO's nothing and bounds, as if they compared."""
+    value = planted.scores.filter(pl.col("final_pick") == "value", pl.col("metric") == "base_nll")
+    own = value.with_columns(pl.lit("own_nll").alias("metric"), (pl.col("value") - 0.25).alias("value"))
+    about = {**planted.about, "kl_bounds": {"base": 0.0, "best_of_n": 1.2, "iro": 2.7}}
+    run = replace(planted, about=about, scores=pl.concat([planted.scores, own]))
+    base, best, by_value, by_reward = comparison(run)
+    assert (base.kl.value, base.kl.low, base.kl.n) == (0, 0, 60)
+    assert by_value.kl.value == pytest.approx(8 * 0.25)  # eight tokens, each a quarter of a nat above the base
+    assert best.kl is None and by_reward.kl is None
+    text = write_report(run).read_text(encoding="utf-8")
+    lines = text.split("## Over-optimisation and drift")[1].split("\n## ")[0].splitlines()
+    header = next(line for line in lines if line.startswith("| method")).split(" | ")
+    at = [header.index(f"KL {kind} (nats)") for kind in ("estimated", "at most")]
+    cells = [[line.split(" | ")[i] for i in at] for line in lines if line.startswith(("| base ", "| best", "| iro"))]
+    assert cells == [["0.00 [0.00, 0.00]", "n/a"], ["n/a", "1.2"], ["2.00 [2.00, 2.00]", "n/a"], ["n/a", "2.7"]]
+    assert "two columns that do not compare" in text
 
 
 def test_every_figure_is_a_png_and_an_svg_and_comes_out_the_same_again(planted):

@@ -9,7 +9,7 @@ import pytest
 
 from harness.core.errors import UserError
 from harness.judging.chat import Chat, Endpoint, Patience, _seconds
-from tests.planted_server import Planted, served
+from tests.planted_server import Planted, chat_body, served
 
 KEY = "sk-planted-0123456789"
 QUICK = Patience(timeout=5, tries=4, wait=0.01, parallel=2)
@@ -54,14 +54,58 @@ def test_what_is_known_is_not_asked_again_and_anything_that_shapes_an_answer_mak
         Planted("overloaded", 529),
         Planted(status=0),
         Planted("too late", wait=0.5),
+        Planted(body={"error": {"message": "overloaded", "code": 529}}),
+        Planted(body={"error": "try later"}),
     ],
-    ids=["429", "500", "529", "hung up", "timed out"],
+    ids=["429", "500", "529", "hung up", "timed out", "529 in a 200", "an error in a 200"],
 )
 def test_what_may_pass_is_asked_again(tmp_path, trouble):
     patience = Patience(timeout=0.2, tries=4, wait=0.01)
     with served(lambda _, before: trouble if before < 2 else Planted("at last")) as server:
         [reply] = chat_with(server, tmp_path, patience).ask(["one"])
     assert reply.text == "at last" and len(server.questions) == 3
+
+
+@pytest.mark.parametrize(
+    "body, reason",
+    [
+        (chat_body("[[A]]", "length"), "cut short"),
+        (chat_body("<think>[[A]]", "stop"), "unfinished thinking"),
+        (chat_body(None, "content_filter"), "refused"),
+        (chat_body("", "stop"), "empty"),
+    ],
+)
+def test_what_is_no_whole_answer_is_given_out_with_its_reason_and_asked_for_again(tmp_path, body, reason):
+    """Case 05: it was kept for good, and the same command never asked again."""
+    state = {"body": body}
+    with served(lambda question, _: Planted(body=state["body"] if question == "one" else None)) as server:
+        chat = chat_with(server, tmp_path)
+        assert [r.withheld for r in chat.ask(["one", "two"])] == [reason, "empty"]
+        assert not list(tmp_path.rglob("*.json"))
+        state["body"] = chat_body([{"type": "text", "text": "[[B]]"}])
+        assert chat.ask(["one"])[0].text == "[[B]]"
+        assert server.questions.count("one") == 2
+        chat.ask(["one"])
+        assert server.questions.count("one") == 2
+
+
+def test_what_an_older_version_kept_wrongly_is_asked_for_again(tmp_path):
+    with served(echo) as server:
+        chat = chat_with(server, tmp_path)
+        chat.ask(["one"])
+        [path] = tmp_path.rglob("*.json")
+        for text in ("", "<think>[[A]] and", [7]):
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            path.write_text(json.dumps({**kept, "reply": {**kept["reply"], "text": text}}), encoding="utf-8")
+            assert chat.ask(["one"])[0].text == "about one"
+        assert len(server.questions) == 4
+
+
+def test_an_error_in_the_body_that_will_not_pass_stops_at_once(tmp_path):
+    refused = Planted(body={"error": {"message": "no credits", "code": 402}})
+    with served(lambda *_: refused) as server, pytest.raises(UserError, match=r"status 402 .*no credits"):
+        chat_with(server, tmp_path).ask(["one"])
+    assert len(server.questions) == 1
 
 
 def test_retry_after_is_honoured(tmp_path):

@@ -12,6 +12,7 @@ from math import nan
 from pathlib import Path
 from socket import socket
 
+import numpy as np
 import polars as pl
 import pytest
 import requests
@@ -21,7 +22,7 @@ from harness.core.assets import fetch
 from harness.core.files import cache_folder
 from harness.evidence.schema import COLUMNS
 from harness.evidence.store import TABLES, write_about, write_table
-from tests.planted_server import Planted, served
+from tests.planted_server import Planted, chat_body, served
 
 KEY = "sk-planted-9876543210"
 LLM = ["--judge", "llm", "--model", "planted", "--wait", "0.01", "--parallel", "2"]
@@ -204,6 +205,80 @@ def test_a_server_that_dies_half_way_is_said_and_the_same_command_asks_only_the_
     assert [row["unparsable"] for row in resumed] == [1, 1]
 
 
+def test_replies_that_are_no_whole_answers_are_counted_and_asked_for_again_by_the_same_command(stored, capsys):
+    """Case 05: a refusal or a cut reply was a verdict, or none for good; content in parts was a traceback for good."""
+    state = {"odd": True}
+
+    def plan(asked: str, before: int) -> Planted:
+        verdict = likes_good(asked, before).content
+        if not state["odd"]:
+            return Planted(body=chat_body([{"type": "text", "text": verdict}]))
+        if "say p0" in asked:
+            return Planted(body=chat_body("<think>[[A]] is what", "length"))
+        return Planted(body=chat_body(None, "content_filter") if "say p1" in asked else chat_body(verdict))
+
+    with served(plan) as server:
+        command = ["toy-one", *LLM, "--endpoint", server.url, "--method", "iro"]
+        assert judge(*command) == 0
+        said = capsys.readouterr()
+        counts = "No verdict for pairs without two whole replies: 1 cut short, 1 refused."
+        assert counts in said.out and f"warning: {counts}" in said.err and "--request max_tokens=" in said.out
+        [iro] = table(judgement(stored, "toy-one-base-llm"))
+        assert (iro["cut_short"], iro["refused"], iro["empty"], iro["unparsable"], iro["win_rate_n"]) == (1, 1, 0, 1, 1)
+        state["odd"] = False
+        server.questions.clear()
+        assert judge(*command) == 0
+        assert len(server.questions) == 4 and all("say p0" in q or "say p1" in q for q in server.questions)
+        [iro] = table(judgement(stored, "toy-one-base-llm"))
+        assert (iro["cut_short"], iro["refused"], iro["unparsable"], iro["win_rate_n"]) == (0, 0, 1, 3)
+        assert "whole replies" not in capsys.readouterr().out
+        assert judge(*command) == 0
+        assert len(server.questions) == 4 and "is done" in capsys.readouterr().err
+
+
+def test_pairs_of_one_prompt_are_one_prompt(place, capsys):
+    """Several annotators, or an entry given twice, are averaged; they made n larger and intervals narrower."""
+    entry = {**ENTRY, "output_2": "longer"}
+    once = [{**entry, "instruction": f"{i}", "preference": 1 + (i % 3) / 2} for i in range(12)]
+    twice = [*once, *({**one, "annotator": "another"} for one in once)]
+    mixed = [{**entry, "instruction": "x", "preference": p} for p in (1, 2, 2, None)]
+    found = []
+    for name, entries in (("once", once), ("twice", twice), ("mixed", [*once, *mixed])):
+        Path(f"{name}.json").write_text(json.dumps(entries), encoding="utf-8")
+        assert judge("--import", f"{name}.json", "--out", name) == 0
+        [folder] = Path(name, "judgements").iterdir()
+        found += table(folder)
+    one, two, three = found
+    same = [name for name in one if name.startswith(("win_rate", "length_"))]
+    assert [two[name] for name in same] == pytest.approx([one[name] for name in same], nan_ok=True)
+    assert (one["pairs"], two["pairs"], two["win_rate_n"]) == (12, 24, 12)
+    assert (
+        three["win_rate_n"] == 13 and three["win_rate"] == pytest.approx((6 + 2 / 3) / 13) and three["unparsable"] == 1
+    )
+
+
+def test_every_length_controlled_rate_says_that_it_is_not_the_boards_and_an_odd_one_warns(place, capsys):
+    """Case 15: ours always much shorter; 3.6% became 23% without a word."""
+    rng = np.random.default_rng(0)
+    theirs = rng.normal(2000, 500, 805).clip(300).astype(int)
+    ours = (theirs - rng.normal(1400, 500, 805)).clip(40).astype(int)
+    d = ours - theirs
+    p = 1 / (1 + np.exp(-(-1.2 + 2.2 * np.tanh(d / d.std()))))
+    lengths = zip(p, ours, theirs, strict=True)
+    entries = [
+        {**ENTRY, "instruction": f"{i}", "output_2": "x" * a, "output_1": "y" * b, "preference": 1 + q}
+        for i, (q, a, b) in enumerate(lengths)
+    ]
+    Path("short.json").write_text(json.dumps(entries), encoding="utf-8")
+    assert judge("--import", "short.json") == 0
+    said = capsys.readouterr()
+    assert "length-controlled (not AlpacaEval's board)" in said.out and "15% [14, 16] (!)" in said.out
+    warned = "(!) Length-controlled rate of us over ../them/7B: it is 12 points from the raw rate of 4%"
+    assert warned in said.out and warned in said.err and "prompts have answers of nearly equal length" in said.out
+    [row] = table(judgement(place, "us-.._them_7B-import"))
+    assert "12 points from the raw rate" in row["length_controlled_warning"]
+
+
 def test_references_are_an_opponent_where_they_are_stored(stored, capsys):
     with served(likes_good) as server:
         command = ["--opponent", "reference", *LLM, "--endpoint", server.url, "--method", "base"]
@@ -261,7 +336,10 @@ def test_files_of_alpaca_eval_come_and_go_unchanged(stored, capsys):
 
 
 def test_old_draws_and_probabilities_of_alpaca_eval_are_read(place):
-    entries = [{**ENTRY, "output_2": "mm" * i, "preference": p} for i, p in enumerate([0, 1.25, 2, None])]
+    preferences = [0, 1.25, 2, None]
+    entries = [
+        {**ENTRY, "instruction": f"{i}", "output_2": "mm" * i, "preference": p} for i, p in enumerate(preferences)
+    ]
     Path("annotations.json").write_text(json.dumps(entries))
     assert judge("--import", "annotations.json") == 0
     [row] = table(judgement(place, "us-.._them_7B-import"))
@@ -385,11 +463,11 @@ def test_a_real_server_judges_and_is_asked_nothing_twice(llama, tmp_path, monkey
     store("run", rows, ids=("p0", "p1"))
     Path("short.txt").write_text("A: {answer_a}\nB: {answer_b}\nWhich text for '{prompt}' is better? Say only A or B.")
     command = ["run", "--judge", "llm", "--model", "smollm2", "--endpoint", llama, "--template", "short.txt"]
-    command += ["--request", "max_tokens=4", "--request", "seed=1", "--parallel", "2", "--timeout", "900"]
+    command += ["--request", "max_tokens=64", "--request", "seed=1", "--parallel", "2", "--timeout", "900"]
     assert judge(*command) == 0
     folder = judgement(tmp_path, "run-base-llm")
     annotations = pl.read_parquet(folder / "annotations.parquet")
-    assert annotations["judge_tokens"].is_between(2, 8).all() and (annotations["judge_prompt_tokens"] > 40).all()
+    assert annotations["judge_tokens"].is_between(2, 128).all() and (annotations["judge_prompt_tokens"] > 40).all()
     assert (annotations["reply_ours_first"].str.len_chars() > 0).all()
     [row] = table(folder)
     assert row["pairs"] == 2 == row["win_rate_n"] + row["unparsable"]

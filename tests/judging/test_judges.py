@@ -5,9 +5,10 @@ from math import isnan, nan
 import pytest
 
 from harness.core.errors import UserError
-from harness.judging.chat import Chat, Endpoint, Patience, Reply
+from harness.judging.chat import Chat, Endpoint, Patience
 from harness.judging.judges import TEMPLATE, ChatJudge, Entry, Pair, ScoreJudge, in_both_orders, question, verdict
 from harness.judging.judges import read_template as read
+from harness.judging.reply import Reply
 from tests.planted_server import Planted, served
 
 
@@ -28,7 +29,9 @@ def test_verdicts_are_read(text, preference):
     assert verdict(text) == preference
 
 
-@pytest.mark.parametrize("text", ["", "A better text", "[[A]] or [[B]]", "[[D]]", "<think>[[A]]</think>", "a"])
+@pytest.mark.parametrize(
+    "text", ["", "A better text", "[[A]] or [[B]]", "[[D]]", "<think>[[A]]</think>", "a", "<think>[[A]] but"]
+)
 def test_what_names_no_verdict_or_several_is_none(text):
     assert isnan(verdict(text))
 
@@ -49,6 +52,18 @@ def test_orders_that_disagree_are_a_tie_and_half_a_verdict_is_none(first, second
     judgement = in_both_orders(Reply(first, ""), Reply(second, ""))
     assert judgement.preference == pytest.approx(preference, nan_ok=True)
     assert judgement.flipped is flipped
+
+
+def test_a_reply_that_is_no_whole_answer_gives_no_verdict_whatever_the_other_says():
+    cut, whole, refused = (
+        Reply("[[A]] as", "", withheld="cut short"),
+        Reply("[[B]]", ""),
+        Reply("", "", withheld="refused"),
+    )
+    for first, second, reason in ((cut, whole, "cut short"), (whole, cut, "cut short"), (refused, cut, "cut short")):
+        judgement = in_both_orders(first, second)
+        assert isnan(judgement.preference) and (judgement.flipped, judgement.withheld) == (None, reason)
+    assert in_both_orders(whole, whole).withheld is None
 
 
 def test_braces_in_texts_mean_nothing():

@@ -110,7 +110,7 @@ def test_the_seed_decides(world, name):
     methods = world.fitted(name), world.fit(name, seed=0), world.fit(name, seed=1)
     one, again, other = (tokens(world.answers(method)) for method in methods)
     assert one == again
-    assert one != other
+    assert (one == other) == (name == "base_greedy")  # which draws nothing
 
 
 @pytest.mark.parametrize("name", METHODS)

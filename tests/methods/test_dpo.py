@@ -45,6 +45,10 @@ def test_training_prefers_the_chosen_and_leaves_the_base_alone(tiny, tiny_handle
         best, worst = (handle.logprobs([pair[i].completion for pair in pairs]) for i in (0, 1))
         margins.append(np.mean([b.sum() - w.sum() for b, w in zip(best, worst, strict=True)]))
     assert margins[1] > margins[0] + 1
+    assert method.own_policy is method.copy.policy
+    answers = [a.pick("first") for a in method.generate([pair[0].completion.prompt for pair in pairs])]
+    own, base = (policy.logprobs(answers) for policy in (method.own_policy, tiny_handle))
+    assert np.mean([(a - b).sum() for a, b in zip(own, base, strict=True)]) > 0  # its KL from the base, estimated
     assert report.rows[-1]["accuracy"] > 0.7 and report.rows[-1]["loss"] < report.rows[0]["loss"]
     assert all(torch.equal(before[name], p) for name, p in tiny.model.state_dict().items())
 

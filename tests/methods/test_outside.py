@@ -52,7 +52,9 @@ def test_a_method_and_a_task_of_files_outside_run_end_to_end(place, outside, unr
     assert "| longest | first |" in capsys.readouterr().out
     (folder,) = (place / "results" / "runs").iterdir()
     run = load_run(folder)
-    assert run.id.startswith("shout-") and set(run.completions["method"]) == {"base", "best_of_n", "longest", "iro"}
+    assert run.id.startswith("shout-") and set(run.completions["method"]) == {
+        "base", "base_greedy", "best_of_n", "longest", "iro",
+    }  # fmt: skip
     assert run.about["config"]["settings"]["longest"] == {"n": 3}
     about = json.loads((folder / "fitted" / "about.json").read_text(encoding="utf-8"))
     assert about["methods"]["longest"]["reference"] == f"{outside / 'longest.py'}:Longest"

@@ -17,7 +17,7 @@ def asked(methods=("iro",), given=(), task="toy", **options):
 
 def test_base_and_best_of_n_come_along_at_equal_u():
     config = asked(given=[("iro.width", 3), ("iro.successors", 5)])
-    assert config.methods == ("base", "best_of_n", "iro")
+    assert config.methods == ("base", "base_greedy", "best_of_n", "iro")
     assert config.settings["best_of_n"].n == 15
     assert asked(only=True).methods == ("iro",)
 

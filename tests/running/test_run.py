@@ -22,6 +22,7 @@ from harness.core.ledger import Ledger
 from harness.core.manifest import verify
 from harness.evidence.schema import KEYS
 from harness.evidence.store import find_run, load_run
+from harness.evidence.table import comparison
 from harness.methods.iro import Iro
 from harness.running import stages
 from harness.running.artifacts import Artifacts, run_stage
@@ -69,7 +70,7 @@ def test_a_run_leaves_tables_with_unique_keys_a_report_and_figures(place, capsys
     assert not stored.scores.select(*KEYS, "prompt_id", "metric").is_duplicated().any()
     assert stored.completions["reference"].null_count() == len(stored.completions)  # the toy's prompts have none
     assert set(stored.scores["metric"]) == {"gold_reward", "proxy_reward", "base_nll"}
-    assert set(stored.completions["method"]) == {"base", "best_of_n", "iro"}
+    assert set(stored.completions["method"]) == {"base", "base_greedy", "best_of_n", "iro"}
     assert stored.completions.filter(pl.col("method") == "iro")["iteration"].unique().sort().to_list() == [1, 2, 3]
     for name in ("report.md", "table.parquet", "gold_by_method.png", "gold_against_compute.png", "calibration.png"):
         assert (stored.folder / name).stat().st_size > 500
@@ -419,7 +420,7 @@ def test_unscored_completions_are_counted_and_shown(place, capsys, monkeypatch):
 
     def some_nan(self, completions):
         gold = plain(self, completions)["gold_reward"].copy()
-        gold[[i for i, c in enumerate(completions) if c.text.startswith("b")]] = np.nan
+        gold[[i for i, c in enumerate(completions) if c.text.startswith("a")]] = np.nan
         return {"gold_reward": gold}
 
     monkeypatch.setattr(Toy, "score", some_nan)
@@ -488,3 +489,35 @@ def test_a_damaged_file_of_a_stored_run_is_named(ran, capsys, name, content, say
     assert cli.main(["report", path.parent.name]) == 2
     said = capsys.readouterr().err
     assert name in said and says in said and "copy it again" in said
+
+
+OWN_POLICY = '''
+from harness.methods.base import Base
+
+
+class Tilted(Base):
+    """The base again, which says that its policy is its own: no other has probabilities that are known exactly."""
+
+    @property
+    def own_policy(self):
+        return self.policy
+'''
+
+
+def test_a_policy_of_its_own_gives_the_divergence_from_the_base(place, unrendered):
+    """Where the two are one, every answer says 0; at another temperature the log-probabilities would be of neither."""
+    Path("tilted.py").write_text(OWN_POLICY, encoding="utf-8")
+    command = ["run", "--task", "toy", "--method", "tilted.py:Tilted", "--limit", "9", "--workers", "1"]
+    assert cli.main(command) == 0
+    [folder] = (place / "results" / "runs").iterdir()
+    run = load_run(folder)
+    own, base = (
+        run.scores.filter(pl.col("method") == "tilted", pl.col("metric") == m) for m in ("own_nll", "base_nll")
+    )
+    assert len(own) == 9 and own["value"].to_list() == base["value"].to_list() and own["value"].max() > 0
+    [tilted] = [row for row in comparison(run) if row.key.method == "tilted"]
+    assert (tilted.kl.value, tilted.kl.high, tilted.kl.n) == (0, 0, 9)
+    assert not len(run.scores.filter(pl.col("method") != "tilted", pl.col("metric") == "own_nll"))
+    assert cli.main([*command, "--set", "sampler.temperature=0.5", "--out", "cool"]) == 0
+    [cool] = Path("cool", "runs").iterdir()
+    assert "own_nll" not in set(load_run(cool).scores["metric"])

@@ -100,7 +100,7 @@ def test_another_process_in_another_folder_gives_the_same_texts(load, results, t
 @pytest.mark.parametrize(
     "arguments, options, says",
     [
-        ((), {}, "toy-.* has base, best_of_n, args, .*: say which of these methods"),
+        ((), {}, "toy-.* has base, base_greedy, best_of_n, args, .*: say which of these methods"),
         (("irp",), {}, "unknown method of toy-.* 'irp'. Did you mean 'iro'"),
         (("iro", 4), {}, "iteration 4 of iro: .* has 1, 2, 3"),
         (("base", 1), {}, "iteration 1 of base: .* has 0"),

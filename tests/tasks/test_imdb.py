@@ -45,8 +45,9 @@ def test_snippets_have_20_to_45_words_and_are_the_same_again(split):
 
 
 def test_the_proxy_reads_sentiment_and_survives_storing(split, tmp_path):
-    proxy.build_proxy(split.proxy[:2000], tmp_path / "proxy.parquet")
-    one, again = (proxy.Proxy.load(tmp_path / "proxy.parquet") for _ in range(2))
+    trained = proxy.build_proxy(split.proxy[:2000])
+    proxy.write_trained(trained, tmp_path / "proxy.parquet")
+    one, again = proxy.Proxy(trained), proxy.Proxy(proxy.read_trained(tmp_path / "proxy.parquet", 2000))
     cuts = snippets(split.measure, "measure")
     scores = one([s.text for s in cuts])
     assert np.array_equal(scores, again([s.text for s in cuts]))

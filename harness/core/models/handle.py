@@ -1,6 +1,7 @@
 """A frozen policy as methods hold it: metered, with the run's sampling rule. What it wraps cannot be taken out."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,10 @@ class PolicyHandle:
     def untouched_model(self) -> Any:
         """A second copy of the model and the tokenizer, to train. Raises UserError where there is none."""
         return self.__policy.untouched_model()
+
+    def greedy(self) -> "PolicyHandle":
+        """A handle on the same policy that writes its most probable token at every step: temperature 0, same ledger."""
+        return PolicyHandle(self.__policy, replace(self.sampler, temperature=0.0), self.__ledger)
 
     def over(self, model: Any, name: str) -> "PolicyHandle":
         """A handle on the same policy over other weights: same sampling rule, same ledger."""

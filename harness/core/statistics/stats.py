@@ -58,7 +58,8 @@ def difference(a: Values, b: Values, resamples: int = RESAMPLES) -> Estimate:
         return Estimate(float(x[0]) if len(x) else float("nan"), float("nan"), float("nan"), len(x))
     means = _bootstrap(x, resamples)
     low, high = np.quantile(means, [0.025, 0.975])
-    return Estimate(float(x.mean()), float(low), float(high), len(x), _p_of(x.mean(), means, len(x)))
+    value = float(x.mean())  # of equal values it may be an ulp beside those of all draws
+    return Estimate(value, min(float(low), value), max(float(high), value), len(x), _p_of(value, means, len(x)))
 
 
 def difference_over_seeds(

@@ -1,0 +1,75 @@
+"""The cache folder, and how every file of ours is read and written."""
+
+import ast
+import pwd
+from pathlib import Path
+
+import pytest
+
+from harness import cli
+from harness.core.errors import UserError
+from harness.core.files import cache_folder
+
+ROOT = Path(__file__).parents[2]
+TEXT = {"read_text", "write_text"}
+NOT_TEXT = {"Image.open", "os.open", "self.open"}
+
+
+@pytest.fixture
+def homeless(monkeypatch) -> None:
+    """A container whose user has neither HOME nor an entry of its own (case 16)."""
+
+    def nobody(*_: object) -> None:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    for name in ("HOME", "USER", "LOGNAME", "HARNESS_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_the_cache_is_where_the_environment_says(monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "/x")
+    monkeypatch.setenv("HARNESS_CACHE", "/h")
+    assert cache_folder() == Path("/h")
+    monkeypatch.delenv("HARNESS_CACHE")
+    assert cache_folder() == Path("/x/iro-harness")
+
+
+@pytest.mark.usefixtures("homeless")
+def test_no_home_is_one_line_and_only_where_a_cache_is_needed(tmp_path, monkeypatch, capsys):
+    with pytest.raises(UserError, match="set HARNESS_CACHE to a folder"):
+        cache_folder()
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["run", "--task", "toy"]) == 2
+    assert capsys.readouterr().err.startswith("error: this needs a cache and there is no home folder")
+    assert cli.main(["judge", "none", "--judge", "gold"]) == 2
+    assert "no run 'none'" in capsys.readouterr().err  # not a word of a cache
+    assert cli.main(["judge", "none", "--judge", "llm", "--model", "m"]) == 2
+    assert "set HARNESS_CACHE" in capsys.readouterr().err
+
+
+def unnamed_encodings(source: str) -> list[int]:
+    """Lines that read or write text without naming its encoding."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call) or any(keyword.arg == "encoding" for keyword in node.keywords):
+            continue
+        called = ast.unparse(node.func)
+        is_open = called == "open" or (called.endswith(".open") and called not in NOT_TEXT)
+        modes = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+        is_binary = any("b" in mode for mode in modes)
+        if called.rpartition(".")[2] in TEXT or (is_open and not is_binary):
+            found.append(node.lineno)
+    return found
+
+
+def test_what_lacks_an_encoding_is_found():
+    assert unnamed_encodings('p.read_text()\np.write_text("x")\nopen(p)\np.open("w")') == [1, 2, 3, 4]
+    assert not unnamed_encodings('p.read_text(encoding="utf-8")\np.open("rb")\nImage.open(p)\nopen(p, "wb")')
+
+
+def test_every_text_is_read_and_written_as_utf_8():
+    """Case 13: elsewhere the locale's encoding was taken, and a report ended at the first letter it lacks."""
+    files = [path for top in ("harness", "methods", "tasks") for path in sorted((ROOT / top).rglob("*.py"))]
+    lines = [f"{p.relative_to(ROOT)}:{n}" for p in files for n in unnamed_encodings(p.read_text(encoding="utf-8"))]
+    assert len(files) > 50 and not lines

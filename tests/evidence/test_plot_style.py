@@ -1,0 +1,48 @@
+"""How rows look: own methods apart from each other and from ours, in colour and in grey."""
+
+from itertools import pairwise
+
+import pytest
+
+from harness.evidence.plot_style import COLOURS, OWN_COLOURS, OWN_MARKERS, colour, drawn_as, label, look
+from harness.evidence.schema import Row
+
+NAMES = ("longest", "shortest", "mine", "rerank", "beam_of_mine", "my_method")
+
+
+def lightness(hue: str) -> float:
+    """CIE L* of '#rrggbb', 0 black to 100 white."""
+    parts = [int(hue[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return float(116 * sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True)) ** (1 / 3) - 16)
+
+
+def test_own_methods_do_not_share_one_look():
+    """All of them were the same brown."""
+    looks = {tuple(look(Row(name, 1, "value")).items()) for name in NAMES}
+    assert len(looks) == len(NAMES) and len({colour(name) for name in NAMES}) > 2
+    assert not {colour(name) for name in NAMES} & set(COLOURS.values())
+
+
+def test_a_look_is_that_of_the_name_alone():
+    assert look(Row("longest", 0, "value")) == {"color": "#332288", "marker": "X", "fillstyle": "full"}  # pinned
+    assert [look(Row("longest", i, "value")) for i in (1, 2)] == [look(Row("longest", 0, "value"))] * 2
+
+
+def test_own_colours_differ_in_grey_and_stand_out_from_the_page():
+    shades = [lightness(hue) for hue in OWN_COLOURS]
+    assert shades == sorted(shades) and all(b - a > 7 for a, b in pairwise(shades)) and max(shades) < 80
+    assert len(set(OWN_MARKERS)) == len(OWN_MARKERS) and not set(OWN_MARKERS) & set("osD")
+
+
+@pytest.mark.parametrize("method", ["iro", "longest"])
+def test_picks_of_a_method_look_different(method):
+    looks = [look(Row(method, 1, pick)) for pick in ("value", "reward", "first")]
+    assert len({(one["marker"], one["fillstyle"]) for one in looks}) == 3
+    assert drawn_as(Row(method, 1, "value"), 1)["linestyle"] == "none"
+
+
+def test_what_picks_nothing_is_not_called_a_first_sample():
+    """ARGS and DPO write one text, and a search's `first` is the first of its finalists: none is a first sample."""
+    assert label(Row("args", 0, "first")) == "args, no pick" and label(Row("base", 0, "first")) == "base"
+    assert label(Row("iro", 2, "first")) == "iro, iteration 2, no pick"
