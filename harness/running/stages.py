@@ -48,7 +48,7 @@ from harness.running.serialise import (
 VERSIONS = {
     "pool": 2,
     "rollouts": 2,
-    "fit": 3,
+    "fit": 4,
     "generate": 2,
     "score": 1,
     "trace": 1,

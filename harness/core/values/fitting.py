@@ -19,6 +19,7 @@ from harness.core.types import Candidate, FitReport
 from harness.core.values.calibration import quality
 from harness.core.values.hidden import Head, HiddenValue, Pooling, prefix_features, states_of
 
+_CONSTANT = 1e-6  # standard deviation of a feature, over its size, that is rounding
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)  # penalties tried, in units of one standardised input's variance
 
 
@@ -164,9 +165,15 @@ class Prefixes:
 def untrained(x: torch.Tensor, settings: ValueSettings) -> Head:
     """A head for standardised inputs that says 0: its linear part and the network's last layer are zero."""
     head = Head(x.shape[1], settings.hidden, settings.dropout)
-    head.mean, head.scale = x.mean(0), x.std(0).clamp(min=1e-6)
+    head.mean, head.scale = x.mean(0), x.std(0)
+    # A feature that is constant here says nothing, and a prefix where it is not must not be thrown far: it is standard
+    # 0 in the fit, and no weight reads it.
+    constant = head.scale <= _CONSTANT * (1 + head.mean.abs())
+    head.scale = head.scale.masked_fill(constant, 1.0)
     for parameter in [*head.linear.parameters(), *head.network[-1].parameters()]:
         torch.nn.init.zeros_(parameter)
+    with torch.no_grad():
+        head.network[1].get_parameter("weight")[:, constant] = 0.0
     return head
 
 
