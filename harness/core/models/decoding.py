@@ -58,6 +58,7 @@ class Decoding:
         states = {layer: state.float() * mask[..., None] for layer, state in fed.states.items()}
         self.prompt_chunk = Chunk(tokens.masked_scatter(mask, flat), mask, states)
         self._sampled = np.zeros(len(prompts), dtype=np.int64)  # (P,) tokens drawn so far, discarded ones included
+        self._steps = torch.ones(len(prompts), dtype=torch.long, device=policy.device)  # (P,) see `Rows.steps`
 
         self.owner = torch.arange(len(prompts), device=policy.device).repeat_interleave(rows_per_prompt)  # (R,)
         rows = len(self.owner)
@@ -100,6 +101,7 @@ class Decoding:
             # candidates are counted off the unfinished rows, so finished ones leave the batch first
             self.__policy.reorder(self._cache, alive.nonzero()[:, 0])
             self._logits, self._in_cache = self._logits[alive], self._in_cache[alive]
+        self._steps[self.owner[self._in_cache]] += 1
         with self.__ledger.timed("policy", calls=1, prefill_tokens=self.peeked(tokens.numel())):
             states = self.__policy.peek(self._cache, tokens, self._layers)
         return {layer: state.float() for layer, state in states.items()}
@@ -126,7 +128,9 @@ class Decoding:
             self._append(live, drawn[alive])
             # Feeding gives the state of the token just drawn and the logits of the next one. A row that ends here is
             # fed once more only where somebody reads its last state, or where what ended it may be taken back.
-            fed = self._feed(drawn, alive if self._layers or self._revocable else ~self.finished[self._in_cache])
+            wanted = alive if self._layers or self._revocable else ~self.finished[self._in_cache]
+            self._steps[self.owner[self._in_cache[wanted]]] += 1  # once a prompt, however many of its rows are fed
+            fed = self._feed(drawn, wanted)
             if fed is None:
                 continue  # every row has finished and nobody reads states
             calls += 1
@@ -236,6 +240,9 @@ class Decoding:
 
     def policy_tokens(self) -> np.ndarray:
         return self._prompt_tokens + self._sampled
+
+    def steps(self) -> np.ndarray:
+        return self._steps.cpu().numpy().copy()
 
     def spend(self, role: Role, *, seconds: float = 0.0, **counts: int) -> None:
         self.__ledger.spend(role, seconds=seconds, **counts)

@@ -96,6 +96,11 @@ class Rows(Protocol):
     def policy_tokens(self) -> np.ndarray:
         """(P,) tokens so far: the prompt once, and every sampled token, those of discarded rows included."""
 
+    def steps(self) -> np.ndarray:
+        """(P,) forward passes of the policy so far that each needed the one before, by prompt: reading it is one, each
+        token written on its unfinished rows, which are written together, one, and so is a look at candidates. The
+        rest of the batch does not count; nor do heads and rewards."""
+
     def spend(self, role: Role, *, seconds: float = 0.0, **counts: int) -> None:
         """Book work that was done on these rows by a value function or another model (fields of `Usage`)."""
 
