@@ -32,6 +32,7 @@ class Chunk:
     tokens: torch.Tensor  # (rows, n) int64
     mask: torch.Tensor  # (rows, n) bool
     states: Mapping[int, torch.Tensor]  # layer -> (rows, n, H), zero where mask is False
+    logprobs: torch.Tensor | None = None  # (rows, n) of the tokens at temperature 1, 0 where mask is False; if asked
 
     @property
     def moved(self) -> torch.Tensor:
@@ -77,6 +78,11 @@ class Rows(Protocol):
 
     def extend(self, n: int) -> Chunk:
         """Write up to `n` more sampled tokens on every unfinished row and return them with their states."""
+
+    def keep_logprobs(self) -> None:
+        """Have chunks carry the log-probabilities in nats, at temperature 1 over the whole vocabulary, under which
+        their tokens were written: who needs them does not read the texts again. Raises UserError where an engine does
+        not tell them."""
 
     def select(self, index: torch.Tensor, slots: torch.Tensor) -> None:
         """Make row j what row index[j] was, drawing from stream `slots[j]` of its prompt from now on.
