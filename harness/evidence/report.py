@@ -4,6 +4,7 @@ python -m harness report imdb-3f2a
 """
 
 from collections.abc import Mapping, Sequence
+from math import isinf
 from pathlib import Path
 
 import polars as pl
@@ -21,8 +22,17 @@ from harness.evidence.store import Run
 from harness.evidence.table import CurvePoint, best_of_n_curve, comparison
 
 _PRICES = (
-    " GFLOPs are estimated from those counts; in brackets with fitting, its policy tokens and proxy calls shared by "
-    f"{AMORTISED_OVER:,} prompts (the training of the values or weights themselves is not in it)."
+    " GFLOPs are estimated from those counts, two a weight and token; in brackets with fitting (its policy tokens, "
+    "those read in training weights, and its proxy calls), **shared by the {n} prompts of this table**. Another column "
+    "shares it by {many}; it `pays from` the number of prompts at which the row, fitting included, costs less than the "
+    "best-of-n it is set beside. A reward call has the task's own price; where a row takes more of them than the run's "
+    "best-of-n, a column has the GFLOPs if the reward were a model of the policy's size that reads prompt and text. "
+    "Left out are attention over earlier tokens and the training of value heads (its seconds are under Cost)."
+)
+_STEPS = (
+    " Steps are forward passes in sequence, the longest chain for one answer: of the policy (a prompt's rows are "
+    "written together) and of models that guide it, not of the reward. Seconds a prompt are those of a CPU, on one "
+    "thread, or of the accelerator, measured while answering in batches."
 )
 
 
@@ -79,10 +89,26 @@ def _cells(row: Comparison) -> dict[str, str | None]:
         "GFLOPs (with fitting)": None
         if costs.flops is None or costs.flops_with_fitting is None
         else f"{giga(costs.flops)} ({giga(costs.flops_with_fitting)})",
+        f"GFLOPs, fitting over {AMORTISED_OVER:,} prompts": None
+        if costs.flops_amortised is None
+        else giga(costs.flops_amortised)
+        if costs.fit_flops
+        else "",
+        "fitting pays from (prompts)": None if costs.flops is None else _prompts(row.break_even),
+        "GFLOPs, reward of the policy's size": None if row.large_reward_flops is None else giga(row.large_reward_flops),
+        "steps": None if costs.steps is None else f"{costs.steps:.1f}",
+        "seconds a prompt": None if costs.busy_seconds is None else f"{costs.busy_seconds:.3g}",
         "fit: policy tokens / proxy calls": f"{costs.fit_policy_tokens:,} / {costs.fit_proxy_calls:,}"
         if costs.fit_proxy_calls
         else "",
     }
+
+
+def _prompts(count: float | None) -> str:
+    """A number of prompts; nothing where there is none to be had."""
+    if count is None:
+        return ""
+    return "never" if isinf(count) else f"{count:,.0f}"
 
 
 def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]) -> str:
@@ -105,7 +131,8 @@ def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]
         "and every sampled token, discarded ones included; values are prefixes valued, on the policy's own states, or "
         "by models of their own with the tokens those read; reward calls are texts the proxy scored. Fitting counts "
         "everything up to that iteration, shared samples as if made alone."
-        + ("" if table[0].costs.flops is None else _PRICES),
+        + ("" if table[0].costs.flops is None else _PRICES.format(n=table[0].gold.n, many=f"{AMORTISED_OVER:,}"))
+        + ("" if table[0].costs.steps is None else _STEPS),
         "![gold by method](gold_by_method.png)",
         "![gold against test-time compute](gold_against_compute.png)",
         "![win rates and gold](win_rates.png)",

@@ -15,7 +15,7 @@ from harness.core.statistics import stats
 from harness.core.statistics.best_of_n import as_good_as, curve_of_pool, share_of_cost
 from harness.core.statistics.stats import Estimate, Floats
 from harness.evidence.budgets import Beside, TooLarge, beside, best_of, budget_of, largest, rival
-from harness.evidence.cost import best_of_n_costs, costs, mean_of
+from harness.evidence.cost import best_of_n_costs, break_even, costs, mean_of
 from harness.evidence.drift import drift
 from harness.evidence.record import RunRecord
 from harness.evidence.row import Comparison, Costs, Equivalent
@@ -40,6 +40,8 @@ def comparison(run: Run) -> list[Comparison]:
         if best is not None and best_costs is not None and key.method != "best_of_n":
             row = _set_beside(run, row, part, best, best_costs, base)
         rows.append(row)
+    if best_costs is not None and any(row.costs.reward_calls > best_costs.reward_calls for row in rows):
+        rows = [replace(row, large_reward_flops=row.costs.flops_large_reward) for row in rows]
     return _corrected(rows)
 
 
@@ -175,8 +177,10 @@ def _set_beside(
     if _competes(row.key):
         gain = None if base is None else stats.gain_ratio(gold, theirs, base[GOLD].to_numpy())
         row = replace(row, share_of_best_of_n=gain, win_rate_over_best_of_n=stats.win_rate(gold, theirs))
+    rivals = best_of_n_costs(run, most)
     return replace(
         row,
+        break_even=break_even(row.costs, rivals[of.n - 1]),
         against_best_of_n=stats.difference(gold, theirs),
         beside=of.name,
         cost_over_beside=_cost_over(row.costs, best_costs, of),
