@@ -118,7 +118,8 @@ def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]
     sections = [
         f"# {run.id}",
         f"{where}, {table[0].gold.n} {evaluate.get('slice')} prompts, seed {config.seed}. "
-        f"Commit {record.short_commit}; " + ("made from Python." if command is None else f"made by `{command}`."),
+        f"Commit {record.short_commit}.",
+        "Made from Python." if command is None else f"Made by `{command}`.",
         "" if record.agreement is None or not record.agreement.warning else f"**{record.agreement.warning}.**",
         table_markdown(table, record.left_out),
         "Gold and proxy are in standard deviations of base samples, above the base's mean; intervals are 95% bootstrap "
