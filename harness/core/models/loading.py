@@ -6,8 +6,7 @@ policy = load_policy("smollm2-135m-instruct", device="auto", dtype="auto", cache
 import hashlib
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.core.manifest import MANIFEST, write_manifest
 from harness.core.models.device import place
+from harness.core.models.model_settings import AS_BEFORE, ModelSettings, loading_options, stays
 from harness.core.models.transformers_policy import TransformersPolicy
 
 EMBEDDED = "smollm2-135m-instruct"
@@ -43,22 +43,30 @@ class Loaded:
         return digest(self.contents)[:16]
 
 
-def load_policy(model: str, device: str, dtype: str, cache: Path) -> TransformersPolicy:
+def load_policy(
+    model: str, device: str, dtype: str, cache: Path, settings: ModelSettings = AS_BEFORE
+) -> TransformersPolicy:
     """Load a causal model by embedded name, folder or hub id. Raises UserError where it cannot be found or read."""
-    loaded = _load(model, device, dtype, cache)
-    again = partial(load_model, device=device, dtype=dtype, cache=cache)
-    policy = TransformersPolicy(loaded.model, loaded.tokenizer, model, loaded.fingerprint, again)
+    loaded = _load(model, device, dtype, cache, settings)
+
+    def again(name: str) -> tuple[PreTrainedModel, Any, str]:
+        same = settings if name == model else replace(settings, revision="")
+        return load_model(name, device, dtype, cache, same)
+
+    policy = TransformersPolicy(loaded.model, loaded.tokenizer, model, loaded.fingerprint, again, settings=settings)
     policy.contents = loaded.contents
     return policy
 
 
-def load_model(model: str, device: str, dtype: str, cache: Path) -> tuple[PreTrainedModel, Any, str]:
+def load_model(
+    model: str, device: str, dtype: str, cache: Path, settings: ModelSettings = AS_BEFORE
+) -> tuple[PreTrainedModel, Any, str]:
     """The model as transformers has it, its tokenizer, and a fingerprint of all its files."""
-    loaded = _load(model, device, dtype, cache)
+    loaded = _load(model, device, dtype, cache, settings)
     return loaded.model, loaded.tokenizer, loaded.fingerprint
 
 
-def contents_of(model: str, cache: Path) -> dict[str, str]:
+def contents_of(model: str, cache: Path, revision: str = "") -> dict[str, str]:
     """What names a model that was loaded: name -> sha256 of every file of its folder, and what else pins it.
 
     The embedded model has its asset's sha256 besides. A hub model has its revision, which fixes every file; only files
@@ -70,7 +78,7 @@ def contents_of(model: str, cache: Path) -> dict[str, str]:
         return {"asset": ASSETS[_ASSET].sha256} | {name: sha for name, sha in files.items() if name != MANIFEST}
     if Path(model).exists():
         return contents(Path(model), cache)
-    config = try_to_load_from_cache(model, "config.json")  # of the revision that `main` names, which was just loaded
+    config = try_to_load_from_cache(model, "config.json", revision=revision or None)  # it was just loaded
     if not isinstance(config, str):
         raise UserError(f"--model {model!r} was loaded, but is not in the hub's cache, so nothing says which it is")
     snapshot = Path(config).parent
@@ -99,7 +107,7 @@ def _git_sha1(path: Path, listed: str) -> str | None:
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
-def _load(model: str, device: str, dtype: str, cache: Path) -> Loaded:
+def _load(model: str, device: str, dtype: str, cache: Path, settings: ModelSettings) -> Loaded:
     place_device, place_dtype = place(device, dtype)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -112,17 +120,24 @@ def _load(model: str, device: str, dtype: str, cache: Path) -> Loaded:
         raise UserError(f"--model {model!r}: no such folder. Give an existing folder or a hub id such as org/name")
     else:
         print(f"looking for {model!r} on the hub", file=sys.stderr, flush=True)
+    options = loading_options(settings, model, not Path(source).exists(), place_device)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source)
-        loaded = AutoModelForCausalLM.from_pretrained(source, dtype=place_dtype)
+        tokenizer = AutoTokenizer.from_pretrained(source, **{k: v for k, v in options.items() if k == "revision"})
+        loaded = AutoModelForCausalLM.from_pretrained(source, dtype=place_dtype, **options)
+    except ImportError as error:  # of what a setting needs: a quantisation, a kernel of attention
+        raise UserError(f"--model {model!r} with {options} cannot be loaded here: {_first_line(error)}") from error
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(
-            f"--model {model!r} could not be loaded: {first} If it is a hub id, check its spelling and "
+            f"--model {model!r} could not be loaded: {_first_line(error)} If it is a hub id, check its spelling and "
             f"that the hub can be reached; offline, give a folder or {EMBEDDED!r}"
         ) from error
-    loaded.to(place_device)  # type: ignore[arg-type]  # transformers wraps it without its types
-    return Loaded(loaded, tokenizer, contents_of(model, cache))
+    if not stays(options):
+        loaded.to(place_device)  # type: ignore[arg-type]  # transformers wraps it without its types
+    return Loaded(loaded, tokenizer, contents_of(model, cache, settings.revision))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _embedded_folder(cache: Path) -> Path:

@@ -33,8 +33,8 @@ def render(prompt: Prompt, how: Rendering) -> tuple[int, ...]:
         ids = _chat(prompt.id, prompt.messages, how)
     elif how.system_prompt:
         raise UserError(
-            f"prompt {prompt.id!r} is a plain text, and a system prompt goes with messages only. Leave model_settings."
-            "system_prompt empty, or give the task's prompts as messages"
+            f"prompt {prompt.id!r} is a plain text, and a system prompt goes with messages only. Leave system_prompt "
+            "empty, or give the task's prompts as messages"
         )
     else:
         ids = _text(prompt.text or "", how)

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from harness.core.errors import UserError
 from harness.core.models.cpu_layout import lay_out_for_cpu
 from harness.core.models.forward import Forward, Path
+from harness.core.models.model_settings import AS_BEFORE, ModelSettings
 from harness.core.models.policy import Policy
 from harness.core.models.rendering import Rendering, render
 from harness.core.models.row_cache import RowCache
@@ -36,13 +37,14 @@ class TransformersPolicy(TokenPolicy):
         fingerprint: str,
         load: Callable[[str], tuple[PreTrainedModel, Any, str]] | None = None,
         trials: Mapping[Path, Trial] | None = None,
+        settings: ModelSettings = AS_BEFORE,
     ) -> None:
         """`load` gives another model by name, its tokenizer and fingerprint, and this one again by its own name.
 
         `trials` are those of the same architecture with other weights. Raises UserError for a model whose rows cannot
         be continued rightly.
         """
-        self._load = load
+        self._load, self._settings = load, settings
         self.engine = {"transformers": transformers.__version__, "torch": torch.__version__}
         self._rendered: dict[tuple[str | None, tuple[Message, ...] | None], tuple[int, ...]] = {}
         self.model = model.eval().requires_grad_(False)
@@ -93,11 +95,13 @@ class TransformersPolicy(TokenPolicy):
         if self._load is None:
             return super().other(model)
         loaded, tokenizer, fingerprint = self._load(model)
-        return TransformersPolicy(loaded, tokenizer, model, fingerprint, self._load)
+        return TransformersPolicy(loaded, tokenizer, model, fingerprint, self._load, settings=self._settings)
 
     def with_model(self, model: PreTrainedModel, name: str) -> "TransformersPolicy":
         """This policy over other weights, with the same tokenizer and ends of text."""
-        other = TransformersPolicy(model, self.tokenizer, name, f"{self.fingerprint}+{name}", trials=self._trials)
+        other = TransformersPolicy(
+            model, self.tokenizer, name, f"{self.fingerprint}+{name}", None, self._trials, self._settings
+        )
         other.eos_ids, other._rendered = self.eos_ids, self._rendered
         return other
 
@@ -105,8 +109,14 @@ class TransformersPolicy(TokenPolicy):
         """The same tokens each time: a chat template may hold a clock, and what is stored names what was read."""
         key = prompt.text, prompt.messages
         if key not in self._rendered:
-            self._rendered[key] = render(prompt, Rendering(self.name, self.tokenizer, self.eos_ids))
+            self._rendered[key] = render(prompt, self._rendering)
         return self._rendered[key]
+
+    @property
+    def _rendering(self) -> Rendering:
+        settings = self._settings
+        template = settings.chat_template_kwargs
+        return Rendering(self.name, self.tokenizer, self.eos_ids, settings.system_prompt, template)
 
     def text(self, tokens: Sequence[int]) -> str:
         text: str = self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
