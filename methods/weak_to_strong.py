@@ -115,7 +115,7 @@ class WeakToStrong(Generator):
     def fit(self, iteration: int, rollouts: Sequence[Candidate]) -> FitReport:
         if self._given is not None:
             return FitReport({"tuned": self.config.tuned}, [])
-        trained = train_copy(self.policy, rollouts, self.config.dpo, self.streams)
+        trained = train_copy(self.policy, rollouts, self.config.dpo, self.streams, self.refit)
         self._copy = trained.copy
         return trained.report
 

@@ -16,7 +16,7 @@ from harness.evidence.cost import AMORTISED_OVER
 from harness.evidence.markdown import giga, markdown_table, number, one_line, over, p_value, percent, signed
 from harness.evidence.record import Agreement, RunRecord
 from harness.evidence.report_sections import calibrated, drifts, equivalents, gains, kl_cells, layers
-from harness.evidence.row import Comparison, frame
+from harness.evidence.row import Comparison, OverRefits, frame
 from harness.evidence.schema import ANSWER, GOLD, ROW, Row
 from harness.evidence.store import Run
 from harness.evidence.table import CurvePoint, best_of_n_curve, comparison
@@ -28,6 +28,13 @@ _PRICES = (
     "best-of-n it is set beside. A reward call has the task's own price; where a row takes more of them than the run's "
     "best-of-n, a column has the GFLOPs if the reward were a model of the policy's size that reads prompt and text. "
     "Left out are attention over earlier tokens and the training of value heads (its seconds are under Cost)."
+)
+_REFITS = (
+    " `over refits` is over several fits of the same thing on the same base samples, with other prompts held out to "
+    "choose by and other streams: the mean with a 95% interval over prompts and refits, drawn crossed, ± the standard "
+    "deviation of the refits' means. What an interval over prompts alone says of iterations leaves out this luck; and "
+    "few refits stay few: of two or three, intervals are too narrow where luck is large. All other columns are of the "
+    "first fit."
 )
 _STEPS = (
     " Steps are forward passes in sequence, the longest chain for one answer: of the policy (a prompt's rows are "
@@ -70,6 +77,7 @@ def _cells(row: Comparison) -> dict[str, str | None]:
         "method": f"{row.key.method} (weights trained)" if row.trains_weights else row.key.name,
         "final pick": row.key.final_pick,
         gold: str(row.gold) + (f" ({row.unscored} unscored)" if row.unscored else ""),
+        **_over_refits(row.over_refits),
         "proxy (sd)": f"{row.proxy.value:.2f}",
         "tuned by": row.tuning,
         "best at an edge": row.edges,
@@ -104,6 +112,22 @@ def _cells(row: Comparison) -> dict[str, str | None]:
     }
 
 
+def _over_refits(of: OverRefits | None) -> dict[str, str | None]:
+    """Gold and differences over several fits, and what each fit alone gave."""
+    names = ("gold over refits", "each refit", "gold - best-of-n, over refits",
+             "gold - previous iteration, over refits", "gold - iteration 1, over refits")  # fmt: skip
+    if of is None:
+        return dict.fromkeys(names)
+    cells = (
+        f"{of.gold_over_refits} ± {of.sd_of_refits:.2f}",
+        ", ".join(f"{gold:.2f}" for gold in of.gold_of_refits),
+        signed(of.against_best_of_n_over_refits),
+        signed(of.against_previous_over_refits),
+        signed(of.against_first_over_refits),
+    )
+    return dict(zip(names, cells, strict=True))
+
+
 def _prompts(count: float | None) -> str:
     """A number of prompts; nothing where there is none to be had."""
     if count is None:
@@ -133,7 +157,8 @@ def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]
         "by models of their own with the tokens those read; reward calls are texts the proxy scored. Fitting counts "
         "everything up to that iteration, shared samples as if made alone."
         + ("" if table[0].costs.flops is None else _PRICES.format(n=table[0].gold.n, many=f"{AMORTISED_OVER:,}"))
-        + ("" if table[0].costs.steps is None else _STEPS),
+        + ("" if table[0].costs.steps is None else _STEPS)
+        + (_REFITS if any(row.over_refits for row in table) else ""),
         "![gold by method](gold_by_method.png)",
         "![gold against test-time compute](gold_against_compute.png)",
         "![win rates and gold](win_rates.png)",

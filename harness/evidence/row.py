@@ -71,6 +71,19 @@ class Equivalent:
 
 
 @dataclass(frozen=True)
+class OverRefits:
+    """A row over several fits of the same thing: prompts and refits drawn crossed (see refits.py)."""
+
+    refits: int
+    gold_of_refits: Sequence[float]  # of each alone, the run's own first
+    sd_of_refits: float
+    gold_over_refits: Estimate
+    against_best_of_n_over_refits: Estimate | None
+    against_previous_over_refits: Estimate | None
+    against_first_over_refits: Estimate | None  # iteration 1, from iteration 3 on
+
+
+@dataclass(frozen=True)
 class Comparison:
     """A method at an iteration, with one final pick. Gold and proxy in sd of base samples; None: not compared.
 
@@ -104,6 +117,7 @@ class Comparison:
     not_compared: str | None = None  # why it is beside none
     against_largest: Estimate | None = None  # the best of the whole pool, where that is larger
     tuning: str | None = None  # tries and prompts that chose its settings; None: not tuned, or not recorded
+    over_refits: OverRefits | None = field(default=None, metadata=WHERE_TESTED)  # None: fitted once
     break_even: float | None = None  # prompts from which on, fitting included, it costs less than `beside`; inf: never
     large_reward_flops: float | None = (
         None  # costs.flops_large_reward, where some row calls the reward more than best-of-n

@@ -18,6 +18,7 @@ from harness.evidence.budgets import Beside, TooLarge, beside, best_of, budget_o
 from harness.evidence.cost import best_of_n_costs, break_even, costs, mean_of
 from harness.evidence.drift import drift
 from harness.evidence.record import RunRecord
+from harness.evidence.refits import over_refits
 from harness.evidence.row import Comparison, Costs, Equivalent
 from harness.evidence.schema import ANSWER, BASE_NLL, EVALUATED, GOLD, OWN_NLL, PROXY, ROW, Row
 from harness.evidence.store import Run
@@ -39,6 +40,7 @@ def comparison(run: Run) -> list[Comparison]:
         row = replace(row, equivalent=_equivalent(run, curves, row.costs, part) if _competes(key) else Equivalent())
         if best is not None and best_costs is not None and key.method != "best_of_n":
             row = _set_beside(run, row, part, best, best_costs, base)
+        row = replace(row, over_refits=over_refits(run, parts, key, _rival_of(run, key, best)))
         rows.append(row)
     if best_costs is not None and any(row.costs.reward_calls > best_costs.reward_calls for row in rows):
         rows = [replace(row, large_reward_flops=row.costs.flops_large_reward) for row in rows]
@@ -140,6 +142,12 @@ def _alone(run: Run, parts: Answers, key: Row, part: pl.DataFrame, base: pl.Data
         edges=edges_of(record, key.method),
         kl=_kl(run, key, part),
     )
+
+
+def _rival_of(run: Run, key: Row, best: pl.DataFrame | None) -> Floats | None:
+    """Gold (P,) of the best-of-n that a row is set beside; None without one."""
+    of = None if best is None else beside(run.record, key.method)
+    return None if best is None or of is None or isinstance(of, TooLarge) else rival(run, of, best)
 
 
 def _tuning(record: RunRecord, method: str) -> str | None:
