@@ -14,8 +14,8 @@ from typing import Any
 from harness.core.as_before import hashed
 from harness.core.digest import digest
 from harness.core.generator import Generator
-from harness.core.task import GOLD
 from harness.core.types import Candidate, FitReport, Prompt
+from harness.evidence.schema import GOLD, PROXY, Row
 from harness.running.identity import method_code
 from harness.running.stages import Pool, RunContext, answer, fit, key_of, label_of, roll_out, score
 
@@ -71,9 +71,9 @@ def fitted_again(
         scores = score(context, label, charged, made.iteration, picked, nll=False)
         rows += [
             {
-                "method": name, "iteration": made.iteration, "final_pick": pick, "refit": refit,
+                **Row(name, made.iteration, pick)._asdict(), "refit": refit,
                 "prompt_id": a.prompt.id, "response": a.pick(pick).text,
-                **{metric: scores[key_of(a.pick(pick))][metric] for metric in (GOLD, "proxy_reward")},
+                **{metric: scores[key_of(a.pick(pick))][metric] for metric in (GOLD, PROXY)},
             }
             for a in answers
             for pick in a.picks
