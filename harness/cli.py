@@ -160,6 +160,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", help="published: the settings of IRO's paper, over the profile's")
     parser.add_argument("--seed", type=int, help="seed of every stream (default: 0)")
     parser.add_argument("--limit", type=int, help="number of prompts evaluated")
+    parser.add_argument("--refits", type=int, help="fit everything so often and show the spread (default: once)")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting, e.g. iro.width=4")
     _completed(parser.add_argument("--config", type=Path, help="any of these in a YAML file; the command line wins"))
     parser.add_argument("--device", help="auto, cpu, cuda, cuda:1, mps (default: auto)")

@@ -29,7 +29,8 @@ from harness.core.streams import Streams
 from harness.core.tuning import Choice, Chunk, Log, When
 from harness.core.types import Answer, Candidate, FitReport, Prompt
 from harness.core.values.bootstrap import BootstrapSettings, fit_bootstrapped
-from harness.core.values.fitting import ValueSettings, fit_value
+from harness.core.values.ensemble import AveragedValue, fit_averaged
+from harness.core.values.fitting import Fitted, ValueSettings
 from harness.core.values.hidden import HiddenValue
 from harness.core.values.stored import load_hidden
 from harness.core.values.value import PrefixValue
@@ -68,10 +69,10 @@ class ControlledDecoding(Generator):
 
     def __init__(self, config: Any, policy: PolicyHandle, reward: RewardHandle, streams: Streams) -> None:
         super().__init__(config, policy, reward, streams)
-        self._value: HiddenValue | None = None
+        self._value: HiddenValue | AveragedValue | None = None
 
     @property
-    def value(self) -> HiddenValue:
+    def value(self) -> HiddenValue | AveragedValue:
         """V, once it was fitted or loaded."""
         if self._value is None:
             raise RuntimeError("controlled_decoding has no value function yet: fit or load it first")
@@ -120,14 +121,19 @@ class ControlledDecoding(Generator):
                 f"controlled_decoding.value.weight={self.config.value.weight!r}: CD-Q bootstraps prefix by prefix, all "
                 "of the same weight; use `token`, or objective `fudge`"
             )
-        rng = self.streams.generator(f"fit value {iteration}")
-        fitted = fit_value(rollouts, self.config.value, rng)
+        rng = self.streams.generator(f"fit value {iteration}", row=self.refit)
+        fitted = fit_averaged(rollouts, self.config.value, rng, fold=self.refit)
+        self._value, report = fitted.value, fitted.report
         if self.config.objective == "q":
-            fitted = fit_bootstrapped(
-                rollouts, fitted, self.config.value, self.config.q, self.policy, self.reward, self.streams
-            )
-        self._value = fitted.value
-        return fitted.report
+            if not isinstance(fitted.value, HiddenValue):
+                raise UserError(
+                    f"controlled_decoding.value.ensemble={self.config.value.ensemble}: CD-Q bootstraps a single head; "
+                    "leave it at 1, or use objective `fudge`"
+                )
+            regressed, how = Fitted(fitted.value, fitted.report), (self.config.value, self.config.q)
+            found = fit_bootstrapped(rollouts, regressed, *how, self.policy, self.reward, self.streams, fold=self.refit)
+            self._value, report = found.value, found.report
+        return report
 
     def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
         if self.config.mode == "token":

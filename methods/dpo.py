@@ -59,7 +59,7 @@ class Dpo(Generator):
         return DpoSettings()  # sampled plainly
 
     def fit(self, iteration: int, rollouts: Sequence[Candidate]) -> FitReport:
-        trained = train_copy(self.policy, rollouts, self.config, self.streams)
+        trained = train_copy(self.policy, rollouts, self.config, self.streams, self.refit)
         self._copy = trained.copy
         return trained.report
 

@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from harness.core.errors import UserError
 from harness.core.generator import Generator
 from harness.core.models.handle import PolicyHandle
 from harness.core.models.rows import Capability
@@ -25,7 +26,8 @@ from harness.core.search.selection import Search, resample
 from harness.core.streams import Streams
 from harness.core.tuning import Choice, Chunk, Log, Shape, When
 from harness.core.types import Answer, Candidate, FitReport, Prompt
-from harness.core.values.fitting import ValueSettings, fit_value
+from harness.core.values.ensemble import fit_averaged
+from harness.core.values.fitting import ValueSettings
 from harness.core.values.hidden import HiddenValue
 from harness.core.values.stored import load_value
 from harness.core.values.value import PrefixValue
@@ -128,15 +130,21 @@ class Iro(Generator):
 
     def fit(self, iteration: int, rollouts: Sequence[Candidate]) -> FitReport:
         if self.config.keep == "reweight" and iteration > 1:
-            drawn = reweighted(rollouts, self.config.draws, self.streams)
+            drawn = reweighted(rollouts, self.config.draws, self.streams, self.refit)
             report = self._fit(iteration, drawn.candidates)
             return replace(report, choices={**report.choices, "effective_samples": drawn.effective_samples})
         return self._fit(iteration, rollouts)
 
     def _fit(self, iteration: int, rollouts: Sequence[Candidate]) -> FitReport:
+        if self.config.warm_start and self.config.value.ensemble > 1:
+            raise UserError(
+                f"iro.value.ensemble={self.config.value.ensemble} and iro.warm_start=true: an average is no head to go "
+                "on from; use one of the two"
+            )
         last = self.values[-1] if self.values else None
         start = last if self.config.warm_start and isinstance(last, HiddenValue) else None
-        fitted = fit_value(rollouts, self.config.value, self.streams.generator(f"fit value {iteration}"), start)
+        rng = self.streams.generator(f"fit value {iteration}", row=self.refit)
+        fitted = fit_averaged(rollouts, self.config.value, rng, start, fold=self.refit)
         self.values.append(fitted.value)
         return fitted.report
 
@@ -184,7 +192,7 @@ class Drawn:
     effective_samples: float  # of a prompt's samples, on average: (sum w)^2 / sum w^2
 
 
-def reweighted(samples: Sequence[Candidate], draws: int, streams: Streams) -> Drawn:
+def reweighted(samples: Sequence[Candidate], draws: int, streams: Streams, refit: int = 0) -> Drawn:
     """`draws` of each prompt's samples, with probability softmax(S), S their score; a text may be drawn repeatedly."""
     by_prompt: dict[str, list[Candidate]] = {}
     for candidate in samples:
@@ -194,7 +202,7 @@ def reweighted(samples: Sequence[Candidate], draws: int, streams: Streams) -> Dr
         scores = np.array([c.score for c in group])
         weights = np.exp(scores - scores.max())
         effective.append(weights.sum() ** 2 / (weights**2).sum())
-        uniforms = streams.generator("reweight", prompt_id).random(draws)
+        uniforms = streams.generator("reweight", prompt_id, refit).random(draws)
         drawn += [group[i] for i in resample(scores, np.ones(len(group)), uniforms)]
     return Drawn(drawn, float(np.mean(effective)))
 

@@ -40,6 +40,7 @@ class WeakToStrong(Generator):
     Config = WeakToStrongConfig
     config: WeakToStrongConfig
     source = "arXiv 2405.19262"
+    version = 2  # the policy as untuned model: log-probabilities as sampled, which differ in their last digits
     iterations = 1
     fitted_as = "dpo"
     tunables = (
@@ -114,18 +115,22 @@ class WeakToStrong(Generator):
     def fit(self, iteration: int, rollouts: Sequence[Candidate]) -> FitReport:
         if self._given is not None:
             return FitReport({"tuned": self.config.tuned}, [])
-        trained = train_copy(self.policy, rollouts, self.config.dpo, self.streams)
+        trained = train_copy(self.policy, rollouts, self.config.dpo, self.streams, self.refit)
         self._copy = trained.copy
         return trained.report
 
+    @property
+    def _guide(self) -> LogRatio:
+        return LogRatio.beside(self.policy, self.pair.tuned, self.pair.untuned)
+
     def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
-        guide = Guide([LogRatio.beside(self.policy, self.pair.tuned, self.pair.untuned)], [1.0])
-        answers = guided_search(self.policy, guide, prompts, self.config, self.streams, observe=self.observer)
+        answers = guided_search(
+            self.policy, Guide([self._guide], [1.0]), prompts, self.config, self.streams, observe=self.observer
+        )
         return [replace(a, picks={"value": a.picks["value"]}, work={"value": a.work["value"]}) for a in answers]
 
     def value_flops(self) -> dict[str, float]:
-        pair = self.pair
-        return {"token": float(pair.tuned.active_parameters + pair.untuned.active_parameters)}  # the mean, twice
+        return {"token": self._guide.flops}
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

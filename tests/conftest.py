@@ -27,6 +27,8 @@ from harness.core.models.transformers_policy import TransformersPolicy
 from harness.core.types import Prompt
 from harness.evidence import figures
 from harness.evidence.store import Run
+from harness.methods import METHODS
+from harness.tasks import TASKS
 
 torch.set_num_threads(1)
 
@@ -166,7 +168,9 @@ def planted_rows(run: Run, method: str, named: str) -> Run:
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """A cache and an OUT of its own."""
+    """A cache and an OUT of its own; methods and tasks that a test registers go with it."""
+    for registry in (METHODS, TASKS):
+        monkeypatch.setattr(registry, "_added", dict(registry._added))
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -42,7 +42,9 @@ def test_the_main_job_in_miniature(tmp_path):
     assert completions["prompt_id"].n_unique() == 6
     assert completions["n_tokens"].max() <= 16
     rows = completions.group_by("method", "iteration", "final_pick").len()
-    assert (rows["len"] == 6).all() and len(rows) == 1 + 1 + 2 * 3
+    assert (rows["len"] == 6).all() and len(
+        rows
+    ) == 3 + 2 * 3  # base, base (greedy), best-of-n; picks of two iterations
     facts = run.about["task_facts"]
     assert 0.6 < facts["proxy_accuracy"] < 0.8 and 0.6 < facts["gold_accuracy"] < 0.8
     nll = run.scores.filter((pl.col("metric") == "base_nll") & (pl.col("method") == "base"))["value"]

@@ -1,7 +1,7 @@
 """How a function that a user gives is called, and what names its code.
 
     signature_of(reward)    # Signature(batched=False, required=("answer",), optional=(), takes_all=False)
-    source_of(reward)       # Source("reward", identity="9f86d0...", reference="/home/.../graders.py:reward")
+    source_of(reward)       # Source("reward", identity="9f86d0...", reference="FOLDER/graders.py:reward")
 
 Nothing made with a function whose source cannot be read is ever found in the cache again.
 """

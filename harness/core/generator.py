@@ -36,6 +36,7 @@ class Generator(ABC):
         self.policy = policy
         self.reward = reward
         self.streams = streams
+        self.refit = 0  # set by the harness: which of several fits of the same thing, each with luck of its own
         self.observer: Observer | None = None  # set by the harness where it looks on at searches
 
     @classmethod

@@ -27,6 +27,7 @@ class Usage:
     prefill_tokens: int = 0  # tokens read in parallel
     tokens: int = 0  # tokens sampled one by one
     seconds: float = 0.0  # wall clock, for orientation only
+    busy_seconds: float = 0.0  # of answering: CPU seconds of the whole batch, wall clock on an accelerator
 
     def __add__(self, other: "Usage") -> "Usage":
         assert (self.phase, self.role) == (other.phase, other.role), f"{self} + {other}"
@@ -51,11 +52,11 @@ class Ledger:
         finally:
             self._phase = None
 
-    def spend(self, role: Role, *, seconds: float = 0.0, **counts: int) -> None:
+    def spend(self, role: Role, *, seconds: float = 0.0, busy_seconds: float = 0.0, **counts: int) -> None:
         """Book `counts` (fields of Usage) on the open phase. Raises RuntimeError outside a phase."""
         if self._phase is None:
             raise RuntimeError(f"{role} spent {counts} outside a phase: wrap the call in `with ledger.phase(...)`")
-        self.add(Usage(self._phase, role, seconds=seconds, **counts))
+        self.add(Usage(self._phase, role, seconds=seconds, busy_seconds=busy_seconds, **counts))
 
     @contextmanager
     def timed(self, role: Role, **counts: int) -> Iterator[None]:

@@ -1,7 +1,7 @@
 """What passes between stages: prompts, completions, candidates and answers. Plain frozen data, no torch."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -73,9 +73,10 @@ class Work:
     value_tokens: int = 0
     value_calls: int = 0  # prefixes valued
     reward_calls: int = 0  # completions the proxy scored
+    steps: int = 0  # the longest chain of forward passes that each need the one before: see `Rows.steps`
 
     def with_rewards(self, calls: int) -> "Work":
-        return Work(self.policy_tokens, self.value_tokens, self.value_calls, self.reward_calls + calls)
+        return replace(self, reward_calls=self.reward_calls + calls)
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from typing import Any
 from harness.core.nested import flatten
 from harness.core.yaml_text import written_yaml
 from harness.evidence.record import RunRecord
+from harness.evidence.schema import REFERENCES
 
 PROMPTS = "evaluate.prompts"  # what --limit sets
-_ALWAYS = ("base", "best_of_n")  # that `run` adds without --only
 
 
 def made_by(record: RunRecord) -> str | None:
@@ -28,9 +28,9 @@ def made_by(record: RunRecord) -> str | None:
 
 def method_arguments(methods: Sequence[str], references: Mapping[str, str] | None = None) -> list[str]:
     """--method of exactly these, in this order, and --only where `run` would add others; `references` for own ones."""
-    others = [name for name in methods if name not in _ALWAYS]
-    is_usual = tuple(methods[:2]) == _ALWAYS
-    named = (others or [_ALWAYS[1]]) if is_usual else methods
+    count = len(REFERENCES)  # those that `run` adds without --only
+    is_usual = tuple(methods[:count]) == REFERENCES
+    named = (list(methods[count:]) or [REFERENCES[-1]]) if is_usual else methods
     return [
         "--method",
         ",".join((references or {}).get(name, name) for name in named),

@@ -1,10 +1,14 @@
 """What a row of the table costs: counts, and one figure in FLOPs where run.json says what each count costs.
 
 FLOPs at test time, per prompt: policy tokens, prefixes valued, tokens read by value models and texts scored by the
-proxy, each times its price in run.json. Fitting is shared by `AMORTISED_OVER` prompts.
+proxy, each times its price in run.json. Fitting is shared by the prompts that the run answered; what that becomes over
+more of them is shown by name (`AMORTISED_OVER`, `break_even`). A reward call costs what the task says, and beside
+that what a model of the policy's size would take to read a prompt and a text. Left out are attention over what was
+read before (two FLOPs a parameter and token count the weights alone) and the training of value heads.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 
 import polars as pl
 
@@ -12,7 +16,7 @@ from harness.evidence.record import Prices
 from harness.evidence.row import Costs
 from harness.evidence.store import Run
 
-AMORTISED_OVER = 10_000  # prompts answered with one fit; ours, as no paper says
+AMORTISED_OVER = 10_000  # prompts answered with one fit, where fitting is shown as shared by many; ours
 
 
 @dataclass(frozen=True)
@@ -31,21 +35,51 @@ def costs(run: Run, part: pl.DataFrame, method: str, iteration: int) -> Costs:
         (pl.col("method") == method) & (pl.col("iteration") <= iteration) & (pl.col("phase") == "fit")
     )
     policy, proxy = fit.filter(pl.col("role") == "policy"), fit.filter(pl.col("role") == "proxy")
-    fit_tokens, fit_calls = (  # up to this iteration, as if made alone
-        int(policy["tokens"].sum()) + int(policy["prefill_tokens"].sum()),
-        int(proxy["sequences"].sum()),
+    found = Costs(
+        tokens,
+        valued,
+        value_tokens,
+        calls,
+        fit_policy_tokens=int(policy["tokens"].sum()) + int(policy["prefill_tokens"].sum()),  # as if made alone
+        fit_proxy_calls=int(proxy["sequences"].sum()),
+        fit_seconds=float(fit["seconds"].sum()),
+        flops=None,
+        flops_with_fitting=None,
+        steps=mean_of(part, "steps") if "steps" in part.columns and not part["steps"].has_nulls() else None,
+        busy_seconds=_busy(run, method, iteration, part),
     )
-    prices, flops, fit_flops, with_fitting = run.record.flops, None, None, None
-    if prices is not None:
-        flops = (
-            _sampled(prices, tokens, calls)
-            + valued * prices.value_call.get(method, 0)
-            + value_tokens * prices.value_token.get(method, 0)
-        )
-        fit_flops = _sampled(prices, fit_tokens, fit_calls)
-        with_fitting = flops + fit_flops / AMORTISED_OVER
-    seconds = float(fit["seconds"].sum())
-    return Costs(tokens, valued, value_tokens, calls, fit_tokens, fit_calls, seconds, flops, with_fitting, fit_flops)
+    prices = run.record.flops
+    return found if prices is None else _priced(run, found, prices, method, part["prompt_id"].n_unique())
+
+
+def _priced(run: Run, found: Costs, prices: Prices, method: str, prompts: int) -> Costs:
+    """The same with FLOPs."""
+    flops = (
+        _sampled(prices, found.policy_tokens, found.reward_calls)
+        + found.value_calls * prices.value_call.get(method, 0)
+        + found.value_tokens * prices.value_token.get(method, 0)
+    )
+    fitting = _sampled(prices, found.fit_policy_tokens, found.fit_proxy_calls)
+    one_text = _tokens(run, "base")  # tokens of a prompt and a text of it, which such a reward would read
+    large = None if one_text is None else found.reward_calls * (one_text * prices.policy_token - prices.reward_call)
+    return replace(
+        found,
+        flops=flops,
+        flops_with_fitting=flops + fitting / prompts,
+        fit_flops=fitting,
+        flops_amortised=flops + fitting / AMORTISED_OVER,
+        flops_large_reward=None if large is None else flops + large,
+    )
+
+
+def break_even(own: Costs, rival: SampledCost) -> float | None:
+    """The number of prompts from which on fitting has paid for itself beside a best-of-n; inf where it never does.
+
+    None where nothing was fitted, or nothing is priced.
+    """
+    if own.flops is None or own.fit_flops is None or rival.flops is None or not own.fit_flops:
+        return None
+    return own.fit_flops / (rival.flops - own.flops) if rival.flops > own.flops else inf
 
 
 def best_of_n_costs(run: Run, samples: int) -> list[SampledCost]:
@@ -66,6 +100,17 @@ def mean_of(part: pl.DataFrame, column: str) -> float:
     mean = part[column].mean()
     assert isinstance(mean, int | float), f"{column} of {len(part)} rows has the mean {mean!r}"
     return float(mean)
+
+
+def _busy(run: Run, method: str, iteration: int, part: pl.DataFrame) -> float | None:
+    """Seconds of answering a prompt; None where a batch's were not measured."""
+    if "busy_seconds" not in run.ledger.columns:
+        return None
+    work = run.ledger.filter(
+        pl.col("method") == method, pl.col("iteration") == iteration, pl.col("phase") == "generate"
+    )
+    total = work.filter(pl.col("role") == "policy")["busy_seconds"]
+    return None if total.has_nulls() or not len(total) else float(total.sum()) / part["prompt_id"].n_unique()
 
 
 def _tokens(run: Run, method: str) -> float | None:

@@ -4,6 +4,7 @@ python -m harness report imdb-3f2a
 """
 
 from collections.abc import Mapping, Sequence
+from math import isinf
 from pathlib import Path
 
 import polars as pl
@@ -15,14 +16,30 @@ from harness.evidence.cost import AMORTISED_OVER
 from harness.evidence.markdown import giga, markdown_table, number, one_line, over, p_value, percent, signed
 from harness.evidence.record import Agreement, RunRecord
 from harness.evidence.report_sections import calibrated, drifts, equivalents, gains, kl_cells, layers
-from harness.evidence.row import Comparison, frame
+from harness.evidence.row import Comparison, OverRefits, frame
 from harness.evidence.schema import ANSWER, GOLD, ROW, Row
 from harness.evidence.store import Run
 from harness.evidence.table import CurvePoint, best_of_n_curve, comparison
 
 _PRICES = (
-    " GFLOPs are estimated from those counts; in brackets with fitting, its policy tokens and proxy calls shared by "
-    f"{AMORTISED_OVER:,} prompts (the training of the values or weights themselves is not in it)."
+    " GFLOPs are estimated from those counts, two a weight and token; in brackets with fitting (its policy tokens, "
+    "those read in training weights, and its proxy calls), **shared by the {n} prompts of this table**. Another column "
+    "shares it by {many}; it `pays from` the number of prompts at which the row, fitting included, costs less than the "
+    "best-of-n it is set beside. A reward call has the task's own price; where a row takes more of them than the run's "
+    "best-of-n, a column has the GFLOPs if the reward were a model of the policy's size that reads prompt and text. "
+    "Left out are attention over earlier tokens and the training of value heads (its seconds are under Cost)."
+)
+_REFITS = (
+    " `over refits` is over several fits of the same thing on the same base samples, with other prompts held out to "
+    "choose by and other streams: the mean with a 95% interval over prompts and refits, drawn crossed, ± the standard "
+    "deviation of the refits' means. What an interval over prompts alone says of iterations leaves out this luck; and "
+    "few refits stay few: of two or three, intervals are too narrow where luck is large. All other columns are of the "
+    "first fit."
+)
+_STEPS = (
+    " Steps are forward passes in sequence, the longest chain for one answer: of the policy (a prompt's rows are "
+    "written together) and of models that guide it, not of the reward. Seconds a prompt are those of a CPU, on one "
+    "thread, or of the accelerator, measured while answering in batches."
 )
 
 
@@ -60,6 +77,7 @@ def _cells(row: Comparison) -> dict[str, str | None]:
         "method": f"{row.key.method} (weights trained)" if row.trains_weights else row.key.name,
         "final pick": row.key.final_pick,
         gold: str(row.gold) + (f" ({row.unscored} unscored)" if row.unscored else ""),
+        **_over_refits(row.over_refits),
         "proxy (sd)": f"{row.proxy.value:.2f}",
         "tuned by": row.tuning,
         "best at an edge": row.edges,
@@ -79,10 +97,42 @@ def _cells(row: Comparison) -> dict[str, str | None]:
         "GFLOPs (with fitting)": None
         if costs.flops is None or costs.flops_with_fitting is None
         else f"{giga(costs.flops)} ({giga(costs.flops_with_fitting)})",
+        f"GFLOPs, fitting over {AMORTISED_OVER:,} prompts": None
+        if costs.flops_amortised is None
+        else giga(costs.flops_amortised)
+        if costs.fit_flops
+        else "",
+        "fitting pays from (prompts)": None if costs.flops is None else _prompts(row.break_even),
+        "GFLOPs, reward of the policy's size": None if row.large_reward_flops is None else giga(row.large_reward_flops),
+        "steps": None if costs.steps is None else f"{costs.steps:.1f}",
+        "seconds a prompt": None if costs.busy_seconds is None else f"{costs.busy_seconds:.3g}",
         "fit: policy tokens / proxy calls": f"{costs.fit_policy_tokens:,} / {costs.fit_proxy_calls:,}"
         if costs.fit_proxy_calls
         else "",
     }
+
+
+def _over_refits(of: OverRefits | None) -> dict[str, str | None]:
+    """Gold and differences over several fits, and what each fit alone gave."""
+    names = ("gold over refits", "each refit", "gold - best-of-n, over refits",
+             "gold - previous iteration, over refits", "gold - iteration 1, over refits")  # fmt: skip
+    if of is None:
+        return dict.fromkeys(names)
+    cells = (
+        f"{of.gold_over_refits} ± {of.sd_of_refits:.2f}",
+        ", ".join(f"{gold:.2f}" for gold in of.gold_of_refits),
+        signed(of.against_best_of_n_over_refits),
+        signed(of.against_previous_over_refits),
+        signed(of.against_first_over_refits),
+    )
+    return dict(zip(names, cells, strict=True))
+
+
+def _prompts(count: float | None) -> str:
+    """A number of prompts; nothing where there is none to be had."""
+    if count is None:
+        return ""
+    return "never" if isinf(count) else f"{count:,.0f}"
 
 
 def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]) -> str:
@@ -92,7 +142,8 @@ def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]
     sections = [
         f"# {run.id}",
         f"{where}, {table[0].gold.n} {evaluate.get('slice')} prompts, seed {config.seed}. "
-        f"Commit {record.short_commit}; " + ("made from Python." if command is None else f"made by `{command}`."),
+        f"Commit {record.short_commit}.",
+        "Made from Python." if command is None else f"Made by `{command}`.",
         "" if record.agreement is None or not record.agreement.warning else f"**{record.agreement.warning}.**",
         table_markdown(table, record.left_out),
         "Gold and proxy are in standard deviations of base samples, above the base's mean; intervals are 95% bootstrap "
@@ -105,7 +156,9 @@ def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]
         "and every sampled token, discarded ones included; values are prefixes valued, on the policy's own states, or "
         "by models of their own with the tokens those read; reward calls are texts the proxy scored. Fitting counts "
         "everything up to that iteration, shared samples as if made alone."
-        + ("" if table[0].costs.flops is None else _PRICES),
+        + ("" if table[0].costs.flops is None else _PRICES.format(n=table[0].gold.n, many=f"{AMORTISED_OVER:,}"))
+        + ("" if table[0].costs.steps is None else _STEPS)
+        + (_REFITS if any(row.over_refits for row in table) else ""),
         "![gold by method](gold_by_method.png)",
         "![gold against test-time compute](gold_against_compute.png)",
         "![win rates and gold](win_rates.png)",

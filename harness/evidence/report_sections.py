@@ -108,7 +108,7 @@ def _kl_text(table: Sequence[Comparison]) -> str:
         " KL is the divergence of the whole text from the base's, in nats, in two columns that do not compare: "
         "`estimated` is the mean over the answers of log p(method) - log p(base), at temperature 1 and before top-k "
         "and top-p, for the base (0) and for methods that sample a policy of their own; `at most` is a bound from "
-        "the settings, which the truth may be far below. n/a: neither is known."
+        "the settings, which the truth may be far below. n/a: not known."
     )
 
 

@@ -29,8 +29,12 @@ class Costs:
     fit_proxy_calls: int
     fit_seconds: float
     flops: float | None  # of a test prompt
-    flops_with_fitting: float | None  # likewise, with its share of fitting
-    fit_flops: float | None = None
+    flops_with_fitting: float | None  # likewise, with fitting shared by the prompts that the run answered
+    fit_flops: float | None = None  # in all
+    flops_amortised: float | None = None  # as `flops_with_fitting`, shared by AMORTISED_OVER prompts (see cost.py)
+    flops_large_reward: float | None = None  # as `flops`, if the reward were a model of the policy's size
+    steps: float | None = None  # forward passes one after another; None: of a version that did not count them
+    busy_seconds: float | None = None  # CPU (or accelerator) seconds of answering, likewise
 
     @property
     def unit(self) -> str:
@@ -67,6 +71,19 @@ class Equivalent:
 
 
 @dataclass(frozen=True)
+class OverRefits:
+    """A row over several fits of the same thing: prompts and refits drawn crossed (see refits.py)."""
+
+    refits: int
+    gold_of_refits: Sequence[float]  # of each alone, the run's own first
+    sd_of_refits: float
+    gold_over_refits: Estimate
+    against_best_of_n_over_refits: Estimate | None
+    against_previous_over_refits: Estimate | None
+    against_first_over_refits: Estimate | None  # iteration 1, from iteration 3 on
+
+
+@dataclass(frozen=True)
 class Comparison:
     """A method at an iteration, with one final pick. Gold and proxy in sd of base samples; None: not compared.
 
@@ -100,6 +117,11 @@ class Comparison:
     not_compared: str | None = None  # why it is beside none
     against_largest: Estimate | None = None  # the best of the whole pool, where that is larger
     tuning: str | None = None  # tries and prompts that chose its settings; None: not tuned, or not recorded
+    over_refits: OverRefits | None = field(default=None, metadata=WHERE_TESTED)  # None: fitted once
+    break_even: float | None = None  # prompts from which on, fitting included, it costs less than `beside`; inf: never
+    large_reward_flops: float | None = (
+        None  # costs.flops_large_reward, where some row calls the reward more than best-of-n
+    )
     is_one_reward: bool = False  # gold and proxy are one function: nothing held out judges the row
     edges: str | None = None  # at which ends of their ranges its settings were still best
     kl: Estimate | None = None  # nats a text, from log-probabilities of its answers; None: not estimated

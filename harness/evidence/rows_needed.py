@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.core.statistics.best_of_n import cost_of_reaching, reached_at
 from harness.core.statistics.stats import Estimate, Floats
-from harness.evidence.cost import AMORTISED_OVER, SampledCost
+from harness.evidence.cost import SampledCost
 from harness.evidence.markdown import markdown_table, reached, share
 from harness.evidence.row import Costs
 from harness.evidence.schema import Row
@@ -65,7 +65,7 @@ def needed(
     text = (
         "Where a search's mean gold first reaches that of best-of-n: between the U that were run by straight lines, "
         f"from the base at U = 1; `>{widest}`: not up to U = {widest}. Intervals are 95% over prompts; costs are taken "
-        f"as known, fitting is shared by {AMORTISED_OVER:,} prompts."
+        "as known, fitting is shared by the prompts that were run."
     )
     return ["## What a search needs to be as good as best-of-n", "", *markdown_table(lines), "", text]
 

@@ -19,7 +19,7 @@ from harness.evidence.record import DAMAGED, RunRecord, read_record
 from harness.evidence.schema import ABOUT, COLUMNS, GOLD, PROXY
 
 TABLES = ("completions", "scores", "ledger", "fits", "pool")
-_LATER = ("trace", "values")  # that a run need not have
+_LATER = ("trace", "values", "refits")  # that a run need not have
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Run:
     pool: pl.DataFrame
     trace: pl.DataFrame | None = None  # search trees, where the run was asked to store some
     values: pl.DataFrame | None = None  # each V_i on held-out rollouts of each iteration; None: of an earlier version
+    refits: pl.DataFrame | None = None  # answers' scores of every further fit (see refits.py); None: fitted once
 
     @property
     def id(self) -> str:
@@ -135,6 +136,7 @@ def load_run(folder: Path) -> Run:
         pool=tables["pool"],
         trace=read_parquet(later["trace"]) if "trace" in later else None,
         values=read_parquet(later["values"]) if "values" in later else None,
+        refits=read_parquet(later["refits"]) if "refits" in later else None,
     )
 
 

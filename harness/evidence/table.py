@@ -15,9 +15,10 @@ from harness.core.statistics import stats
 from harness.core.statistics.best_of_n import as_good_as, curve_of_pool, share_of_cost
 from harness.core.statistics.stats import Estimate, Floats
 from harness.evidence.budgets import Beside, TooLarge, beside, best_of, budget_of, largest, rival
-from harness.evidence.cost import best_of_n_costs, costs, mean_of
+from harness.evidence.cost import best_of_n_costs, break_even, costs, mean_of
 from harness.evidence.drift import drift
 from harness.evidence.record import RunRecord
+from harness.evidence.refits import over_refits
 from harness.evidence.row import Comparison, Costs, Equivalent
 from harness.evidence.schema import ANSWER, BASE_NLL, EVALUATED, GOLD, OWN_NLL, PROXY, ROW, Row
 from harness.evidence.store import Run
@@ -39,7 +40,10 @@ def comparison(run: Run) -> list[Comparison]:
         row = replace(row, equivalent=_equivalent(run, curves, row.costs, part) if _competes(key) else Equivalent())
         if best is not None and best_costs is not None and key.method != "best_of_n":
             row = _set_beside(run, row, part, best, best_costs, base)
+        row = replace(row, over_refits=over_refits(run, parts, key, _rival_of(run, key, best)))
         rows.append(row)
+    if best_costs is not None and any(row.costs.reward_calls > best_costs.reward_calls for row in rows):
+        rows = [replace(row, large_reward_flops=row.costs.flops_large_reward) for row in rows]
     return _corrected(rows)
 
 
@@ -140,6 +144,12 @@ def _alone(run: Run, parts: Answers, key: Row, part: pl.DataFrame, base: pl.Data
     )
 
 
+def _rival_of(run: Run, key: Row, best: pl.DataFrame | None) -> Floats | None:
+    """Gold (P,) of the best-of-n that a row is set beside; None without one."""
+    of = None if best is None else beside(run.record, key.method)
+    return None if best is None or of is None or isinstance(of, TooLarge) else rival(run, of, best)
+
+
 def _tuning(record: RunRecord, method: str) -> str | None:
     """'8 tries on 64 prompts', what a method's search on development prompts had."""
     if record.tuned is None or (had := record.tuned.budgets.get(method)) is None:
@@ -175,8 +185,10 @@ def _set_beside(
     if _competes(row.key):
         gain = None if base is None else stats.gain_ratio(gold, theirs, base[GOLD].to_numpy())
         row = replace(row, share_of_best_of_n=gain, win_rate_over_best_of_n=stats.win_rate(gold, theirs))
+    rivals = best_of_n_costs(run, most)
     return replace(
         row,
+        break_even=break_even(row.costs, rivals[of.n - 1]),
         against_best_of_n=stats.difference(gold, theirs),
         beside=of.name,
         cost_over_beside=_cost_over(row.costs, best_costs, of),

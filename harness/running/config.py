@@ -35,6 +35,9 @@ class Fit:
     prompts: Annotated[int, Field(ge=1, description="fit prompts of each iteration, its own slice (profile)")] = 128
     samples: Annotated[int, Field(ge=1, description="base samples a prompt in iteration 1 (profile)")] = 8
     layers: Annotated[tuple[int, ...], Field(description="layers a value may read; empty: 0.2-0.6 of the depth")] = ()
+    refits: Annotated[
+        int, Field(ge=1, le=100, description="times that everything is fitted, the same as --refits"), AsBefore(1)
+    ] = 1
 
 
 @settings_dataclass(frozen=True, config=_FORBID)
@@ -117,6 +120,8 @@ def resolve(request: Request) -> RunConfig:
         if limit < 1:
             raise UserError(f"--limit {limit}: give the number of prompts, at least 1")
         values["evaluate"]["prompts"] = limit
+    if request.refits is not None:
+        values["fit"]["refits"] = request.refits
     settings = {name: _validated(name, kind, values[name]) for name, kind in types.items()}
     left_out = {name: why for name in names if (why := METHODS[name].unavailable(model, settings[name]))}
     if left_out and not every:

@@ -22,7 +22,8 @@ DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Request) if f.name
 DEFAULTS |= {"method": ",".join(Request.methods), "workers": None, "fresh": False, "out": "results"}
 
 # what a --config may hold for an option; the others take text
-_KINDS: dict[str, type] = dict.fromkeys(("seed", "limit", "workers"), int) | dict.fromkeys(("only", "fresh"), bool)
+_KINDS: dict[str, type] = dict.fromkeys(("seed", "limit", "refits", "workers"), int)
+_KINDS |= dict.fromkeys(("only", "fresh"), bool)
 _TUNING = ("name", "edges", "budgets")  # what a file of `tune` says of itself
 _WANTED = {int: "a whole number", bool: "true or false", str: "text"}
 

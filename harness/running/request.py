@@ -35,6 +35,7 @@ class Request:
     preset: str | None = None
     seed: int = 0
     limit: int | None = None  # prompts evaluated; None: the profile's
+    refits: int | None = None  # times that everything is fitted; None: as set, once by default
     only: bool = False  # leave base and best_of_n out unless named
     device: str = "auto"
     dtype: str = "auto"

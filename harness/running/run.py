@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from harness.core.as_before import hashed
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.generator import Generator
@@ -34,8 +33,9 @@ from harness.methods import METHODS
 from harness.running.artifacts import Artifacts
 from harness.running.config import RunConfig
 from harness.running.evaluate import Rows, agreement, evaluate, score_pool
+from harness.running.fits import first_key, fits, fitted_again
 from harness.running.fitted import write_fitted
-from harness.running.identity import identity_of, made_otherwise, method_code, require_same, run_id
+from harness.running.identity import identity_of, made_otherwise, require_same, run_id
 from harness.running.provenance import PeakMemory, open_slice
 from harness.running.ranks import Ranks, join_ranks
 from harness.running.request import Workspace
@@ -46,10 +46,8 @@ from harness.running.stages import (
     Pool,
     RunContext,
     answer,
-    fit,
     label_of,
     own_of,
-    roll_out,
     sample_pool,
     trace,
 )
@@ -179,6 +177,11 @@ def _execute(material: _Material, folder: Path, memory: PeakMemory, started: flo
     about["budgets"] = {m: METHODS[m].budget(settings[m]) for m in config.methods}
     about["kl_bounds"] = {m: METHODS[m].kl_bound(settings[m], settings["sampler"]) for m in config.methods}
     flops = {name: _run_method(context, name, pool, fit_slices, test, rows) for name in config.methods}
+    for refit in range(1, settings["fit"].refits):
+        for name in config.methods:
+            rows.setdefault("refits", []).extend(fitted_again(context, name, refit, pool, fit_slices, test))
+    if not rows.get("refits"):
+        rows.pop("refits", None)  # no method fits anything
     about["tried"] = rows.pop("tried")  # layers and poolings, and how well their values rank
     prices = {
         "policy_token": 2.0 * policy.active_parameters,
@@ -260,25 +263,18 @@ def _run_method(
 ) -> dict[str, float]:
     """Fit and evaluate one method, iteration by iteration; what its values cost (`Generator.value_flops`)."""
     method = context.method(name, pool.proxy)
-    key = digest({"method": method.fitted_as or name, "scale": asdict(pool.proxy), "code": method_code(method)})
     held = []  # rollouts of each iteration that its fit has not seen
     if method.iterations == 0:
-        _answer(context, name, 0, method, key, test, rows)
-    for iteration in range(1, method.iterations + 1):
-        key = digest([key, hashed(method.fit_config(method.config, iteration))])
-        if iteration == 1:
-            rollouts, key = pool.candidates, digest([key, pool.result.key])
-            context.charge(name, iteration, pool.result)
-        else:
-            rollouts, key = roll_out(context, name, iteration, method, key, fit_slices[iteration - 1])
-        report, key = fit(context, name, iteration, method, key, rollouts)
+        _answer(context, name, 0, method, first_key(name, method, pool), test, rows)
+    for made in fits(context, name, method, pool, fit_slices):
+        iteration = made.iteration
         if method.fitted_values:
-            held.append(held_out(rollouts, report.held_out))
-        choices = dict(report.choices)
+            held.append(held_out(made.rollouts, made.report.held_out))
+        choices = dict(made.report.choices)
         tried = choices.pop("tried", [])
         rows["tried"] += [{"method": name, "iteration": iteration, **row} for row in tried]
-        rows["fits"] += [{"method": name, "iteration": iteration, **choices, **row} for row in report.rows]
-        _answer(context, name, iteration, method, key, test, rows)
+        rows["fits"] += [{"method": name, "iteration": iteration, **choices, **row} for row in made.report.rows]
+        _answer(context, name, iteration, method, made.key, test, rows)
     for i, value in enumerate(method.fitted_values, 1):
         for j, rollouts in enumerate(held, 1):
             checked = calibration(value, rollouts)

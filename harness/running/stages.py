@@ -5,6 +5,7 @@ again by any run that needs it, and an interrupted run goes on where it stopped.
 policy and graders read of them, code with its version, or its source where it is not this package's.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -49,7 +50,7 @@ VERSIONS = {
     "pool": 2,
     "rollouts": 2,
     "fit": 4,
-    "generate": 2,
+    "generate": 3,
     "score": 1,
     "trace": 1,
 }  # raised when a change alters numbers; tests/running/test_golden.py says when
@@ -213,7 +214,12 @@ def answer(
     """Answers of the method as it stands, in the order of the prompts' ids; a longer run takes up a shorter one's."""
 
     def job(batch: list[Prompt]) -> Made:
-        return [answer_to_data(a) for a in method.generate(batch)], {}
+        # one thread a process on a CPU; an accelerator's work is not CPU time
+        clock = time.process_time if context.policy.device.type == "cpu" else time.perf_counter
+        start = clock()
+        answers = method.generate(batch)
+        context.ledger.spend("policy", busy_seconds=clock() - start)
+        return [answer_to_data(a) for a in answers], {}
 
     settings = hashed(method.answer_config(method.config, iteration))  # `key` knows those that shaped the fits
     inputs = {"method": key, "settings": settings, "iteration": iteration}

@@ -220,7 +220,9 @@ def _write(
     with whole(folder / "about.json") as part:
         part.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     with whole(folder / "chosen.yaml") as part:
-        part.write_text(yaml.safe_dump(_chosen(folder.name, plain, request, searches), sort_keys=False), "utf-8")
+        part.write_text(
+            yaml.safe_dump(_chosen(folder.name, plain, request, searches), sort_keys=False), encoding="utf-8"
+        )
 
 
 def _chosen(name: str, plain: RunConfig, request: Request, searches: list[_Search]) -> dict[str, Any]:

@@ -1,10 +1,13 @@
 """One figure for what an answer costs, by hand from planted counts."""
 
 from dataclasses import replace
+from math import inf
 
+import polars as pl
 import pytest
 
 from harness.evidence.cost import AMORTISED_OVER, SampledCost, best_of_n_costs, costs
+from harness.evidence.table import comparison
 from tests.conftest import PRICES
 
 
@@ -20,7 +23,41 @@ def test_the_flops_of_a_row_by_hand(planted):
     row = of_row(priced, "iro", 1, "reward")
     assert row.flops == 90 * 100 + 30 * 7 + 2 * 5
     fitting = (1000 + 9000) * 100 + 400 * 5
-    assert row.flops_with_fitting == pytest.approx(row.flops + fitting / AMORTISED_OVER)
+    assert row.fit_flops == fitting
+    assert row.flops_with_fitting == pytest.approx(row.flops + fitting / 60)  # the prompts that were run
+    assert row.flops_amortised == pytest.approx(row.flops + fitting / AMORTISED_OVER)
+    assert row.flops_large_reward == 90 * 100 + 30 * 7 + 2 * 20 * 100  # a base text and its prompt are 20 tokens
+
+
+def test_fitting_pays_from_the_prompts_over_which_it_has_saved_what_it_took(planted):
+    about = {**planted.about, "flops": {**PRICES, "value_call": {"iro": 1.0}, "reward_call": 50.0}}
+    rows = {row.key.final_pick: row for row in comparison(replace(planted, about=about)) if row.key.method == "iro"}
+    own, best = 90 * 100 + 30 * 1, 90 * 100 + 8 * 50
+    assert rows["value"].break_even == pytest.approx(((1000 + 9000) * 100 + 400 * 50) / (best - own))
+    at = replace(rows["value"].costs, flops_with_fitting=own + rows["value"].costs.fit_flops / rows["value"].break_even)
+    assert at.flops_with_fitting == pytest.approx(best)
+    dear = {**planted.about, "flops": {**PRICES, "value_call": {"iro": 1000.0}}}
+    assert all(row.break_even == inf for row in comparison(replace(planted, about=dear)) if row.key.method == "iro")
+    assert all(row.break_even is None for row in comparison(replace(planted, about=dear)) if row.key.method == "base")
+
+
+def test_a_reward_of_the_policys_size_is_shown_where_a_method_calls_it_more_than_best_of_n(planted):
+    asks = (pl.col("final_pick") == "reward") & (pl.col("method") == "iro")
+    often = planted.completions.with_columns(reward_calls=pl.when(asks).then(9).otherwise("reward_calls"))
+    priced = replace(planted, about={**planted.about, "flops": PRICES})
+    assert all(row.large_reward_flops is None for row in comparison(priced))
+    large = [row.large_reward_flops for row in comparison(replace(priced, completions=often))]
+    assert large == [20 * 100, 90 * 100 + 8 * 2000, 90 * 100 + 30 * 7, 90 * 100 + 30 * 7 + 9 * 2000]
+
+
+def test_steps_and_seconds_are_of_a_prompt_and_unknown_where_an_earlier_version_did_not_count(planted):
+    row = of_row(planted, "iro", 1, "value")
+    assert row.steps is None and row.busy_seconds is None
+    answering = {"method": "iro", "iteration": 1, "phase": "generate", "role": "policy", "calls": 1, "seconds": 9.0}
+    ledger = pl.concat([planted.ledger, pl.DataFrame([{**answering, "busy_seconds": 30.0}])], how="diagonal_relaxed")
+    counted = replace(planted, completions=planted.completions.with_columns(steps=7), ledger=ledger)
+    row = of_row(counted, "iro", 1, "value")
+    assert (row.steps, row.busy_seconds) == (7.0, 0.5)
 
 
 def test_a_method_without_a_price_of_values_values_for_nothing(planted):

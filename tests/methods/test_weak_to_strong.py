@@ -51,6 +51,23 @@ def test_the_guide_is_the_difference_of_log_probabilities_through_any_history(ti
     check(guide.start(rows), rows, (other, tiny), 1e-3)
 
 
+def test_the_policy_as_untuned_model_reads_nothing_again(tiny, other, tiny_handle, handle_of, ledger):
+    """The same values as of a policy by another name, which is read, at half the tokens."""
+    sums, tokens = [], []
+    for fingerprint in ("tiny", "somewhere else"):
+        untuned = handle_of(tiny)
+        untuned.fingerprint = fingerprint
+        guide = LogRatio.beside(tiny_handle, handle_of(other), untuned)
+        rows = tiny_handle.decode(tiny_prompts(), 4, Streams(2))
+        ledger.drain()
+        reader = guide.start(rows)
+        sums.append(torch.stack([reader.advance(rows.extend(n)) for n in (3, 1, 4, 4)]))
+        tokens.append(reader.tokens_read)
+        (booked,) = (row["prefill_tokens"] for row in ledger.drain() if row["role"] == "value")
+        assert booked == reader.tokens_read.sum()
+    assert torch.allclose(*sums, atol=1e-3) and (2 * tokens[0] == tokens[1]).all()
+
+
 def test_another_tokenizer_reads_the_text_as_its_own_tokens_through_any_history(tiny, other, tiny_handle, handle_of):
     def reread(completion):
         return replace(completion, tokens=other.tokens_of(completion.text))
@@ -78,7 +95,7 @@ def test_on_the_toy_search_finds_what_the_tuned_table_likes_more(toy, toy_handle
     for answer, exact in zip(guided, liked(guided, "value"), strict=True):
         assert answer.finalists[answer.picks["value"]].score == pytest.approx(exact, abs=1e-4)
         tokens = answer.work["value"].value_tokens
-        assert tokens > 0 and tokens % 2 == 0  # both models read each token
+        assert tokens == answer.work["value"].policy_tokens  # the tuned model read each; the policy had sampled them
 
 
 def test_half_a_pair_is_refused(tiny_handle):

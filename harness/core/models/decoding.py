@@ -59,7 +59,9 @@ class Decoding:
         flat = torch.tensor([t for tokens in encoded for t in tokens], dtype=torch.long, device=policy.device)
         states = {layer: state.float() * mask[..., None] for layer, state in fed.states.items()}
         self.prompt_chunk = Chunk(tokens.masked_scatter(mask, flat), mask, states)
+        self._keeps_logprobs = False
         self._sampled = np.zeros(len(prompts), dtype=np.int64)  # (P,) tokens drawn so far, discarded ones included
+        self._steps = torch.ones(len(prompts), dtype=torch.long, device=policy.device)  # (P,) see `Rows.steps`
 
         self.owner = torch.arange(len(prompts), device=policy.device).repeat_interleave(rows_per_prompt)  # (R,)
         rows = len(self.owner)
@@ -84,6 +86,9 @@ class Decoding:
     def extend(self, n: int) -> Chunk:
         return self._advance(min(n, self._tokens.shape[1]), self._sample)  # no row has room for more
 
+    def keep_logprobs(self) -> None:
+        self._keeps_logprobs = True
+
     def write(self, tokens: torch.Tensor) -> Chunk:
         alive = ~self.finished[self._in_cache]
         drawn = torch.zeros(len(alive), dtype=torch.long, device=self.__policy.device)
@@ -106,6 +111,7 @@ class Decoding:
             # candidates are counted off the unfinished rows, so finished ones leave the batch first
             self.__policy.reorder(self._cache, alive.nonzero()[:, 0])
             self._logits, self._in_cache = self._logits[alive], self._in_cache[alive]
+        self._steps[self.owner[self._in_cache]] += 1
         with self.__ledger.timed("policy", calls=1, prefill_tokens=self.peeked(tokens.numel())):
             states = self.__policy.peek(self._cache, tokens, self._layers)
         return {layer: state.float() for layer, state in states.items()}
@@ -121,6 +127,7 @@ class Decoding:
         tokens = torch.zeros(rows, n, dtype=torch.long, device=device)
         mask = torch.zeros(rows, n, dtype=torch.bool, device=device)
         states = {layer: torch.zeros(rows, n, self.__policy.width, device=device) for layer in self._layers}
+        logprobs = torch.zeros(rows, n, device=device) if self._keeps_logprobs else None
         calls = 0
         self._unfit = torch.zeros(rows, dtype=torch.bool, device=device)  # rows whose logits were no finite numbers
         for j in range(n):
@@ -130,10 +137,15 @@ class Decoding:
             drawn = choose()  # (cache rows,)
             live = self._in_cache[alive]
             tokens[live, j], mask[live, j] = drawn[alive], True
+            if logprobs is not None:  # from the logits that the token was drawn by, before they are those of the next
+                log_pi = self._logits[alive].float().log_softmax(-1)
+                logprobs[live, j] = log_pi.gather(1, drawn[alive][:, None])[:, 0]
             self._append(live, drawn[alive])
             # Feeding gives the state of the token just drawn and the logits of the next one. A row that ends here is
             # fed once more only where somebody reads its last state, or where what ended it may be taken back.
-            fed = self._feed(drawn, alive if self._layers or self._revocable else ~self.finished[self._in_cache])
+            wanted = alive if self._layers or self._revocable else ~self.finished[self._in_cache]
+            self._steps[self.owner[self._in_cache[wanted]]] += 1  # once a prompt, however many of its rows are fed
+            fed = self._feed(drawn, wanted)
             if fed is None:
                 continue  # every row has finished and nobody reads states
             calls += 1
@@ -143,7 +155,7 @@ class Decoding:
         np.add.at(self._sampled, self.owner.cpu().numpy(), mask.sum(1).cpu().numpy())
         seconds = time.perf_counter() - start
         self.__ledger.spend("policy", calls=calls, tokens=int(mask.sum()), seconds=seconds)
-        return Chunk(tokens, mask, states)
+        return Chunk(tokens, mask, states, logprobs)
 
     def _sample(self) -> torch.Tensor:
         """(cache rows,) drawn tokens: number t of a row's stream decides its token t, whoever shares the batch."""
@@ -252,6 +264,9 @@ class Decoding:
 
     def policy_tokens(self) -> np.ndarray:
         return self._prompt_tokens + self._sampled
+
+    def steps(self) -> np.ndarray:
+        return self._steps.cpu().numpy().copy()
 
     def spend(self, role: Role, *, seconds: float = 0.0, **counts: int) -> None:
         self.__ledger.spend(role, seconds=seconds, **counts)

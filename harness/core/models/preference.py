@@ -63,12 +63,14 @@ class Trained:
     report: FitReport  # loss, accuracy and margin of every step
 
 
-def train_copy(policy: PolicyHandle, rollouts: Sequence[Candidate], config: DpoSettings, streams: Streams) -> Trained:
+def train_copy(
+    policy: PolicyHandle, rollouts: Sequence[Candidate], config: DpoSettings, streams: Streams, refit: int = 0
+) -> Trained:
     """Train a copy on the best against the worst rollout of every prompt.
 
     Booked as tokens read, three for a trained one.
     """
-    pairs, seed = pairs_of(rollouts), int(streams.generator("dpo").integers(2**31))
+    pairs, seed = pairs_of(rollouts), int(streams.generator("dpo", row=refit).integers(2**31))
     rows = [
         {
             "prompt_ids": list(policy.encode(best.completion.prompt)),

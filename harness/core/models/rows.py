@@ -33,6 +33,7 @@ class Chunk:
     tokens: torch.Tensor  # (rows, n) int64
     mask: torch.Tensor  # (rows, n) bool
     states: Mapping[int, torch.Tensor]  # layer -> (rows, n, H), zero where mask is False
+    logprobs: torch.Tensor | None = None  # (rows, n) of the tokens at temperature 1, 0 where mask is False; if asked
 
     @property
     def moved(self) -> torch.Tensor:
@@ -79,6 +80,11 @@ class Rows(Protocol):
     def extend(self, n: int) -> Chunk:
         """Write up to `n` more sampled tokens on every unfinished row and return them with their states."""
 
+    def keep_logprobs(self) -> None:
+        """Have chunks carry the log-probabilities in nats, at temperature 1 over the whole vocabulary, under which
+        their tokens were written: who needs them does not read the texts again. Raises UserError where an engine does
+        not tell them."""
+
     def select(self, index: torch.Tensor, slots: torch.Tensor) -> None:
         """Make row j what row index[j] was, drawing from stream `slots[j]` of its prompt from now on.
 
@@ -96,6 +102,11 @@ class Rows(Protocol):
 
     def policy_tokens(self) -> np.ndarray:
         """(P,) tokens so far: the prompt once, and every sampled token, those of discarded rows included."""
+
+    def steps(self) -> np.ndarray:
+        """(P,) forward passes of the policy so far that each needed the one before, by prompt: reading it is one, each
+        token written on its unfinished rows, which are written together, one, and so is a look at candidates. The
+        rest of the batch does not count; nor do heads and rewards."""
 
     def spend(self, role: Role, *, seconds: float = 0.0, **counts: int) -> None:
         """Book work that was done on these rows by a value function or another model (fields of `Usage`)."""

@@ -40,6 +40,7 @@ def finalists_of(
     scores: np.ndarray | None = None,
     value_calls: np.ndarray | None = None,
     value_tokens: np.ndarray | None = None,
+    value_steps: np.ndarray | None = None,
 ) -> list[Answer]:
     """One answer per prompt from finished rows; scores (rows,) is S, value_* (prompts,) what reading it took.
 
@@ -50,6 +51,7 @@ def finalists_of(
     nothing = np.zeros(len(rows.prompts), dtype=int)
     value_calls = nothing if value_calls is None else value_calls
     value_tokens = nothing if value_tokens is None else value_tokens
+    steps = rows.steps() + (nothing if value_steps is None else value_steps)  # (P,)
     keys = [(int(o), key) for o, key in zip(owner, rows.keys(), strict=True)]
     distinct = dict(zip(keys, completions, strict=True))
     texts = Counter(o for o, _ in distinct)
@@ -61,7 +63,7 @@ def finalists_of(
     for p, prompt in enumerate(rows.prompts):
         its_rows = np.flatnonzero(owner == p)
         chosen = {"value": argmax(scores[its_rows]), "reward": argmax(rewards[its_rows]), "first": 0}
-        free = Work(int(policy_tokens[p]), int(value_tokens[p]), int(value_calls[p]))
+        free = Work(int(policy_tokens[p]), int(value_tokens[p]), int(value_calls[p]), steps=int(steps[p]))
         asked = free.with_rewards(texts[p])
         answers.append(
             Answer(

@@ -140,7 +140,7 @@ def guided_search(
         # S is a property of the prefix, so copies inherit it; the next chunk is valued from there
         scores, places, parents = after[moves.index], np.array(moves.places), moves.parents
     picks: tuple[Pick, ...] = ("value", "first") if finish.reward is None else ("value", "first", "reward")
-    return finalists_of(rows, picks, finish.reward, scores, reading.calls, reading.tokens_read())
+    return finalists_of(rows, picks, finish.reward, scores, reading.calls, reading.tokens_read(), reading.steps)
 
 
 class _Moves:
@@ -172,21 +172,25 @@ class _Reading:
         self._readers = [value.start(rows) for value in guide.values]
         self._betas, self._rows = guide.betas, rows
         self.calls = np.zeros(len(rows.prompts), dtype=np.int64)  # (P,) prefixes valued
+        # (P,) forward passes of the values' own models, one after another: several models read side by side
+        self.steps = (self.tokens_read() > 0).astype(np.int64)
 
     def tokens_read(self) -> np.ndarray:
         """(P,) tokens that models of the values' own have read."""
-        return sum((reader.tokens_read for reader in self._readers), np.zeros_like(self.calls))
+        return sum((reader.tokens_read for reader in self._readers), np.zeros(len(self._rows.prompts), dtype=np.int64))
 
     def advance(self, chunk: Chunk) -> np.ndarray:
         """(R,) float64 S after the chunk; 0 without value functions."""
         total = torch.zeros(len(chunk.tokens), dtype=widest(chunk.tokens.device), device=chunk.tokens.device)
         moved = torch.bincount(self._rows.owner[chunk.moved], minlength=len(self.calls)).cpu().numpy()  # (P,)
+        before = self.tokens_read()
         for reader, beta in zip(self._readers, self._betas, strict=True):
             start = time.perf_counter()
             total += reader.advance(chunk).to(total.dtype) / beta
             seconds = time.perf_counter() - start
             self._rows.spend("value", calls=1, sequences=int(moved.sum()), seconds=seconds)
             self.calls += moved
+        self.steps += self.tokens_read() > before
         scores: np.ndarray = total.cpu().numpy()
         return scores
 

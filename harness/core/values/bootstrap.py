@@ -68,12 +68,13 @@ def fit_bootstrapped(
     policy: PolicyHandle,
     reward: RewardHandle,
     streams: Streams,
+    fold: int = 0,
 ) -> Fitted:
     """Fit V by CD-Q on the prefixes of finished completions, with layer and pooling of `regressed`.
 
     Costs a second reading of the rollouts, `draws` candidates a prefix, and a reward call for each that ends a text.
     """
-    train, held = split(rollouts, settings.held_out)
+    train, held = split(rollouts, settings.held_out, fold)
     grouped: dict[str, list[Candidate]] = {}
     for candidate in train:
         grouped.setdefault(candidate.completion.prompt.id, []).append(candidate)

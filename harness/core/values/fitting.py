@@ -13,6 +13,7 @@ import torch
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as settings_dataclass
 
+from harness.core.as_before import AsBefore
 from harness.core.errors import UserError
 from harness.core.statistics.stats import correlation, r_squared
 from harness.core.types import Candidate, FitReport
@@ -47,6 +48,9 @@ class ValueSettings:
     ] = "token"
     stride: Annotated[int, Field(ge=1, description="fit on every stride-th prefix and the last (harness)")] = 2
     held_out: Annotated[float, Field(gt=0, le=0.5, description="share of fit prompts held out (harness)")] = 0.2
+    ensemble: Annotated[
+        int, Field(ge=1, le=16, description="heads averaged, on other shares of the prompts (harness)"), AsBefore(1)
+    ] = 1
 
 
 @dataclass(frozen=True)
@@ -56,16 +60,21 @@ class Fitted:
 
 
 def fit_value(
-    rollouts: Sequence[Candidate], settings: ValueSettings, rng: np.random.Generator, start: HiddenValue | None = None
+    rollouts: Sequence[Candidate],
+    settings: ValueSettings,
+    rng: np.random.Generator,
+    start: HiddenValue | None = None,
+    fold: int = 0,
 ) -> Fitted:
     """Fit V on finished completions: minimise the weighted mean over prefixes of (V(x, y_<=t) - r(x, y))^2.
 
     Rollouts carry states and standardised rewards; those with a NaN reward are left out. With `start`, a value
     function to go on from, V keeps its layer and pooling and moves away from it as far as held-out prompts approve.
+    `fold` says which share of the prompts is held out.
     The report has the choices made and the quality on held-out prompts by position. Raises UserError for fewer than
     five prompts.
     """
-    train, held = split(rollouts, settings.held_out)
+    train, held = split(rollouts, settings.held_out, fold)
     usable = [*train, *held]
     tried: dict[tuple[int, Pooling], _Tried] = {}
     with torch.random.fork_rng():
@@ -114,15 +123,19 @@ class _Tried:
         return self.r2 if np.isnan(self.within) else self.within
 
 
-def split(rollouts: Sequence[Candidate], share: float) -> tuple[list[Candidate], list[Candidate]]:
-    """What is fitted on and what is held out, every k-th of the sorted prompt ids; neither has NaN rewards."""
+def split(rollouts: Sequence[Candidate], share: float, fold: int = 0) -> tuple[list[Candidate], list[Candidate]]:
+    """What is fitted on and what is held out, every k-th of the sorted prompt ids from `fold` on, modulo k.
+
+    Neither has NaN rewards.
+    """
     rollouts = [c for c in rollouts if not np.isnan(c.reward)]
     ids = sorted({c.completion.prompt.id for c in rollouts})
     if len(ids) < 5:
         raise UserError(
             f"a value function needs rewarded rollouts of at least 5 prompts, not {len(ids)}; raise fit.prompts"
         )
-    held = set(ids[:: max(2, round(1 / share))])
+    every = max(2, round(1 / share))
+    held = set(ids[fold % every :: every])
     return (
         [c for c in rollouts if c.completion.prompt.id not in held],
         [c for c in rollouts if c.completion.prompt.id in held],

@@ -2,7 +2,7 @@
 
 The two are small models beside the policy. With the policy's tokenizer they follow its tokens over carried caches; with
 another, they read prompt and text anew at every chunk, as their own tokens. Every token that they read is booked by
-their handles.
+their handles. Where the policy is its own untuned model it reads nothing: its chunks carry their log-probabilities.
 """
 
 from dataclasses import dataclass
@@ -18,17 +18,28 @@ from harness.core.values.value import Reader
 
 @dataclass(frozen=True)
 class LogRatio:
-    """The guide of a pair of models; `by_token` where both read the policy's own tokens."""
+    """The guide of a pair of models; `by_token` where both read the policy's own tokens.
+
+    Where the untuned model is the policy, `reads_untuned` is false: sampling has its log-probabilities already.
+    """
 
     tuned: PolicyHandle
     untuned: PolicyHandle
     by_token: bool
+    reads_untuned: bool = True
     layers: tuple[int, ...] = ()
 
     @classmethod
     def beside(cls, policy: PolicyHandle, tuned: PolicyHandle, untuned: PolicyHandle) -> "LogRatio":
         """The guide of texts that `policy` writes."""
-        return cls(tuned, untuned, tuned.speaks_like(policy) and untuned.speaks_like(policy))
+        by_token = tuned.speaks_like(policy) and untuned.speaks_like(policy)
+        return cls(tuned, untuned, by_token, not by_token or untuned.fingerprint != policy.fingerprint)
+
+    @property
+    def flops(self) -> float:
+        """FLOPs of a token read, two a weight: the mean of the models that read."""
+        read = [self.tuned, self.untuned] if self.reads_untuned else [self.tuned]
+        return 2.0 * sum(guide.active_parameters for guide in read) / len(read)
 
     def start(self, rows: Rows) -> Reader:
         return _TokenReader(self, rows) if self.by_token else _TextReader(self, rows)
@@ -38,21 +49,34 @@ class _TokenReader:
     def __init__(self, value: LogRatio, rows: Rows) -> None:
         prompts = rows.prompt_chunk
         ids = [tuple(row[seen].tolist()) for row, seen in zip(prompts.tokens, prompts.mask, strict=True)]
-        self._scorers = [guide.guide_scorer(ids) for guide in (value.tuned, value.untuned)]
+        if not value.reads_untuned:
+            rows.keep_logprobs()
+        self._tuned = value.tuned.guide_scorer(ids)
+        self._untuned = value.untuned.guide_scorer(ids) if value.reads_untuned else None
+        self._readers = 2 if value.reads_untuned else 1
         self._total = torch.zeros(len(ids), device=prompts.tokens.device)  # (P,); from `reorder` on (R,)
         self._rows = rows
-        self.tokens_read = 2 * prompts.mask.sum(1).cpu().numpy()
+        self.tokens_read = self._readers * prompts.mask.sum(1).cpu().numpy()
         self.reorder(rows.owner)
 
     def advance(self, chunk: Chunk) -> torch.Tensor:
-        tuned, untuned = (scorer.advance(chunk.tokens, chunk.mask) for scorer in self._scorers)
-        self._total = self._total + (tuned - untuned).sum(1)
-        np.add.at(self.tokens_read, self._rows.owner.cpu().numpy(), 2 * chunk.mask.sum(1).cpu().numpy())
+        tuned = self._tuned.advance(chunk.tokens, chunk.mask)
+        self._total = self._total + (tuned - self._untuned_logprobs(chunk)).sum(1)
+        read = self._readers * chunk.mask.sum(1).cpu().numpy()
+        np.add.at(self.tokens_read, self._rows.owner.cpu().numpy(), read)
         return self._total
 
+    def _untuned_logprobs(self, chunk: Chunk) -> torch.Tensor:
+        """(rows, n): read by the untuned model, or as sampling had them."""
+        if self._untuned is not None:
+            return self._untuned.advance(chunk.tokens, chunk.mask)
+        assert chunk.logprobs is not None, "the rows were asked to keep log-probabilities"
+        return chunk.logprobs
+
     def reorder(self, index: torch.Tensor) -> None:
-        for scorer in self._scorers:
-            scorer.reorder(index)
+        self._tuned.reorder(index)
+        if self._untuned is not None:
+            self._untuned.reorder(index)
         self._total = self._total[index]
 
 

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from harness.core.errors import UserError, unknown
+from harness.core.values.ensemble import AveragedValue
 from harness.core.values.hidden import HiddenValue
 from harness.core.values.value import PrefixValue
 
-KINDS: Mapping[str, Callable[[Path], PrefixValue]] = {"hidden": HiddenValue.load}
+KINDS: Mapping[str, Callable[[Path], PrefixValue]] = {"hidden": HiddenValue.load, "averaged": AveragedValue.load}
 
 
 def load_value(folder: Path) -> PrefixValue:
@@ -23,11 +24,11 @@ def load_value(folder: Path) -> PrefixValue:
     return KINDS[kind](folder)
 
 
-def load_hidden(folder: Path) -> HiddenValue:
-    """A value of kind `hidden`, for methods that value single tokens. Raises UserError for another kind."""
+def load_hidden(folder: Path) -> HiddenValue | AveragedValue:
+    """A value on hidden states, for methods that value single tokens. Raises UserError for another kind."""
     value = load_value(folder)
-    if not isinstance(value, HiddenValue):
+    if not isinstance(value, HiddenValue | AveragedValue):
         raise UserError(
-            f"{folder} holds a value of kind {value.kind!r}; single tokens are valued by kind 'hidden' only"
+            f"{folder} holds a value of kind {value.kind!r}; single tokens are valued on hidden states only"
         )
     return value

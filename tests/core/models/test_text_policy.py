@@ -63,6 +63,9 @@ class TextRows:
     def policy_tokens(self):
         return self._rows.policy_tokens()
 
+    def steps(self):
+        return self._rows.steps()
+
     def spend(self, role, *, seconds=0.0, **counts):
         self._rows.spend(role, seconds=seconds, **counts)
 
