@@ -170,7 +170,7 @@ def cache_argument(model: PreTrainedModel) -> str:
     Raises NotImplementedError for a model that takes none, such as RWKV, whose `state` is something else.
     """
     arguments = inspect.signature(type(model).forward).parameters
-    for name in ("cache", "past_key_values"):
+    for name in ("cache", "past_key_values", "cache_params"):  # the last is Mamba's before 5.24
         if name in arguments:
             return name
     raise NotImplementedError(f"the forward pass of {type(model).__name__} takes no cache")
