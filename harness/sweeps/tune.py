@@ -37,7 +37,7 @@ from harness.sweeps.search import End, Point, Space, Tried, best_of, beyond, fir
 from harness.tasks import TASKS
 
 PROMPTS = 64  # of the development slice, unless --limit says otherwise
-TRIES, ROUNDS = 8, 3  # of each method; rounds of as many at most, unless --most-tries says otherwise
+ROUNDS = 3  # of as many tries as a method has, at most, unless --most-tries says otherwise
 _PICKS = ("value", "first", "reward")  # cheapest first: which row of a method is compared
 
 

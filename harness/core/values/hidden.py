@@ -162,6 +162,7 @@ class HiddenReader:
 
     @torch.inference_mode()
     def peek(self, rows: torch.Tensor, states: Mapping[int, torch.Tensor]) -> torch.Tensor:
+        """(L, K) values of rows (L,) with each of K candidates behind them, states (L, K, H) by layer."""
         values: torch.Tensor = self.head(self.next_features(rows, states))
         return values.view(len(rows), -1)
 

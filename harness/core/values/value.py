@@ -10,7 +10,7 @@ prompt alone, a finished text is valued at its end-of-sequence token. `hidden.py
 own states; `stored.py` loads any kind.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -32,13 +32,6 @@ class Reader(Protocol):
 
     def reorder(self, index: torch.Tensor) -> None:
         """Make row j what row index[j] was."""
-
-
-class PeekingReader(Reader, Protocol):
-    """A reader that can value candidates for the next token."""
-
-    def peek(self, rows: torch.Tensor, states: Mapping[int, torch.Tensor]) -> torch.Tensor:
-        """(L, K) values of rows (L,) with each of K candidates behind them, states (L, K, H) by layer."""
 
 
 class PrefixScorer(Protocol):
