@@ -1,8 +1,8 @@
 """The interface of a method: what the harness asks of it, in the order it asks.
 
 For each iteration the harness asks for rollouts on that iteration's own prompts, has the method fit, and evaluates it
-as it then stands. The harness batches, shards, stores and resumes; a method never sees the gold scorer, the test
-prompts' references, or another method.
+as it then stands. The harness batches, shards, stores and resumes; a method never sees the gold scorer, a prompt's
+reference or row, or another method.
 """
 
 from abc import ABC, abstractmethod

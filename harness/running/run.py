@@ -269,7 +269,7 @@ def _run_method(
     for made in fits(context, name, method, pool, fit_slices):
         iteration = made.iteration
         if method.fitted_values:
-            held.append(held_out(made.rollouts, made.report.held_out))
+            held.append(context.withheld.bare_candidates(held_out(made.rollouts, made.report.held_out)))
         choices = dict(made.report.choices)
         tried = choices.pop("tried", [])
         rows["tried"] += [{"method": name, "iteration": iteration, **row} for row in tried]

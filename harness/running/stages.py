@@ -30,6 +30,7 @@ from harness.core.search.tree import Prefix, Tree
 from harness.core.streams import Streams
 from harness.core.task import Task
 from harness.core.types import Answer, Candidate, Completion, FitReport, Prompt
+from harness.core.withheld import Withheld
 from harness.evidence.schema import OWN_NLL
 from harness.methods import METHODS
 from harness.running.artifacts import Artifacts, Made, StageResult, run_stage
@@ -72,6 +73,7 @@ class RunContext:
     ranks: Ranks
     ledger: Ledger = field(default_factory=Ledger)
     usage: list[dict[str, Any]] = field(default_factory=list)  # the rows of ledger.parquet
+    withheld: Withheld = field(default_factory=Withheld)  # from methods
 
     def __post_init__(self) -> None:
         self.streams = Streams(self.config.seed)
@@ -95,7 +97,7 @@ class RunContext:
         return [self.prompt_key(completion.prompt), completion.tokens, completion.text, completion.stop]
 
     def method(self, name: str, scale: Scale) -> Generator:
-        reward = RewardHandle(self.task.reward(), self.ledger, scale)
+        reward = RewardHandle(self.withheld.scorer(self.task.reward()), self.ledger, scale)
         return METHODS[name](self.config.settings[name], self.handle, reward, self.streams)
 
     def layers(self) -> tuple[int, ...]:
@@ -174,7 +176,7 @@ def roll_out(
     layers = context.layers()
 
     def job(batch: list[Prompt]) -> Made:
-        return _candidates_to_data(method.rollout(iteration, batch, layers))
+        return _candidates_to_data(method.rollout(iteration, context.withheld.bare(batch), layers))
 
     inputs = {"method": key, "iteration": iteration, "layers": layers}
     inputs["prompts"] = [context.prompt_key(p) for p in prompts]
@@ -194,7 +196,7 @@ def fit(
 
     def job(_: None) -> Made:
         with context.ledger.timed("value", calls=1, sequences=len(rollouts)):
-            report = method.fit(iteration, rollouts)
+            report = method.fit(iteration, context.withheld.bare_candidates(rollouts))
         with whole(folder / "fitted") as part:
             method.save(part)
         write_manifest(folder, [f"fitted/{name}" for name in files_below(folder / "fitted")])
@@ -217,7 +219,7 @@ def answer(
         # one thread a process on a CPU; an accelerator's work is not CPU time
         clock = time.process_time if context.policy.device.type == "cpu" else time.perf_counter
         start = clock()
-        answers = method.generate(batch)
+        answers = method.generate(context.withheld.bare(batch))
         context.ledger.spend("policy", busy_seconds=clock() - start)
         return [answer_to_data(a) for a in answers], {}
 
@@ -246,7 +248,7 @@ def trace(
     def job(batch: list[Prompt]) -> Made:
         tree = Tree()
         method.observer = tree
-        method.generate(batch)
+        method.generate(context.withheld.bare(batch))
         method.observer = None
         return [row for p in batch if p.id in wanted for row in _tree_rows(p.id, tree.rounds[p.id])], {}
 

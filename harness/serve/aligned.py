@@ -10,7 +10,7 @@ digits of its scores, since these depend on the shape of a batch, and so which o
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from harness.core.registry import import_file
 from harness.core.reward import RewardHandle, Scale, checked
 from harness.core.streams import Streams
 from harness.core.types import Answer, Candidate, Completion, Prompt, Scorer
+from harness.core.withheld import Withheld
 from harness.evidence.store import find_run
 from harness.methods import METHODS
 from harness.running.config import SECTIONS, RunConfig
@@ -81,6 +82,7 @@ class Aligned:
         self._config, self._policy, self._given = config, policy, reward
         self._ledger = Ledger()
         self._generators: dict[int, Generator] = {}  # by seed, the last one used
+        self._withheld = Withheld()  # what the reward reads of a prompt and the method does not
         self._scores: dict[tuple[str, str], float] = {}  # by prompt id and text, in reward units, of one call
         self._asks_reward = False  # where it does not, a method that scores all finalists gets NaN for them
         self.pick = _default_pick(about, method)
@@ -116,10 +118,13 @@ class Aligned:
         for batch in self._batches(sorted(distinct.values(), key=lambda p: p.id)):
             started = time.perf_counter()
             with self._ledger.phase("generate"):
-                answers = generator.generate(batch)
+                answers = generator.generate(self._withheld.bare(batch))
             self._ledger.drain()
             seconds = (time.perf_counter() - started) / len(batch)
-            made |= {a.prompt.id: self._answer(a, pick, seconds, proxy) for a in answers}
+            made |= {
+                a.prompt.id: self._answer(replace(a, prompt=distinct[a.prompt.id]), pick, seconds, proxy)
+                for a in answers
+            }
         return [made[prompt.id] for prompt in asked]
 
     def _answer(self, answer: Answer, pick: str, seconds: float, proxy: bool) -> AlignedAnswer:
@@ -183,7 +188,7 @@ class Aligned:
     def _score(self, completions: Sequence[Completion]) -> np.ndarray:
         if not self._asks_reward:
             return np.full(len(completions), np.nan, dtype=np.float32)
-        scores = checked("the reward", self._reward, completions)
+        scores = checked("the reward", self._withheld.scorer(self._reward), completions)
         self._scores |= {_key(c): float(score) for c, score in zip(completions, scores, strict=True)}
         return scores
 
