@@ -129,7 +129,7 @@ def _entries(run: Run, out: Path) -> list[Entry]:
 
 def _reason(source: str, part: str | None) -> str:
     """Why a run stands in the second table; empty where it does not."""
-    if part != "test":
+    if part not in ("test", "reserve"):
         return f"{part} prompts"
     if source == "unknown":
         return "who chose its settings was not recorded"

@@ -42,9 +42,12 @@ class Fit:
 
 @settings_dataclass(frozen=True, config=_FORBID)
 class Evaluate:
-    """The prompts that methods are compared on. Settings are tried on `development`; `test` is for settled ones."""
+    """The prompts that methods are compared on. Settings are tried on `development`; the others are for settled ones."""
 
-    slice: Annotated[Literal["test", "development"], Field(description="which prompts (harness)")] = "test"
+    slice: Annotated[
+        Literal["test", "development", "reserve"],
+        Field(description="which prompts; reserve: those that no run has seen, where the task keeps some (harness)"),
+    ] = "test"
     prompts: Annotated[int, Field(ge=1, description="how many of them, the same as --limit (profile)")] = 64
     trace: Annotated[
         int, Field(ge=0, description="first prompts by id whose search trees are stored (harness)"), AsBefore(0)

@@ -70,7 +70,8 @@ def _rescored(runs: Sequence[Run], n: int, cache: Path) -> Rescored:
         now, then = versions_in_words(task.versions), versions_in_words(recorded)
         count = f"{len(runs)} run" + ("s" if len(runs) > 1 else "")
         return Rescored(name, 0, 0.0, not_scored=f"{count} of rewards {then}, and this version has {now or 'none'}")
-    prompts = {p.id: p for part in ("development", "test") for p in task.prompts(part)}
+    slices = {run.record.settings("evaluate")["slice"] for run in runs}
+    prompts = {p.id: p for part in slices for p in task.prompts(part)}
     stored = pl.concat([_stored(run) for run in runs])
     if unknown := set(stored["prompt_id"]) - set(prompts):
         raise UserError(f"task {config.task} has no prompt {min(unknown)!r}, which {runs[0].id} and others answered")

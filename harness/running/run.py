@@ -249,7 +249,10 @@ def _slices(context: RunContext, iterations: int) -> tuple[list[list[Prompt]], l
             f"has {len(prompts)}"
         )
     part, asked = config.settings["evaluate"].slice, config.settings["evaluate"].prompts
-    held_out = context.task.prompts(part)
+    try:
+        held_out = context.task.prompts(part)
+    except KeyError:  # of a task that looks slices up by name and keeps no reserve
+        held_out = []
     if asked > len(held_out):
         raise UserError(f"evaluate.prompts={asked}, but task {config.task} has {len(held_out)} {part} prompts")
     if shared := {p.id for p in prompts} & {p.id for p in held_out}:
