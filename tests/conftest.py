@@ -134,7 +134,7 @@ def planted(tmp_path) -> Run:
             named = {"gold_reward": golds[i], "proxy_reward": proxies[i], "base_nll": 2.0}
             scores += [{**where, "metric": metric, "value": value} for metric, value in named.items()]
     counts = {"calls": 1, "seconds": 0.0, "computed": True}
-    fit = {"method": "iro", "iteration": 1, "phase": "fit", **counts}
+    fit = {"method": "iro", "iteration": 1, "phase": "fit", "artifact": "rollouts", **counts}
     ledger = [
         {**fit, "role": "policy", "sequences": 10, "prefill_tokens": 1000, "tokens": 9000},
         {**fit, "role": "proxy", "sequences": 400, "prefill_tokens": 0, "tokens": 0},
