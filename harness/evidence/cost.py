@@ -64,10 +64,8 @@ def _valuing_while_fitting(fit: pl.DataFrame, prices: Prices, method: str) -> fl
         return 0.0
     sampling = fit.filter(pl.col("role") == "policy", pl.col("tokens") > 0)["artifact"].unique()
     valued = fit.filter(pl.col("role") == "value", pl.col("artifact").is_in(sampling.implode()))
-    return float(
-        valued["sequences"].sum() * prices.value_call.get(method, 0)
-        + valued["prefill_tokens"].sum() * prices.value_token.get(method, 0)
-    )
+    calls, tokens = int(valued["sequences"].sum()), int(valued["prefill_tokens"].sum())
+    return calls * prices.value_call.get(method, 0) + tokens * prices.value_token.get(method, 0)
 
 
 def _priced(run: Run, found: Costs, prices: Prices, method: str, prompts: int, valuing: float) -> Costs:

@@ -108,7 +108,7 @@ def _entries(run: Run, out: Path) -> list[Entry]:
     return [
         Entry(
             task=config.task,
-            model=record.required("config.model", config.model),
+            model=record.required("config.model", record.model_name),
             profile=record.required("config.profile", config.profile),
             seed=record.seed,
             same_reward=run.pool[PROXY].equals(run.pool[GOLD]) or row.is_one_reward,

@@ -14,7 +14,9 @@ from pydantic import Strict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from harness.core.errors import UserError
+from harness.core.nested import flatten
 from harness.core.statistics.stats import Floats
+from harness.core.yaml_text import written_yaml
 
 Scores = TypeVar("Scores", float, Floats, pl.Series, pl.Expr)
 Part = TypeVar("Part")
@@ -136,6 +138,12 @@ class RunRecord:
     def short_commit(self) -> str:
         """The commit, and whether its code was changed, as reports say it."""
         return code_of(self.commit, self.dirty)
+
+    @property
+    def model_name(self) -> str | None:
+        """The model with the arguments that it was given, if any: `org/name (revision=v2)`."""
+        args = ", ".join(f"{name}={written_yaml(value)}" for name, value in flatten(self.settings("model_args")))
+        return f"{self.config.model} ({args})" if args else self.config.model
 
     @property
     def reward_versions(self) -> dict[str, int]:

@@ -138,7 +138,7 @@ def _prompts(count: float | None) -> str:
 def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]) -> str:
     record, config, evaluate = run.record, run.record.config, run.record.settings("evaluate")
     command = made_by(record)
-    where = f"{config.task} ({record.task_source}), {config.model}"
+    where = f"{config.task} ({record.task_source}), {record.model_name}"
     sections = [
         f"# {run.id}",
         f"{where}, {table[0].gold.n} {evaluate.get('slice')} prompts, seed {config.seed}. "

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.core.as_before import hashed
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.generator import Generator
@@ -31,7 +32,7 @@ from harness.evidence.store import Run, is_done, load_run, read_about, runs_fold
 from harness.evidence.table import comparison
 from harness.methods import METHODS
 from harness.running.artifacts import Artifacts
-from harness.running.config import RunConfig
+from harness.running.config import MODEL_ARGS, RunConfig
 from harness.running.evaluate import Rows, agreement, evaluate, score_pool
 from harness.running.fits import first_key, fits, fitted_again
 from harness.running.fitted import write_fitted
@@ -224,8 +225,16 @@ def open_policy(config: RunConfig, cache: Path) -> Policy:
         length = config.settings["sampler"].max_new_tokens
         if length > LONGEST:
             raise UserError(f"sampler.max_new_tokens={length}: the toy lists all its texts; give at most {LONGEST}")
+        if args := hashed(config.settings[MODEL_ARGS]):
+            raise UserError(f"model_args={args}: the toy takes none; leave them out")
         return ToyPolicy(length=length)
-    return load_policy(config.model, config.device, config.dtype, cache)
+    args = config.settings[MODEL_ARGS]
+    if args.tp_plan:
+        raise UserError(
+            f"model_args.tp_plan={args.tp_plan!r}: launched processes share out the prompts of a run, and cannot share "
+            "a model besides; give model_args.device_map=auto, which spreads it over the devices of one process"
+        )
+    return load_policy(config.model, config.device, config.dtype, cache, args)
 
 
 def require_capabilities(config: RunConfig, policy: Policy) -> None:

@@ -33,7 +33,7 @@ from harness.core.types import Answer, Candidate, Completion, Prompt, Scorer
 from harness.core.withheld import Withheld
 from harness.evidence.store import find_run
 from harness.methods import METHODS
-from harness.running.config import SECTIONS, RunConfig
+from harness.running.config import MODEL_ARGS, SECTIONS, RunConfig
 from harness.running.fitted import Fitted, read_fitted
 from harness.running.run import open_policy, require_capabilities
 from harness.tasks import TASKS
@@ -255,7 +255,7 @@ def open_aligned(
     if reward is not None and asked["task"] != OWN:
         raise UserError(f"the reward of {folder} is that of task {asked['task']!r}; leave reward out")
     METHODS.name_of(of_method.reference or name)
-    typed = {n: _typed(n, SECTIONS[n], settings[n]) for n in ("sampler", "batch")}
+    typed = {n: _typed(n, SECTIONS[n], settings.get(n, {})) for n in ("sampler", "batch", MODEL_ARGS)}
     typed[name] = _typed(name, METHODS[name].Config, settings[name])
     given = asked["model"] if model is None else model
     config = RunConfig(asked["task"], given, asked["profile"], asked["seed"], device, about.dtype, (name,), typed)

@@ -47,6 +47,12 @@ ASKED = [
     ["--task", "toy", "--method", "best_of_n,base,iro", "--only", "--set", "best_of_n.n=5"],
     ["--method", "iro,dpo", "--profile", "paper", "--preset", "published", "--set", "iro.chunk=3"],
     ["--preset", "published", "--set", "sampler.top_k=7", "--set", "iro.keep=rows"],
+    [
+        "--set",
+        'model_args.system_prompt="be brief: yes"',
+        "--set",
+        "model_args.chat_template_kwargs.enable_thinking=false",
+    ],
     ["--model", "my models/a folder; rm", "--device", "cpu", "--dtype", "bfloat16"],
     ["--set", "iro.beta=[1, 0.001, 1e-05]", "--set", "fit.layers=[2, 5]", "--set", "iro.value.learning_rate=1e-5"],
     ["--set", "iro.width=3", "--set", "width=5", "--set", "iro.successors=2"],
