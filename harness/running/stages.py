@@ -101,7 +101,7 @@ class RunContext:
         return METHODS[name](self.config.settings[name], self.handle, reward, self.streams)
 
     def layers(self) -> tuple[int, ...]:
-        """Layers whose states rollouts carry: as set, or spread over the lower half of the model (see DESIGN.md)."""
+        """Layers whose states rollouts carry: as set, or spread over the lower half of the model."""
         asked, depth = self.config.settings["fit"].layers, self.policy.depth
         if any(not 0 <= layer <= depth for layer in asked):
             raise UserError(f"fit.layers={list(asked)}: layers of {self.policy.name} are 0..{depth}")
