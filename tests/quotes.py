@@ -1,0 +1,85 @@
+"""Numbers and tables that pages take from stored runs, between markers; `python -m tests.quotes` writes them anew.
+
+    gains <!--q imdb-c771ef4927 iro/3/value against_best_of_n-->+0.44 [+0.36, +0.52]<!--/q-->
+    <!--q imdb-c771ef4927 iro/3/value-args/0/first gold-->                  # their difference, paired by prompt
+    <!--table imdb-c771ef4927-->...<!--/table-->                            # a row a method
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from harness.core.statistics import stats
+from harness.core.statistics.stats import Estimate
+from harness.evidence.markdown import giga, percent, signed
+from harness.evidence.row import Comparison
+from harness.evidence.schema import GOLD, Row
+from harness.evidence.store import Run, load_run
+from harness.evidence.table import comparison
+
+ROOT = Path(__file__).parents[1]
+PAGES = (ROOT / "README.md", ROOT / "results" / "README.md")
+_QUOTE = re.compile(r"<!--q (\S+) (\S+) (\S+)-->(.*?)<!--/q-->", re.S)
+_TABLE = re.compile(r"<!--table (\S+)-->\n(.*?)<!--/table-->", re.S)
+
+
+def written_anew(page: str) -> str:
+    """The page with every quote and table as the stored runs give it today."""
+    page = _QUOTE.sub(lambda m: f"<!--q {m[1]} {m[2]} {m[3]}-->{quote(m[1], m[2], m[3])}<!--/q-->", page)
+    return _TABLE.sub(lambda m: f"<!--table {m[1]}-->\n{table(m[1])}<!--/table-->", page)
+
+
+def quoted_runs(page: str) -> set[str]:
+    return {m[1] for pattern in (_QUOTE, _TABLE) for m in pattern.finditer(page)}
+
+
+def quote(run: str, rows: str, field: str) -> str:
+    """A field of a row of a run's table, or of the difference of two rows in gold."""
+    if "-" in rows:
+        ours, theirs = (_gold(_run(run), _key(row)) for row in rows.split("-"))
+        assert field == "gold", f"{rows} differ in gold alone, not in {field}"
+        return str(signed(stats.difference(ours, theirs)))
+    value: Any = _rows(run)[_key(rows)]
+    for part in field.split("."):
+        value = getattr(value, part)
+    return _shown(field, value)
+
+
+def _shown(field: str, value: Any) -> str:
+    match field, value:
+        case _, Estimate() if "win_rate" in field or "share" in field:
+            return percent(value)
+        case _, Estimate() if "against" in field:
+            return str(signed(value))
+        case _, float() if "flops" in field:
+            return giga(value)
+        case _, float():
+            return f"{value:.3g}"
+    return str(value)
+
+
+def _key(row: str) -> Row:
+    method, iteration, pick = row.split("/")
+    return Row(method, int(iteration), pick)
+
+
+@cache
+def _run(run: str) -> Run:
+    return load_run(ROOT / "results" / "runs" / run)
+
+
+@cache
+def _rows(run: str) -> dict[Row, Comparison]:
+    return {row.key: row for row in comparison(_run(run))}
+
+
+def _gold(run: Run, key: Row) -> Any:
+    """(P,) gold in sd of base samples, by prompt id."""
+    same = {"method": key.method, "iteration": key.iteration, "final_pick": key.final_pick, "metric": GOLD}
+    scores = run.scores.filter(*(pl.col(name) == value for name, value in same.items())).sort("prompt_id")
+    return run.record.standardised(GOLD, scores["value"].to_numpy())
