@@ -3,7 +3,7 @@
 import argparse
 
 from harness.cli.command import Command
-from harness.cli.options import add_run_options
+from harness.cli.options import add_run_options, say_where
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +18,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     options = read_options(arguments)
     options.require_not_fresh("ablate")
+    say_where(options.workspace.out)
     from harness.sweeps.ablate import ablate
 
     print(ablate(arguments.axis, arguments.values, options.request, options.workspace))

@@ -4,8 +4,14 @@ import argparse
 import sys
 
 from harness.cli.command import Command
+from harness.cli.options import add_out
 from harness.core.errors import UserError
 from harness.judging.options import add_judge_options, chosen_judge, require_import_alone
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    add_judge_options(parser)
+    add_out(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -34,6 +40,6 @@ COMMAND = Command(
     "judge",
     "win rates of a stored run's answers over an opponent's, without torch",
     "judge toy --opponent best_of_n",
-    add_judge_options,
+    add_options,
     run,
 )

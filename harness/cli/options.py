@@ -1,10 +1,15 @@
 """Options that several commands have: those of what runs something, the folder of results, completion by files."""
 
 import argparse
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import shtab
+
+from harness.core.results_folder import results_folder
+
+_OUT = "folder of results (default: results, here or in a folder above, of the same project)"
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -24,13 +29,18 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     parser.add_argument("--dtype", help="auto, float32, bfloat16, float16 (default: auto)")
     parser.add_argument("--workers", type=int, help="processes on a CPU (default: its cores, as far as memory allows)")
-    completed(parser.add_argument("--out", type=Path, help="folder of results (default: results)"), shtab.DIRECTORY)
+    completed(parser.add_argument("--out", type=Path, help=_OUT), shtab.DIRECTORY)
 
 
 def add_out(parser: argparse.ArgumentParser) -> None:
     """The folder of results, for what reads or adds to it."""
-    help_ = "folder of results (default: results)"
-    completed(parser.add_argument("--out", type=Path, default=Path("results"), help=help_), shtab.DIRECTORY)
+    completed(parser.add_argument("--out", type=Path, default=results_folder(), help=_OUT), shtab.DIRECTORY)
+
+
+def say_where(out: Path) -> None:
+    """A line on the screen where a command will write above the folder that it was called in."""
+    if out == results_folder() != Path("results"):
+        print(f"results of this project: {out} (--out names another folder)", file=sys.stderr)
 
 
 def completed(option: argparse.Action, what: Mapping[str, object] = shtab.FILE) -> None:

@@ -3,7 +3,7 @@
 import argparse
 
 from harness.cli.command import Command
-from harness.cli.options import add_run_options
+from harness.cli.options import add_run_options, say_where
 from harness.core.errors import UserError
 
 
@@ -21,6 +21,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError(f"--tries {arguments.tries}: give at least 1")
     options = read_options(arguments)
     options.require_not_fresh("tune")
+    say_where(options.workspace.out)
     from harness.sweeps.tune import tune
 
     print(tune(arguments.tries, arguments.most_tries, options.request, options.workspace))

@@ -50,7 +50,6 @@ def add_judge_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--import", type=Path, metavar="FILE", dest="annotations", help="AlpacaEval's annotations instead"
     )
-    parser.add_argument("--out", type=Path, default=Path("results"), help="folder of results (default: results)")
 
 
 def chosen_judge(arguments: argparse.Namespace) -> "Judge":

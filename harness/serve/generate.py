@@ -31,7 +31,6 @@ def add_generate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", help="where the model lies now (default: where it lay)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     parser.add_argument("--json", action="store_true", help="one JSON object a line: text, picks, values, costs")
-    parser.add_argument("--out", type=Path, default=Path("results"), help="folder of results (default: results)")
 
 
 def generated(arguments: argparse.Namespace) -> Iterator[str]:
