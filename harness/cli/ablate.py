@@ -17,7 +17,7 @@ def run(arguments: argparse.Namespace) -> None:
     from harness.running.options import read_options
 
     options = read_options(arguments)
-    options.require_not_fresh("ablate")
+    options.require_for_several("ablate")
     say_where(options.workspace.out)
     from harness.sweeps.ablate import ablate
 

@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> None:
         require_import_alone(arguments)
         folder = import_judgement(arguments.out, arguments.annotations)
     elif arguments.run is None:
-        raise UserError("name the run to judge (path, id, or the beginning of an id), or --import a file")
+        raise UserError("name the run to judge (path, id or its beginning, name, or latest), or --import a file")
     else:
         rows = Selection(arguments.method, arguments.iteration, arguments.final_pick)
         theirs = Selection(arguments.opponent_method, arguments.opponent_iteration, arguments.opponent_final_pick)

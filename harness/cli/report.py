@@ -13,8 +13,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "runs",
         nargs="+",
         metavar="RUN",
-        help="path, id, or the beginning of an id, of a run or an ablation; several runs that differ in the seed alone "
-        "make one table over prompts and seeds",
+        help="path, id or its beginning, of a run or an ablation; name of a run, or latest; several runs that differ "
+        "in the seed alone make one table over prompts and seeds",
     )
     parser.add_argument("--html", action="store_true", help="also write report.html: a page with every answer")
     add_out(parser)

@@ -9,6 +9,7 @@ from harness.cli.options import add_run_options, say_where
 def add_options(parser: argparse.ArgumentParser) -> None:
     add_run_options(parser)
     parser.add_argument("--only", action="store_true", default=None, help="leave base and best_of_n out unless named")
+    parser.add_argument("--name", help="what to call it, wherever a RUN is asked for; changes nothing else")
     parser.add_argument("--fresh", action="store_true", default=None, help="recompute without the cache and compare")
 
 

@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.tries < 1:
         raise UserError(f"--tries {arguments.tries}: give at least 1")
     options = read_options(arguments)
-    options.require_not_fresh("tune")
+    options.require_for_several("tune")
     say_where(options.workspace.out)
     from harness.sweeps.tune import tune
 

@@ -20,7 +20,7 @@ _ROWS = ("method", "iteration", "final_pick", "opponent_method", "opponent_itera
 
 
 def add_judge_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", nargs="?", help="path, id, or the beginning of an id")
+    parser.add_argument("run", nargs="?", help="path, id or its beginning, name, or latest")
     parser.add_argument(
         "--opponent", help="base, best_of_n, reference (the human text) or a stored run (default: base)"
     )

@@ -52,5 +52,5 @@ def run(
 
 
 def load_run(name: str | Path, out: str | Path | None = None) -> Run:
-    """The tables of a finished run by path, id, or the beginning of an id in OUT/runs; without torch."""
+    """The tables of a finished run by path, id or its beginning in OUT/runs, name, or `latest`; without torch."""
     return load_tables(find_run(results_folder(out), str(name)))

@@ -211,7 +211,7 @@ def load(
     device: str = "auto",
     out: str | Path | None = None,
 ) -> Aligned:
-    """An aligned model from a run (id, path, or the beginning of an id in OUT/runs), or from a folder of `align`.
+    """An aligned model from a run (path, id or its beginning in OUT/runs, name, or `latest`), or a folder of `align`.
 
     `method` may be left out where only one fitted something, `iteration` means the last. `reward` is for folders of
     `align` whose function cannot be imported; `model` says where the model lies now. Raises UserError for another

@@ -17,7 +17,9 @@ from harness.core.given_prompts import prompts_of
 
 def add_generate_options(parser: argparse.ArgumentParser) -> None:
     """What `generate` takes."""
-    parser.add_argument("run", metavar="RUN", help="path, id, or the beginning of an id, or a folder of harness.align")
+    parser.add_argument(
+        "run", metavar="RUN", help="path, id or its beginning, name, latest, or a folder of harness.align"
+    )
     parser.add_argument("--prompt", action="append", default=[], help="a text to continue; may be given repeatedly")
     parser.add_argument(
         "--prompts", type=Path, metavar="FILE", help="a text a line; .jsonl: rows with prompt or messages"
