@@ -28,6 +28,7 @@ from harness.evidence.ablation_figures import Drawn, Level
 from harness.evidence.budgets import budget_of
 from harness.evidence.cost import best_of_n_costs
 from harness.evidence.markdown import over, p_value, percent, signed
+from harness.evidence.names import named_run
 from harness.evidence.row import WHERE_TESTED, Comparison, flat
 from harness.evidence.rows_needed import Searched, needed
 from harness.evidence.schema import EVALUATED, GOLD, PROXY, REFERENCES, ROW, Row
@@ -80,11 +81,13 @@ class Varied:
 def find_ablation(out: Path, reference: str) -> Path | None:
     """The folder of an ablation given by path, id or unambiguous prefix of its id; None where there is none.
 
-    What is also the beginning of a run's id means the run.
+    What is also a run's name, or the beginning of its id, means the run.
     """
     for folder in (Path(reference), out / "ablations" / reference):
         if (folder / "about.json").is_file():
             return folder
+    if named_run(out, reference) is not None:
+        return None
     matches = sorted(path.parent for path in (out / "ablations").glob("*/about.json"))
     matches = [folder for folder in matches if folder.name.startswith(reference)]
     if not matches or any(path.parent.name.startswith(reference) for path in (out / "runs").glob("*/run.json")):

@@ -20,7 +20,7 @@ _ROWS = ("method", "iteration", "final_pick", "opponent_method", "opponent_itera
 
 
 def add_judge_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", nargs="?", help="path, id, or the beginning of an id")
+    parser.add_argument("run", nargs="?", help="path, id or its beginning, name, or latest")
     parser.add_argument(
         "--opponent", help="base, best_of_n, reference (the human text) or a stored run (default: base)"
     )
@@ -50,7 +50,6 @@ def add_judge_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--import", type=Path, metavar="FILE", dest="annotations", help="AlpacaEval's annotations instead"
     )
-    parser.add_argument("--out", type=Path, default=Path("results"), help="folder of results (default: results)")
 
 
 def chosen_judge(arguments: argparse.Namespace) -> "Judge":

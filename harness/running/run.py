@@ -26,6 +26,7 @@ from harness.core.statistics.stats import PLANNING_SD, detectable_difference
 from harness.core.task import GOLD
 from harness.core.types import Prompt
 from harness.core.values.calibration import calibration, held_out
+from harness.evidence.names import give_name, require_free
 from harness.evidence.record import Agreement
 from harness.evidence.report import write_report
 from harness.evidence.store import Run, is_done, load_run, read_about, runs_folder, write_about, write_table
@@ -89,8 +90,11 @@ def complete(config: RunConfig, workspace: Workspace, ranks: Ranks, fresh: bool 
         if fresh:
             again = (runs / f"{name}-fresh{n}" for n in count(1))
             folder = next(one for one in chain([folder], again) if not is_done(one))
+        if workspace.name is not None:
+            require_free(workspace.out, workspace.name, folder.name)
         if is_done(folder):
             require_same(folder, config, identity)
+            _give_name(workspace, folder, ranks)
             about = read_about(folder)
             print(f"{name} is done (commit {about['commit'][:10]}); --fresh recomputes it", file=sys.stderr)
             return folder
@@ -103,9 +107,16 @@ def complete(config: RunConfig, workspace: Workspace, ranks: Ranks, fresh: bool 
         )
         material.context.artifacts = Artifacts(root)
         _execute(material, folder, memory, started)
+    _give_name(workspace, folder, ranks)
     if fresh and ranks.first:
         shutil.rmtree(root)
     return folder
+
+
+def _give_name(workspace: Workspace, folder: Path, ranks: Ranks) -> None:
+    if workspace.name is not None and ranks.first:
+        give_name(workspace.out, workspace.name, folder.name)
+        print(f"{folder.name} is called {workspace.name}", file=sys.stderr)
 
 
 @dataclass(frozen=True)
@@ -202,6 +213,7 @@ def _execute(material: _Material, folder: Path, memory: PeakMemory, started: flo
     write_manifest(folder, counts, rows=counts)
     about |= {
         "status": "done",
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": time.time() - started,
         "workers": context.workers * ranks.count,
         "memory_gb": memory.gb,

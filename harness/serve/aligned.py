@@ -27,6 +27,7 @@ from harness.core.ledger import Ledger
 from harness.core.models.handle import PolicyHandle
 from harness.core.models.policy import Policy
 from harness.core.registry import import_file
+from harness.core.results_folder import results_folder
 from harness.core.reward import RewardHandle, Scale, checked
 from harness.core.streams import Streams
 from harness.core.types import Answer, Candidate, Completion, Prompt, Scorer
@@ -213,16 +214,16 @@ def load(
     *,
     model: str | None = None,
     device: str = "auto",
-    out: str | Path = "results",
+    out: str | Path | None = None,
 ) -> Aligned:
-    """An aligned model from a run (id, path, or the beginning of an id in OUT/runs), or from a folder of `align`.
+    """An aligned model from a run (path, id or its beginning in OUT/runs, name, or `latest`), or a folder of `align`.
 
     `method` may be left out where only one fitted something, `iteration` means the last. `reward` is for folders of
     `align` whose function cannot be imported; `model` says where the model lies now. Raises UserError for another
     model than the one that was fitted on.
     """
     return open_aligned(
-        fitted_folder(source, Path(out)), method, iteration, reward and Reward.of(reward), model, device
+        fitted_folder(source, results_folder(out)), method, iteration, reward and Reward.of(reward), model, device
     )
 
 

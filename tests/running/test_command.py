@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from harness import cli
+from harness.cli import program
 from harness.core.nested import flatten
 from harness.core.yaml_text import read_yaml, written_yaml
 from harness.evidence.command import made_by
@@ -25,7 +25,7 @@ TUNING = Path(__file__).parents[2] / "results" / "tuning"
 
 def resolved(words: list[str]) -> RunConfig:
     """What a command, without the name of the program, asks for."""
-    return resolve(read_options(cli._parser().parse_args(words)).request)
+    return resolve(read_options(program.parser().parse_args(words)).request)
 
 
 def printed(config: RunConfig) -> list[str]:

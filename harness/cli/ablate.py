@@ -1,0 +1,33 @@
+"""`harness ablate`: the same run at several values of one setting, side by side."""
+
+import argparse
+
+from harness.cli.command import Command
+from harness.cli.options import add_run_options, say_where
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--axis", required=True, help="what is varied, or two of them by comma: METHOD.SETTING, or "
+                        "an axis that `list` shows")  # fmt: skip
+    parser.add_argument("--values", help="by comma, those of a second axis after a semicolon (default: the axis's own)")
+    add_run_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from harness.running.options import read_options
+
+    options = read_options(arguments)
+    options.require_for_several("ablate")
+    say_where(options.workspace.out)
+    from harness.sweeps.ablate import ablate
+
+    print(ablate(arguments.axis, arguments.values, options.request, options.workspace))
+
+
+COMMAND = Command(
+    "ablate",
+    "the same run at several values of one setting, side by side",
+    "ablate --task toy --axis iro.width --values 1,4",
+    add_options,
+    run,
+)
