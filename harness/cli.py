@@ -1,4 +1,4 @@
-"""The command line: run, ablate, tune, generate, report, judge, leaderboard, bench, rewards, list, completion.
+"""The command line: run, ablate, tune, generate, report, view, judge, leaderboard, bench, rewards, list, completion.
 
 python -m harness run --method iro
 python -m harness report imdb-3f2a
@@ -19,6 +19,8 @@ import harness
 from harness.core.errors import UserError
 from harness.core.files import cache_folder
 from harness.core.registry import require_one_checkout
+from harness.evidence.page.command import add_view_options
+from harness.evidence.page.command import view as show_pages
 from harness.judging.options import add_judge_options, chosen_judge, require_import_alone
 from harness.serve.generate import add_generate_options, generated
 
@@ -111,6 +113,11 @@ def _parser(program: str = "python -m harness") -> argparse.ArgumentParser:
     report.add_argument("--html", action="store_true", help="also write report.html: a page with every answer")
     _add_out(report)
     report.set_defaults(command=_report)
+
+    view = commands.add_parser("view", help="all stored runs, or one with every answer, as a page in the browser")
+    add_view_options(view)
+    _add_out(view)
+    view.set_defaults(command=show_pages)
 
     judge = commands.add_parser("judge", help="win rates of a stored run's answers over an opponent's, without torch")
     add_judge_options(judge)
