@@ -1,7 +1,7 @@
-"""What the browser of a run's page shows: every answer with its scores, and the search trees, as plain data; no torch."""
+"""What the browser of a run's page shows: answers with their scores, and search trees, as plain data; no torch."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -45,9 +45,7 @@ def page_data(run: Run, table: list[TableRow]) -> dict[str, Any]:
         "answers": [list(of_prompt) for of_prompt in answers],
         "start": [keys.index(row.key) if row is not None and row.key in keys else 0 for row in start],
         "trees": [] if run.trace is None else _trees(run, run.trace, place),
-        "searches": {
-            name: found for name in {key.method for key in keys} if (found := _search(run.record.settings(name)))
-        },
+        "searches": _searches(run, [key.method for key in keys]),
     }
 
 
@@ -78,9 +76,10 @@ def _prefix(run: Run, found: Mapping[str, Any]) -> list[Any]:
     return [found["parent"], found["text"], _number(found["score"]), found["kept"], shown, *scores]
 
 
-def _search(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a method that searches by chunks; empty of another."""
-    return {name: settings[name] for name in _SEARCH if name in settings} if "chunk" in settings else {}
+def _searches(run: Run, methods: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """By method, of those that search by chunks."""
+    settings = {name: run.record.settings(name) for name in dict.fromkeys(methods)}
+    return {name: {key: of[key] for key in _SEARCH if key in of} for name, of in settings.items() if "chunk" in of}
 
 
 def _number(value: float | None) -> float | None:

@@ -1,7 +1,7 @@
 // Why a search chose an answer, and whether it was right: S by chunk, every finalist, and the whole tree.
 "use strict";
 
-const WHO = { value: "the largest S", reward: "the best proxy", first: "nobody: it is the first" };
+const WHO = { value: "the largest S", reward: "the best proxy", first: "the first" };
 
 function treeOf(row, prompt) {
   const { method, iteration } = data.rows[row];
@@ -70,7 +70,7 @@ function pickedBy(row, prompt, text) {
 
 function wasItRight(tree, row, prompt, answer) {
   const all = finalistsOf(tree);
-  const why = `Its final pick is ${WHO[data.rows[row].pick] ?? data.rows[row].pick}, among ${all.length === 1 ? "one finalist" : `${all.length} different finalists`}.`;
+  const why = `The final pick took ${WHO[data.rows[row].pick] ?? data.rows[row].pick}, among ${all.length === 1 ? "one finalist" : `${all.length} different finalists`}.`;
   const scored = all.filter((one) => one.gold != null);
   const own = scored.find((one) => one.text === answer.text);
   if (!own) return `${why} The gold of the others is not known.`;

@@ -27,7 +27,7 @@ _UNLIKELY = 0.05  # Holm's p below which a difference is called one
 
 @dataclass(frozen=True)
 class TableRow:
-    """A row of a stored table, as far as pages show it; gold in sd of base samples. None: not compared, not recorded."""
+    """A row of a stored table, as far as pages show it; gold in sd of base samples. None: not recorded."""
 
     key: Row
     gold: Estimate
@@ -116,7 +116,7 @@ def verdict(rows: Sequence[TableRow]) -> Verdict:
 
 
 def others(rows: Sequence[TableRow]) -> str:
-    """What a reader of the verdict should know of the other rows: which has the highest gold, and one reward for two."""
+    """What else a reader of the verdict should know: which row has the highest gold, and one reward for two."""
     said, row = [], main_row(rows)
     scored = [one for one in rows if not isnan(one.gold.value)]
     if row is not None and scored:
