@@ -128,6 +128,8 @@ def _parser(program: str = "python -m harness") -> argparse.ArgumentParser:
         "--check", action="store_true", help="write nothing; exit code 1 where the files are out of date"
     )
     board.add_argument("--rescore", type=int, metavar="N", help="score N stored completions of each task once more")
+    help_ = "write it there for the hub: a model card and files of results"
+    _completed(board.add_argument("--export", type=Path, metavar="FOLDER", help=help_), shtab.DIRECTORY)
     _add_out(board)
     board.set_defaults(command=_leaderboard)
 
@@ -285,8 +287,13 @@ def _judge(arguments: argparse.Namespace) -> None:
 def _leaderboard(arguments: argparse.Namespace) -> int:
     if arguments.rescore is not None:
         return _rescore(arguments)
-    from harness.evidence.leaderboard import difference, write_leaderboard
+    from harness.evidence.leaderboard import board_of, difference, write_leaderboard
 
+    if arguments.export is not None:
+        from harness.evidence.leaderboard_export import export
+
+        print(export(board_of(arguments.out).shown, arguments.export))
+        return 0
     if arguments.check:
         found = difference(arguments.out)
         print(found or f"the leaderboard in {arguments.out} is what its runs give")
