@@ -16,7 +16,21 @@ from pathlib import Path
 import shtab
 
 import harness
-from harness.cli import ablate, bench, generate, judge, leaderboard, listing, name, report, rewards, run, runs, tune
+from harness.cli import (
+    ablate,
+    bench,
+    generate,
+    judge,
+    leaderboard,
+    listing,
+    name,
+    report,
+    rewards,
+    run,
+    runs,
+    tune,
+    view,
+)
 from harness.cli.command import Command
 from harness.core.errors import UserError
 from harness.core.registry import require_one_checkout
@@ -97,5 +111,5 @@ COMPLETION = Command(
 
 COMMANDS = (
     run.COMMAND, ablate.COMMAND, tune.COMMAND, generate.COMMAND, runs.COMMAND, name.COMMAND, report.COMMAND,
-    judge.COMMAND, leaderboard.COMMAND, bench.COMMAND, rewards.COMMAND, listing.COMMAND, COMPLETION,
+    view.COMMAND, judge.COMMAND, leaderboard.COMMAND, bench.COMMAND, rewards.COMMAND, listing.COMMAND, COMPLETION,
 )  # fmt: skip

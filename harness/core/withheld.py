@@ -8,8 +8,6 @@ RewardHandle(withheld.scorer(task.reward()), ledger, scale)     # a reward that 
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from harness.core.types import Candidate, Completion, Prompt, Scorer
 
 
@@ -31,15 +29,12 @@ class Withheld:
 
     def scorer(self, scorer: Scorer) -> Scorer:
         """The scorer over whole prompts, whose completions may hold bare ones."""
-        whole = self.__whole
+        return lambda completions: scorer(self.whole(completions))
 
-        def score(completions: Sequence[Completion]) -> np.ndarray:
-            return scorer([replace(c, prompt=_restored(c.prompt, whole)) for c in completions])
+    def whole(self, completions: Sequence[Completion]) -> list[Completion]:
+        """Completions over whole prompts: what was taken off is put back, a text that a method changed stays."""
+        return [replace(c, prompt=self._restored(c.prompt)) for c in completions]
 
-        return score
-
-
-def _restored(prompt: Prompt, whole: dict[str, Prompt]) -> Prompt:
-    """What was taken off is put back; text that a method changed stays as it is."""
-    known = whole.get(prompt.id)
-    return prompt if known is None else replace(prompt, reference=known.reference, row=known.row)
+    def _restored(self, prompt: Prompt) -> Prompt:
+        known = self.__whole.get(prompt.id)
+        return prompt if known is None else replace(prompt, reference=known.reference, row=known.row)

@@ -22,10 +22,11 @@ from harness.core.files import whole
 from harness.core.nested import flatten
 from harness.core.yaml_text import read_yaml
 from harness.evidence import figures
-from harness.evidence.leaderboard_markdown import html, markdown
+from harness.evidence.leaderboard_html import html
+from harness.evidence.leaderboard_markdown import markdown
 from harness.evidence.leaderboard_row import Entry, Seed, table_of
 from harness.evidence.record import RunRecord
-from harness.evidence.schema import GOLD, PROXY, REFERENCES, ROW, Row
+from harness.evidence.schema import GOLD, PROXY, ROW, Row
 from harness.evidence.store import Run, is_done, load_run
 from harness.evidence.table import comparison
 
@@ -34,9 +35,21 @@ from harness.evidence.table import comparison
 class Board:
     """Rows of `table.comparison`, with where they come from."""
 
-    rows: list[Entry]  # settings not chosen by hand, test prompts; one for each Entry.key
+    rows: list[Entry]  # settings not chosen by hand, test prompts; one for each Entry.key; best first in each section
     others: list[Entry]  # each with its `reason`
     unfinished: list[str]  # run ids
+
+    @property
+    def shown(self) -> list[Entry]:
+        """One row a method and final pick, for a reader who wants no more: of the settings that speak for a method.
+
+        They are not chosen by a score: the last iteration, of settings that were tuned before defaults, of the run
+        with most prompts.
+        """
+        speaking: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+        for entry in sorted(self.rows, key=_speaks_before):
+            speaking.setdefault(_of_method(entry), _settled(entry))
+        return [entry for entry in self.rows if speaking[_of_method(entry)] == _settled(entry)]
 
 
 def board_of(out: Path) -> Board:
@@ -75,7 +88,7 @@ def write_leaderboard(out: Path) -> Path:
             part.write_text(text, encoding="utf-8")
     with whole(out / "leaderboard.parquet") as part:
         table.write_parquet(part)
-    figures.leaderboard(board.rows, _drawn(board), out / "leaderboard.png")
+    figures.leaderboard(board.shown, _drawn(board), out / "leaderboard.png")
     return out / "leaderboard.md"
 
 
@@ -120,6 +133,7 @@ def _entries(run: Run, out: Path) -> list[Entry]:
             dirty=record.dirty,
             reason=_reason(source, evaluate.get("slice")) or _unproven(record, source, out),
             row=row,
+            settings=dict(flatten(record.settings(row.key.method))),
             settings_hash=digest([shared, config.dtype, record.settings(row.key.method)]),
             rewards=record.reward_versions,
         )
@@ -156,21 +170,33 @@ def _named(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _place(entry: Entry) -> tuple[Any, ...]:
-    """Sections in order, the same reward twice last; base and best-of-n first in each."""
-    method = entry.row.key.method
-    rank = REFERENCES.index(method) if method in REFERENCES else len(REFERENCES)
-    return (*entry.section, rank, method, entry.settings_from, entry.run_id, entry.row.key.iteration)
+    """Sections in order, the same reward twice last; the highest gold first in each, and what has none last."""
+    gold = entry.row.gold.value
+    return (*entry.section, isnan(gold), 0.0 if isnan(gold) else -round(gold, 6), *_settled(entry), entry.row.key)
+
+
+def _of_method(entry: Entry) -> tuple[Any, ...]:
+    return (*entry.section, entry.row.key.method)
+
+
+def _settled(entry: Entry) -> tuple[Any, ...]:
+    """Where all final picks of one method are the same answers' finalists."""
+    return entry.settings_hash, entry.run_id, entry.row.key.iteration
+
+
+def _speaks_before(entry: Entry) -> tuple[Any, ...]:
+    return -entry.row.key.iteration, not entry.is_tuned, -entry.prompts, *_settled(entry)
 
 
 def _texts(board: Board) -> dict[str, str]:
-    text = markdown(board.rows, board.others, board.unfinished)
-    return {"leaderboard.md": text, "leaderboard.html": html(text)}
+    parts = board.shown, board.rows, board.others, board.unfinished
+    return {"leaderboard.md": markdown(*parts), "leaderboard.html": html(*parts)}
 
 
 def _drawn(board: Board) -> str:
     """Hash of what the figure shows, to six digits."""
     shown = []
-    for entry in board.rows:
+    for entry in board.shown:
         gold = entry.row.gold
         shown.append([[str(x) for x in entry.key], *(f"{x:.6g}" for x in (gold.value, gold.low, gold.high))])
     return digest(shown)

@@ -16,7 +16,7 @@ _COLUMNS = (
     "distinct_2", "policy_tokens", "value_calls", "value_tokens", "reward_calls", "fit_policy_tokens",
     "fit_proxy_calls", "flops", "flops_with_fitting", "budget", "beside", "cost_over_beside", "not_compared",
 )  # fmt: skip
-_OWN_COLUMNS = ("row", "settings_hash", "rewards", "other_seeds")  # of Entry, which are written another way
+_OWN_COLUMNS = ("row", "settings", "settings_hash", "rewards", "other_seeds")  # of Entry, which are written another way
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Entry:
     """`settings_from` is defaults, tune:NAME, chosen by hand or unknown; `reason` says why it is in the second table.
 
     same_reward: the proxy is the gold. rewards: versions of both, of a task that names them.
-    settings_hash: of what shapes the method's numbers, the seed left out.
+    settings: the method's, by dotted name. settings_hash: of what shapes its numbers, the seed left out.
     """
 
     task: str
@@ -48,6 +48,7 @@ class Entry:
     dirty: bool | None  # None: the commit is unknown
     reason: str
     row: Comparison
+    settings: Mapping[str, Any]
     settings_hash: str
     rewards: Mapping[str, int]
     other_seeds: tuple[Seed, ...] = ()
@@ -55,6 +56,11 @@ class Entry:
     @property
     def is_tuned(self) -> bool:
         return self.settings_from != "defaults"
+
+    @property
+    def chosen(self) -> str:
+        """Who chose its settings, in a word or two: defaults, tuned, chosen by hand."""
+        return "tuned" if self.settings_from.startswith("tune:") else self.settings_from
 
     @property
     def section(self) -> tuple[bool, str, str, str, tuple[int, ...]]:
@@ -76,6 +82,17 @@ class Entry:
         return self.task, self.model, self.profile, self.same_reward, rewards, self.settings_hash, *self.row.key
 
 
+def settings_in_words(settings: Mapping[str, Any]) -> str:
+    """'width 4, select top, diversity true', in the order of the method's own settings."""
+    return ", ".join(f"{name} {_value(value)}" for name, value in settings.items())
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return " ".join(map(_value, value)) or "none"
+    return "none" if value in ("", None) else str(value).lower() if isinstance(value, bool) else f"{value}"
+
+
 def table_of(entries: Sequence[Entry]) -> pl.DataFrame:
     """leaderboard.parquet."""
     return pl.DataFrame([_columns(entry) for entry in entries], infer_schema_length=None)
@@ -88,6 +105,7 @@ def _columns(entry: Entry) -> dict[str, Any]:
     return {
         **about,
         **entry.row.key._asdict(),
+        "settings": json.dumps(entry.settings),
         "settings_hash": entry.settings_hash,
         "rewards": versions_in_words(entry.rewards),
         "other_seeds": seeds,

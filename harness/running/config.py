@@ -51,8 +51,11 @@ class Evaluate:
     ] = "test"
     prompts: Annotated[int, Field(ge=1, description="how many of them, the same as --limit (profile)")] = 64
     trace: Annotated[
-        int, Field(ge=0, description="first prompts by id whose search trees are stored (harness)"), AsBefore(0)
-    ] = 0
+        int,
+        Field(ge=0, description="first prompts by id whose search trees are stored (harness)"),
+        AsBefore(0),
+        AsBefore(8),  # trees shape no other table, so a run keeps its name whether the default stores none or eight
+    ] = 8
 
 
 @settings_dataclass(frozen=True, config=_FORBID)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 Given = Sequence[tuple[str, Any]]  # settings by dotted name, later ones win
+NO_TREES = ("evaluate.trace", 0)  # where nobody looks at the searches of a run
 
 
 @dataclass(frozen=True)

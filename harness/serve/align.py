@@ -26,7 +26,7 @@ from harness.methods import METHODS
 from harness.running.config import resolve
 from harness.running.fitted import Fitted, asked_from_anywhere, read_fitted, write_about_fitted
 from harness.running.ranks import join_ranks
-from harness.running.request import Request, Workspace
+from harness.running.request import NO_TREES, Request, Workspace
 from harness.running.run import complete
 from harness.serve.aligned import Aligned, open_aligned
 from harness.tasks import TASKS
@@ -64,7 +64,7 @@ def align(
     name, folder = METHODS.name_of(method), Path(out)
     TASKS.hold(NAME, own_task(given, scorer, model))
     asked = Request(("base", name), NAME, model, seed=seed, only=True, device=device, dtype=dtype)
-    asked = asked.with_given(*flatten(settings))
+    asked = asked.with_given(NO_TREES, *flatten(settings))
     asked = asked.with_given(*_shares(asked, name, len(given)))
     held_out = resolve(asked).settings["evaluate"].prompts
     config = resolve(asked.with_given(*flatten({NAME: settings_of(given, scorer, held_out)})))

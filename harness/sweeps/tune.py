@@ -30,7 +30,7 @@ from harness.evidence.tuning import write_tuning
 from harness.methods import METHODS
 from harness.running.config import RunConfig, annotation_of, names_of, resolve
 from harness.running.ranks import Ranks, join_ranks
-from harness.running.request import Given, Request, Workspace
+from harness.running.request import NO_TREES, Given, Request, Workspace
 from harness.running.run import complete
 from harness.running.settings_source import DEFAULTS, settings_from
 from harness.sweeps.search import End, Point, Space, Tried, best_of, beyond, first_points, open_ends, refined
@@ -48,7 +48,8 @@ def tune(tries: int, most: int | None, request: Request, workspace: Workspace) -
         raise UserError(f"--most-tries {most}: give at least --tries, which is {tries}")
     if slices := [value for key, value in request.given if key == "evaluate.slice" and value != "development"]:
         raise UserError(f"evaluate.slice = {slices[0]!r}: tune looks at development prompts only; leave it out")
-    asked = replace(request, limit=PROMPTS if request.limit is None else request.limit, only=True)
+    limit = PROMPTS if request.limit is None else request.limit
+    asked = replace(request, limit=limit, only=True, given=(NO_TREES, *request.given))
     asked = asked.with_given(("evaluate.slice", "development"))
     plain = resolve(asked)
     declared = {name: [repr(one) for one in METHODS[name].tunables] for name in plain.methods}

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
+from huggingface_hub import ModelCard
 from PIL import Image
 
 from harness import cli
@@ -72,6 +73,82 @@ def test_the_run_with_most_prompts_stands_in_the_table_beside_its_other_seed(two
     assert all(row.row.gold.n == 60 for row in board.rows)
     assert f"](runs/{two[0]}/report.md)" in capsys.readouterr().out
     assert leaderboard("--check") == 0
+
+
+def rows_of(page, every: bool) -> list[list[str]]:
+    """Method, final pick and gold of the rows that can be seen in the first table."""
+    page.get_by_label("every iteration").set_checked(every)
+    lines = page.locator("table.sortable").first.locator("tbody tr:visible")
+    return [line.split("\t")[:3] for line in lines.all_inner_texts()]
+
+
+def test_it_has_one_row_a_method_and_pick_the_highest_gold_first(two, opened):
+    leaderboard()
+    board = board_of(RESULTS)
+    keys = [(entry.row.key.method, entry.row.key.final_pick) for entry in board.shown]
+    assert len(keys) == len(set(keys)) and {("iro", "value"), ("iro", "reward"), ("base", "first")} <= set(keys)
+    assert {entry.row.key.iteration for entry in board.shown if entry.row.key.method == "iro"} == {3}
+    for entries in (board.shown, board.rows):
+        golds = [entry.row.gold.value for entry in entries]
+        assert golds == sorted(golds, reverse=True) and len(entries) > 4
+    page = opened((RESULTS / "leaderboard.html").resolve())
+    assert [method for method, *_ in rows_of(page, False)] == [entry.row.key.name for entry in board.shown]
+    assert len(rows_of(page, True)) == len(board.rows) > len(board.shown)
+    again = opened((RESULTS / "leaderboard.html").resolve(), hash="#" + page.url.split("#")[1])
+    assert len(again.locator("table.sortable").first.locator("tbody tr:visible").all()) == len(board.rows)
+
+
+def test_its_page_is_sorted_by_a_click_also_in_a_narrow_window(two, opened):
+    leaderboard()
+    page = opened((RESULTS / "leaderboard.html").resolve(), width=400)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    page.get_by_role("button", name="method").first.click()
+    names = [method for method, *_ in rows_of(page, True)]
+    assert names == sorted(names, key=str.lower) and len(set(names)) > 3
+    page.get_by_role("button", name="gold (sd)").first.click()
+    golds = [float(gold.split()[0]) for *_, gold in rows_of(page, True)]
+    assert golds == sorted(golds, reverse=True)
+    address = page.url
+    again = opened((RESULTS / "leaderboard.html").resolve(), 400, hash="#" + address.split("#")[1])
+    assert rows_of(again, True) == rows_of(page, True)
+
+
+def test_settings_are_said_in_words_by_which_rows_of_a_method_differ(place):
+    run("--limit", "12")
+    run("--limit", "12", "--set", "iro.chunk=2")
+    leaderboard()
+    text = (RESULTS / "leaderboard.md").read_text()
+    lines = [line for line in text.splitlines() if "| iro (iteration 3) | value |" in line]
+    assert any("| chosen by hand: chunk 2 |" in line for line in lines)
+    assert any("| defaults |" in line for line in lines)  # alone in its table, where none differs from it
+    assert "* `iro`: defaults, width 2, successors 2, chunk 1, select top, diversity true, iterations 3" in text
+    assert "tune:" not in text
+
+
+def test_the_export_is_a_model_card_that_the_hub_reads_and_the_same_results_as_files(two, tmp_path, capsys):
+    folder = tmp_path / "hub"
+    assert leaderboard("--export", str(folder)) == 0
+    assert capsys.readouterr().out.endswith(f"{folder / 'README.md'}\n")
+    assert {path.name for path in folder.iterdir()} == {"README.md", "results.json", "results.parquet"}
+    shown = board_of(RESULTS).shown
+    card = ModelCard.load(folder / "README.md")
+    index = yaml.safe_load((folder / "README.md").read_text().split("---")[1])["model-index"]
+    results = json.loads((folder / "results.json").read_text())
+    table = pl.read_parquet(folder / "results.parquet")
+    assert len(index) == len(results) == len(table) == len(shown)
+    for entry, of_index, result, gold in zip(shown, index, results, table["gold"], strict=True):
+        metrics = {one["type"]: one["value"] for one in of_index["results"][0]["metrics"]}
+        assert abs(metrics["gold_reward"] - entry.row.gold.value) < 1e-6
+        assert result["gold"]["value"] == gold == entry.row.gold.value and result["gold"]["n"] == 60
+        assert of_index["results"][0]["dataset"]["type"] == "toy" == result["task"]
+        assert entry.row.key.name in of_index["name"] and result["method"] == entry.row.key.method
+    assert card.data.eval_results[0].metric_type == "gold_reward"  # of the first, which is all that the library reads
+    assert len({one["name"] for one in index}) == len(index)
+    assert f"| {shown[0].row.key.name} |" in card.text
+    assert leaderboard("--export", str(folder)) == 0  # again
+    (folder / "notes.txt").write_text("mine")
+    assert leaderboard("--export", str(folder)) == 2
+    assert "holds other things" in capsys.readouterr().err
 
 
 def test_settings_chosen_by_hand_and_development_prompts_stand_in_the_second_table(two):

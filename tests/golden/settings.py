@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
+from unittest.mock import ANY
 
 from harness.core.as_before import AsBefore
 from harness.core.nested import flatten
@@ -46,16 +47,18 @@ def problems(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         for name, default in pinned.items():
             if name not in settings:
                 found.append(f"{section}.{name} is gone: raise SCHEMA")
+            elif as_before(kinds()[section], name, default) and as_before(kinds()[section], name, settings[name]):
+                continue  # both are left out of hashes, as neither shapes a number
             elif settings[name] != default or type(settings[name]) is not type(default):
                 found.append(f"{section}.{name} is {settings[name]!r} by default and was {default!r}: raise SCHEMA")
     return [] if now["schema"] > stored["schema"] else sorted(found)
 
 
-def as_before(kind: type, dotted: str) -> bool:
-    """Whether a setting, or one that it is a part of, is left out of hashes at some value."""
+def as_before(kind: type, dotted: str, value: Any = ANY) -> bool:
+    """Whether a setting, or one that it is a part of, is left out of hashes at some value, or at this one."""
     name, _, rest = dotted.partition(".")
     hint = get_type_hints(kind, include_extras=True)[name]
-    if any(isinstance(note, AsBefore) for note in get_args(hint)[1:]):
+    if any(isinstance(note, AsBefore) and value == note.value for note in get_args(hint)[1:]):
         return True
     bare = next(field.type for field in fields(kind) if field.name == name)
-    return bool(rest) and as_before(get_args(bare)[0] if get_args(bare) else bare, rest)
+    return bool(rest) and as_before(get_args(bare)[0] if get_args(bare) else bare, rest, value)

@@ -86,6 +86,9 @@ def test_settings_and_defaults_are_those_that_hashes_were_made_of(pinned):
         ("fit", "fraction", 1, "fit.fraction is gone: raise SCHEMA"),
         ("iro", "chunk", None, "iro.chunk is new: write AsBefore(value) into its annotation, or raise SCHEMA"),
         ("evaluate", "trace", None, None),  # new, and left out at the value that means as before
+        ("evaluate", "trace", 0, None),  # another default, and left out at both
+        ("evaluate", "trace", 2, "evaluate.trace is 8 by default and was 2: raise SCHEMA"),
+        ("fit", "refits", 2, "fit.refits is 1 by default and was 2: raise SCHEMA"),
     ],
 )
 def test_a_change_of_settings_is_named_until_the_schema_is_raised(pinned, section, name, default, says):

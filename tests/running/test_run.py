@@ -154,16 +154,16 @@ def test_a_wider_search_at_test_time_fits_nothing_anew(place, unrendered):
     assert the_run(place, "two").fits.drop("run_id").equals(the_run(place, "one").fits.drop("run_id"))
 
 
-def test_storing_search_trees_changes_no_other_table_and_no_stored_stage(ran, unrendered):
-    run("--out", "traced", "--workers", "1", "--set", "evaluate.trace=2")
-    plain, traced = the_run(ran), the_run(ran, "traced")
-    assert plain.trace is None and "trace" not in plain.about["config"]["settings"]["evaluate"]
-    assert plain.id != traced.id
+def test_search_trees_of_eight_prompts_are_stored_and_change_no_other_table_no_stage_and_no_name(ran, unrendered):
+    run("--out", "plain", "--workers", "1", "--set", "evaluate.trace=0")
+    plain, traced = the_run(ran, "plain"), the_run(ran)
+    assert plain.trace is None and "trace" not in traced.about["config"]["settings"]["evaluate"]
+    assert plain.id == traced.id  # of before there were trees, of before they were the default, and of today
     for name in ("completions", "scores", "fits", "pool"):
-        assert vars(plain)[name].drop("run_id").equals(vars(traced)[name].drop("run_id")), name
-    assert not traced.ledger["computed"].any()  # every stage was found again, and the trees are not charged
-    assert len(plain.ledger) == len(traced.ledger)
-    trees, first = traced.trace, sorted(traced.completions["prompt_id"].unique())[:2]
+        assert vars(plain)[name].equals(vars(traced)[name]), name
+    assert not plain.ledger["computed"].any()  # every stage was found again
+    assert len(plain.ledger) == len(traced.ledger)  # and the trees are not charged
+    trees, first = traced.trace, sorted(traced.completions["prompt_id"].unique())[:8]
     assert set(trees["prompt_id"]) == set(first) and set(trees["method"]) == {"iro"}
     assert trees["iteration"].unique().sort().to_list() == [1, 2, 3]
     keys = ["run_id", "method", "iteration", "prompt_id", "round", "row"]
@@ -171,6 +171,24 @@ def test_storing_search_trees_changes_no_other_table_and_no_stored_stage(ran, un
     picked = traced.completions.filter((pl.col("method") == "iro") & pl.col("prompt_id").is_in(first))
     kept = trees.filter(pl.col("kept")).select("method", "iteration", "prompt_id", pl.col("text").alias("response"))
     assert len(picked.join(kept.unique(), on=kept.columns, how="semi")) == len(picked)
+
+
+def test_a_tree_has_every_value_apart_and_the_scores_of_its_finalists(ran):
+    traced = the_run(ran)
+    trees = traced.trace.with_columns(rounds=pl.col("round").max().over("method", "iteration", "prompt_id"))
+    assert (trees["values"].list.len() == trees["iteration"]).all()  # V_1 .. V_i
+    summed = [sum(v / b for v, b in zip(*row, strict=True)) for row in trees.select("values", "betas").iter_rows()]
+    assert np.allclose(summed, trees["score"])
+    ends = trees.filter(pl.col("kept") & (pl.col("round") == pl.col("rounds")))
+    assert not ends["gold_reward"].has_nulls() and not ends["proxy_reward"].has_nulls()
+    assert trees["gold_reward"].count() == len(ends)  # no other prefix is finished for good
+    key = ["method", "iteration", "prompt_id", "response"]
+    scores = traced.scores.filter(pl.col("metric").is_in(["gold_reward", "proxy_reward"]))
+    scores = scores.pivot("metric", index=["method", "iteration", "final_pick", "prompt_id"], values="value")
+    answers = traced.completions.join(scores, on=["method", "iteration", "final_pick", "prompt_id"])
+    both = answers.join(ends.rename({"text": "response"}), on=key, suffix="_of_tree")
+    assert len(both) >= 3 * 3 * 8 and np.allclose(both["gold_reward"], both["gold_reward_of_tree"])
+    assert np.allclose(both["proxy_reward"], both["proxy_reward_of_tree"])
 
 
 @pytest.mark.slow

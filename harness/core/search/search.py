@@ -58,6 +58,8 @@ class Beam:
     before: np.ndarray  # (R,) S before it
     places: np.ndarray  # (R,) how many rows of weight 1 each stands for, see `selection.resample`
     parents: Sequence[int | None]  # index among the prompt's rows of the last round; None in the first round
+    values: np.ndarray  # (R, I) each V_i after the chunk
+    betas: Sequence[float]  # (I,)
 
     def rivals(self, rows: np.ndarray) -> Rivals:
         """The rows of one prompt (n,) as a selection rule sees them."""
@@ -119,7 +121,7 @@ def guided_search(
     while not all(done):
         after = reading.advance(rows.extend(search.chunk))
         owner, finished = rows.owner.cpu().numpy(), rows.finished.cpu().numpy()
-        beam = Beam(owner, finished, rows.keys(), after, scores, places, parents)
+        beam = Beam(owner, finished, rows.keys(), after, scores, places, parents, reading.values, guide.betas)
         moves, choices = _Moves(), list[Choice]()
         for p, prompt in enumerate(prompts):
             its_rows = np.flatnonzero(owner == p)
@@ -172,6 +174,7 @@ class _Reading:
         self._readers = [value.start(rows) for value in guide.values]
         self._betas, self._rows = guide.betas, rows
         self.calls = np.zeros(len(rows.prompts), dtype=np.int64)  # (P,) prefixes valued
+        self.values = np.zeros((len(rows.owner), len(guide.values)))  # (R, I) each V_i after the last chunk
         # (P,) forward passes of the values' own models, one after another: several models read side by side
         self.steps = (self.tokens_read() > 0).astype(np.int64)
 
@@ -183,14 +186,16 @@ class _Reading:
         """(R,) float64 S after the chunk; 0 without value functions."""
         total = torch.zeros(len(chunk.tokens), dtype=widest(chunk.tokens.device), device=chunk.tokens.device)
         moved = torch.bincount(self._rows.owner[chunk.moved], minlength=len(self.calls)).cpu().numpy()  # (P,)
-        before = self.tokens_read()
+        before, values = self.tokens_read(), []
         for reader, beta in zip(self._readers, self._betas, strict=True):
             start = time.perf_counter()
-            total += reader.advance(chunk).to(total.dtype) / beta
+            values.append(reader.advance(chunk).to(total.dtype))
+            total += values[-1] / beta
             seconds = time.perf_counter() - start
             self._rows.spend("value", calls=1, sequences=int(moved.sum()), seconds=seconds)
             self.calls += moved
         self.steps += self.tokens_read() > before
+        self.values = torch.stack(values, 1).cpu().numpy() if values else np.zeros((len(total), 0))
         scores: np.ndarray = total.cpu().numpy()
         return scores
 

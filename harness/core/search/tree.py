@@ -18,8 +18,10 @@ class Prefix:
 
     parent: int | None  # which prefix of the round before it continues; None in the first round
     text: str
-    score: float  # S
+    score: float  # S = sum_i V_i / beta_i
     kept: bool
+    values: tuple[float, ...] = ()  # V_1 .. V_i
+    betas: tuple[float, ...] = ()
 
 
 @dataclass
@@ -32,5 +34,15 @@ class Tree:
         texts = [c.text for c in rows.completions()]
         for choice in choices:
             kept = set(choice.kept)
-            prefixes = [Prefix(beam.parents[i], texts[i], float(beam.scores[i]), i in kept) for i in choice.rivals]
+            prefixes = [
+                Prefix(
+                    beam.parents[i],
+                    texts[i],
+                    float(beam.scores[i]),
+                    i in kept,
+                    tuple(beam.values[i].tolist()),
+                    tuple(beam.betas),
+                )
+                for i in choice.rivals
+            ]
             self.rounds.setdefault(choice.prompt.id, []).append(prefixes)

@@ -1,95 +1,62 @@
-"""A stored run as one page to look at: its report, its figures, every answer, and the search trees; no torch.
+"""A stored run as one page to look at: what it found, every answer and search tree, its report; no torch.
 
 python -m harness report imdb-3f2a --html       # writes report.html into the run's folder; it needs no other file
+python -m harness view imdb-3f2a                # the same, and opens it
 """
 
-import base64
-import json
-import math
 import re
+from html import escape
 from pathlib import Path
-from typing import Any
-
-import polars as pl
 
 from harness.core.files import whole
-from harness.evidence.page.markup import HERE, document, to_html
-from harness.evidence.schema import ANSWER, BASE_NLL, GOLD, PROXY, ROW, Row
+from harness.evidence.command import made_by
+from harness.evidence.page.answers import page_data
+from harness.evidence.page.figures import with_figures
+from harness.evidence.page.markup import HERE, document, scripts, to_html
+from harness.evidence.page.verdict import TableRow, others, stored_rows, verdict
 from harness.evidence.store import Run
+
+_SCRIPTS = ("elements.js", "state.js", "tree.js", "page.js")  # in the order in which they need each other
 
 
 def write_page(run: Run) -> Path:
-    """Write report.html from report.md, the figures and the tables in the run's folder; its path."""
-    top, *rest = re.split(r"(?m)^(?=## )", (run.folder / "report.md").read_text(encoding="utf-8"))
-    more = _with_figures(to_html("".join(rest)), run.folder)
-    parts = [
-        _with_figures(to_html(top), run.folder),
-        (HERE / "browser.html").read_text(encoding="utf-8"),
-        f"<details><summary>The rest of the report</summary>\n{more}\n</details>",
-    ]
-    body = "\n".join(["<main>", *parts, "</main>"])
-    data = json.dumps(page_data(run), separators=(",", ":"), allow_nan=False, ensure_ascii=False)
-    data = data.replace("<", "\\u003c")  # so that no answer can end the script it stands in
-    script = f'<script type="application/json" id="data">{data}</script>\n'
-    script += f"<script>\n{(HERE / 'page.js').read_text(encoding='utf-8')}</script>"
+    """Write report.html from report.md, table.parquet, the figures and the tables in the run's folder; its path."""
     path = run.folder / "report.html"
     with whole(path) as part:
-        part.write_text(
-            document(run.id, body, script, (HERE / "page.css").read_text(encoding="utf-8")), encoding="utf-8"
-        )
+        part.write_text(page_of(run), encoding="utf-8")
     return path
 
 
-def page_data(run: Run) -> dict[str, Any]:
-    """What the browser shows. Rows that gave one prompt the same answer share it: `picks[row][prompt]` is its place.
-
-    prompts: [id, text]. answers[prompt]: [text, gold, proxy (sd), base NLL, tokens, stop]. trees: one for a method,
-    iteration and prompt, with rounds of [parent, text, S, kept].
-    """
-    wide = run.scores.pivot("metric", index=list(ANSWER), values="value")
-    table = run.completions.join(wide, on=ANSWER, how="inner", maintain_order="left")
-    prompts = table.unique("prompt_id").sort("prompt_id").select("prompt_id", "prompt").rows()
-    place = {prompt_id: i for i, (prompt_id, _) in enumerate(prompts)}
-    rows: dict[Row, list[int | None]] = {}
-    answers: list[dict[tuple[Any, ...], int]] = [{} for _ in prompts]
-    for found in table.iter_rows(named=True):
-        i = place[found["prompt_id"]]
-        gold, proxy = (_number(run.record.standardised(metric, float(found[metric]))) for metric in (GOLD, PROXY))
-        answer = (found["response"], gold, proxy, _number(found[BASE_NLL]), found["n_tokens"], found["stop"])
-        row = rows.setdefault(Row(*(found[name] for name in ROW)), [None] * len(prompts))
-        row[i] = answers[i].setdefault(answer, len(answers[i]))
-    return {
-        "prompts": prompts,
-        "rows": [{"method": key.method, "iteration": key.iteration, "pick": key.final_pick} for key in rows],
-        "picks": list(rows.values()),
-        "answers": [list(of_prompt) for of_prompt in answers],
-        "trees": [] if run.trace is None else _trees(run.trace, place),
-    }
-
-
-def _trees(trace: pl.DataFrame, place: dict[str, int]) -> list[dict[str, Any]]:
-    trees = []
-    columns = ("parent", "text", "score", "kept")
-    keys = ("method", "iteration", "prompt_id")
-    for key, part in trace.sort("round", "row").partition_by(*keys, as_dict=True, maintain_order=True).items():
-        method, iteration, prompt_id = key
-        rounds = [
-            [[parent, text, _number(score), kept] for parent, text, score, kept in a_round.select(columns).rows()]
-            for a_round in part.partition_by("round", maintain_order=True)
+def page_of(run: Run, home: str = "") -> str:
+    """The page; `home` is where it links to as the page of all runs, if there is one."""
+    table = stored_rows(run.folder)
+    top, *rest = re.split(r"(?m)^(?=## )", (run.folder / "report.md").read_text(encoding="utf-8"))
+    _, *blocks = top.split("\n\n")  # the heading, which the page has
+    blocks = [block for block in blocks if not block.startswith("Made by `")]  # likewise
+    first, more = (with_figures(to_html(part), run.folder) for part in ("\n\n".join(blocks), "".join(rest)))
+    body = "\n".join(
+        [
+            "<main>",
+            _head(run, table, home),
+            (HERE / "browser.html").read_text(encoding="utf-8"),
+            f'<section id="report" aria-labelledby="report-title">\n<h2 id="report-title">Report</h2>\n{first}',
+            f"<details><summary>The rest of the report</summary>\n{more}\n</details>\n</section>",
+            "</main>",
         ]
-        trees.append({"method": method, "iteration": iteration, "prompt": place[prompt_id], "rounds": rounds})
-    return trees
+    )
+    style = (HERE / "page.css").read_text(encoding="utf-8")
+    return document(run.id, body, scripts(_SCRIPTS, page_data(run, table)), style)
 
 
-def _number(value: float) -> float | None:
-    """Three decimals; what could not be scored is null."""
-    return None if math.isnan(value) else round(value, 3)
-
-
-def _with_figures(html: str, folder: Path) -> str:
-    """Images as data in the page itself."""
-
-    def inlined(match: re.Match[str]) -> str:
-        return f'src="data:image/png;base64,{base64.b64encode((folder / match[1]).read_bytes()).decode()}"'
-
-    return re.sub(r'src="([\w.-]+\.png)"', inlined, html)
+def _head(run: Run, table: list[TableRow], home: str) -> str:
+    config, command = run.record.config, made_by(run.record)
+    asked = f"{config.task}, {config.model}, profile {config.profile}, seed {config.seed}"
+    lines = [f'<p class="home"><a href="{escape(home)}">All runs</a></p>'] if home else []
+    said = verdict(table)
+    sentence = f"<strong>{escape(said.found)}</strong>, {escape(said.cost)}."
+    lines += [f"<h1>{escape(run.id)}</h1>", f'<p id="verdict" class="verdict">{sentence}</p>']
+    lines += [f"<p>{escape(more)}</p>"] if (more := others(table)) else []
+    lines.append(f'<p class="facts">{escape(asked)}; commit {escape(run.record.short_commit)}.</p>')
+    if command is not None:
+        lines.append(f'<details class="command"><summary>The command</summary><pre>{escape(command)}</pre></details>')
+    return "<header>\n" + "\n".join(lines) + "\n</header>"

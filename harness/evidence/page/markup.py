@@ -1,8 +1,11 @@
 """The little markdown that our reports use (headings, paragraphs, tables, images, links, code, bold) as HTML."""
 
+import json
 import re
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 
@@ -20,13 +23,20 @@ def document(title: str, body: str, script: str = "", style: str = "") -> str:
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], page)
 
 
+def scripts(names: Sequence[str], data: Any = None) -> str:
+    """Scripts for `document`, in this order, and the plain data that they read; no text in it can end its element."""
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False, ensure_ascii=False).replace("<", "\\u003c")
+    code = "\n".join((HERE / name).read_text(encoding="utf-8") for name in names)
+    return f'<script type="application/json" id="data">{text}</script>\n<script>\n{code}</script>'
+
+
 def _block(block: str) -> str:
     if heading := re.fullmatch(r"(#+) (.*)", block):
         level = len(heading[1])
         return f"<h{level}>{_inline(heading[2])}</h{level}>"
     if image := re.fullmatch(r"!\[([^\]]*)\]\(([\w./-]+)\)", block):
         return f'<img src="{escape(image[2])}" alt="{escape(image[1])}">'
-    if block.startswith("|"):
+    if block.startswith("|") and block.count("\n") >= 1:
         header, _, *rows = [_cells(line) for line in block.splitlines()]
         head = "".join(f'<th scope="col">{_inline(cell)}</th>' for cell in header)
         body = "\n".join("<tr>" + "".join(f"<td>{_inline(cell)}</td>" for cell in row) + "</tr>" for row in rows)

@@ -1,39 +1,35 @@
-// The browser of answers. All data stands in the page; everything a model wrote is shown as text, never as markup.
+// The browser of answers: which rows are set side by side, in which order of prompts, and what is open.
 "use strict";
 
-const data = JSON.parse(document.getElementById("data").textContent);
-const PAGE = 10; // prompts shown together
-const NO_TREE = "No tree was stored; run with --set evaluate.trace=8.";
-const byId = (id) => document.getElementById(id);
-const sides = { left: byId("controls").querySelector("[data-side=left]"), right: byId("controls").querySelector("[data-side=right]") };
-let page = 0;
+const data = JSON.parse(byId("data").textContent);
+const SIDES = ["left", "right"];
+const ON_A_PAGE = { pair: 10, all: 1 }; // prompts shown together
+const NAMES = data.rows.map((row) => `${row.method}.${row.iteration}.${row.pick}`);
+const KEYS = { // what prompts are sorted by
+  id: null,
+  fooled: (left, prompt) => minus(answerOf(left, prompt)?.proxy, answerOf(left, prompt)?.gold),
+  gold: (left, prompt) => answerOf(left, prompt)?.gold ?? null,
+  difference: (left, prompt, right) => minus(answerOf(left, prompt)?.gold, answerOf(right, prompt)?.gold),
+  tokens: (left, prompt) => answerOf(left, prompt)?.tokens ?? null,
+  nll: (left, prompt) => answerOf(left, prompt)?.nll ?? null,
+};
+const DEFAULTS = {
+  left: NAMES[data.start[0]], right: NAMES[data.start[1]], view: "pair", sort: "id", order: "high", q: "", trees: "", page: "1", prompt: "", open: "",
+};
+const page = stateInUrl(DEFAULTS, isKnown, show);
 
-// --- what is chosen ---
-
-const unique = (values) => [...new Set(values)];
-const control = (side, name) => sides[side].querySelector(`[name=${name}]`);
-
-function fill(select, options, wanted) {
-  const chosen = options.includes(wanted) ? wanted : options[0];
-  select.replaceChildren(...options.map((value) => new Option(value, value, value === chosen, value === chosen)));
-  select.disabled = options.length === 1;
+function isKnown(name, text) {
+  if (SIDES.includes(name)) return NAMES.includes(text);
+  const known = { view: Object.keys(ON_A_PAGE), sort: Object.keys(KEYS), order: ["high", "low"], trees: ["", "1"] }[name];
+  if (known) return known.includes(text);
+  return name !== "page" || /^[1-9]\d{0,5}$/.test(text);
 }
 
-// Offer only iterations and picks that the chosen method has, and keep those chosen before where it has them too.
-function offer(side) {
-  const method = control(side, "method").value;
-  const ofMethod = data.rows.filter((row) => row.method === method);
-  const iterations = unique(ofMethod.map((row) => String(row.iteration)));
-  fill(control(side, "iteration"), iterations, control(side, "iteration").value || iterations.at(-1));
-  const iteration = Number(control(side, "iteration").value);
-  const picks = ofMethod.filter((row) => row.iteration === iteration).map((row) => row.pick);
-  fill(control(side, "pick"), picks, control(side, "pick").value);
-}
+// --- the data ---
 
-function rowOf(side) {
-  const [method, iteration, pick] = ["method", "iteration", "pick"].map((name) => control(side, name).value);
-  return data.rows.findIndex((row) => row.method === method && String(row.iteration) === iteration && row.pick === pick);
-}
+const minus = (a, b) => (a == null || b == null ? null : a - b);
+const PICKS = { value: ", picked by value", reward: ", picked by proxy", first: "" };
+const labelOf = (row) => row.method + (row.iteration ? `, iteration ${row.iteration}` : "") + (PICKS[row.pick] ?? `, picked by ${row.pick}`);
 
 function answerOf(row, prompt) {
   const place = data.picks[row][prompt];
@@ -42,165 +38,179 @@ function answerOf(row, prompt) {
   return { text, gold, proxy, nll, tokens, stop };
 }
 
-function difference(left, right, prompt) {
-  const [a, b] = [answerOf(left, prompt)?.gold, answerOf(right, prompt)?.gold];
-  return a == null || b == null ? null : a - b;
+function rowsOf(state) {
+  const [left, right] = SIDES.map((side) => NAMES.indexOf(state[side]));
+  return state.view === "all" ? { left, right, shown: data.rows.map((_, i) => i) } : { left, right, shown: unique([left, right]) };
 }
 
-function chosenPrompts(left, right) {
-  const words = byId("search").value.toLowerCase();
-  const matches = (prompt) =>
-    [data.prompts[prompt][1], answerOf(left, prompt)?.text ?? "", answerOf(right, prompt)?.text ?? ""]
-      .some((text) => text.toLowerCase().includes(words));
-  const hasTree = (prompt) => treeOf(left, prompt) || treeOf(right, prompt);
-  const prompts = data.prompts.map((_, i) => i).filter(matches).filter((i) => !byId("with-tree").checked || hasTree(i));
-  const [what, direction] = byId("sort").value.split("-");
-  if (what === "id") return prompts;
-  const key = (i) => (what === "left" ? answerOf(left, i)?.gold : difference(left, right, i)) ?? null;
-  const sign = direction === "high" ? -1 : 1;
+function chosenPrompts(state) {
+  const { left, right, shown } = rowsOf(state);
+  const words = state.q.toLowerCase();
+  const says = (text) => (text ?? "").toLowerCase().includes(words);
+  const matches = (i) => says(data.prompts[i][0]) || says(data.prompts[i][1]) || shown.some((row) => says(answerOf(row, i)?.text));
+  const hasTree = (i) => shown.some((row) => treeOf(row, i));
+  const prompts = data.prompts.map((_, i) => i).filter((i) => (!words || matches(i)) && (!state.trees || hasTree(i)));
+  if (!KEYS[state.sort]) return prompts;
+  const keys = new Map(prompts.map((i) => [i, KEYS[state.sort](left, i, right)]));
+  const sign = state.order === "high" ? -1 : 1;
   return prompts.sort((a, b) => {
-    const [x, y] = [key(a), key(b)];
+    const [x, y] = [keys.get(a), keys.get(b)];
     if (x === null || y === null) return (x === null) - (y === null); // not scored: last
     return sign * (x - y);
   });
 }
 
+// --- the controls ---
+
+const control = (side, name) => byId("controls").querySelector(`[data-side=${side}] [name=${name}]`);
+
+function fill(select, options, wanted) {
+  const chosen = options.includes(wanted) ? wanted : options[0];
+  select.replaceChildren(...options.map((value) => new Option(value, value, value === chosen, value === chosen)));
+  select.disabled = options.length === 1;
+  return chosen;
+}
+
+// Offer only iterations and picks that a method has, and take those asked for where it has them.
+function offer(side, method, iteration, pick) {
+  const methods = unique(data.rows.map((row) => row.method));
+  const chosen = { method: fill(control(side, "method"), methods, method) };
+  const ofMethod = data.rows.filter((row) => row.method === chosen.method);
+  const iterations = unique(ofMethod.map((row) => String(row.iteration)));
+  chosen.iteration = fill(control(side, "iteration"), iterations, iterations.includes(iteration) ? iteration : iterations.at(-1));
+  const picks = ofMethod.filter((row) => String(row.iteration) === chosen.iteration).map((row) => row.pick);
+  chosen.pick = fill(control(side, "pick"), picks, pick);
+  return `${chosen.method}.${chosen.iteration}.${chosen.pick}`;
+}
+
 // --- what is shown ---
 
-function element(tag, properties, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
+function show(state) {
+  for (const side of SIDES) {
+    const { method, iteration, pick } = data.rows[NAMES.indexOf(state[side])];
+    offer(side, method, String(iteration), pick);
+  }
+  for (const name of ["view", "sort", "order"]) byId(name).value = state[name];
+  if (byId("search").value !== state.q) byId("search").value = state.q;
+  byId("with-tree").checked = Boolean(state.trees);
+  byId("order").disabled = state.sort === "id";
+  const prompts = chosenPrompts(state);
+  const size = ON_A_PAGE[state.view];
+  const pages = Math.max(1, Math.ceil(prompts.length / size));
+  const at = Math.min(Number(state.page), pages);
+  const given = at === Number(state.page) ? "" : `, and there is no page ${state.page}`;
+  byId("count").textContent = `${prompts.length} of ${data.prompts.length} prompts${given}`;
+  byId("trees").textContent = withTrees(rowsOf(state).shown);
+  byId("page-number").textContent = `page ${at} of ${pages}`;
+  byId("previous").disabled = at === 1;
+  byId("next").disabled = at === pages;
+  const shown = prompts.slice((at - 1) * size, at * size);
+  byId("results").replaceChildren(...shown.map((prompt) => article(state, prompt)));
 }
 
-const number = (value, digits = 2) => (value == null ? "n/a" : value.toFixed(digits));
-const signed = (value) => (value == null ? "n/a" : (value < 0 ? "" : "+") + value.toFixed(2));
-const labelOf = (row) => row.method + (row.iteration ? `, iteration ${row.iteration}` : "") + `, picked by ${row.pick}`;
-
-function show() {
-  const [left, right] = [rowOf("left"), rowOf("right")];
-  const prompts = chosenPrompts(left, right);
-  const pages = Math.max(1, Math.ceil(prompts.length / PAGE));
-  page = Math.min(Math.max(page, 0), pages - 1);
-  byId("count").textContent = `${prompts.length} of ${data.prompts.length} prompts`;
-  byId("page-number").textContent = `page ${page + 1} of ${pages}`;
-  byId("previous").disabled = page === 0;
-  byId("next").disabled = page === pages - 1;
-  const shown = prompts.slice(page * PAGE, (page + 1) * PAGE);
-  byId("results").replaceChildren(...shown.map((prompt) => article(left, right, prompt)));
-}
-
-function article(left, right, prompt) {
+function article(state, prompt) {
+  const { left, right, shown } = rowsOf(state);
   const [id, text] = data.prompts[prompt];
-  const apart = left === right ? [] : [` gold left - right ${signed(difference(left, right, prompt))}`];
-  const header = element("header", {}, element("code", { textContent: id }), element("span", { className: "difference" }, ...apart));
-  const cards = unique([left, right]).map((row) => card(row, prompt));
-  const made = element("article", {}, header, element("p", { className: "prompt", textContent: text }));
+  const apart = left === right || state.view === "all" ? "" : `gold left - right ${signed(KEYS.difference(left, prompt, right))}`;
+  const header = element("header", {}, element("code", { textContent: visible(id) }), element("span", { className: "difference", textContent: apart }));
+  const best = Math.max(...shown.map((row) => answerOf(row, prompt)?.gold ?? -Infinity));
+  const cards = shown.map((row) => card(state, row, prompt, shown.length > 2 && answerOf(row, prompt)?.gold === best));
+  const made = element("article", { tabIndex: -1 }, header, element("p", { className: "prompt", dir: "auto", textContent: visible(text) }));
   made.dataset.prompt = id;
-  made.append(element("div", { className: "cards" }, ...cards));
+  if (id === state.prompt) made.setAttribute("aria-current", "true");
+  made.append(element("div", { className: `cards ${state.view}` }, ...cards));
   return made;
 }
 
-function card(row, prompt) {
-  const made = element("section", { className: "card" }, element("h3", { textContent: labelOf(data.rows[row]) }));
+function card(state, row, prompt, isBest) {
+  const title = element("h3", { textContent: labelOf(data.rows[row]) });
+  if (isBest) title.append(" ", element("span", { className: "state", textContent: "highest gold" }));
+  const made = element("section", { className: "card" }, title);
   const answer = answerOf(row, prompt);
   if (answer === null) {
-    made.append(element("p", { textContent: "no answer" }));
+    made.append(note("no answer"));
     return made;
   }
   const facts = [
-    ["gold", `${signed(answer.gold)} sd`], ["proxy", `${signed(answer.proxy)} sd`], ["base NLL", number(answer.nll)],
-    ["tokens", `${answer.tokens} (${answer.stop === "eos" ? "ended" : "cut off"})`],
+    ["gold", `${signed(answer.gold)} sd`], ["proxy", `${signed(answer.proxy)} sd`], ["proxy - gold", signed(minus(answer.proxy, answer.gold))],
+    ["base NLL", number(answer.nll)], ["tokens", answer.tokens == null ? "n/a" : `${answer.tokens} (${answer.stop === "eos" ? "ended" : "cut off"})`],
   ];
   const list = facts.map(([name, value]) => element("div", {}, element("dt", { textContent: name }), element("dd", { textContent: value })));
-  made.append(element("p", { className: "answer", textContent: answer.text }), element("dl", {}, ...list), search(row, prompt, answer));
+  made.append(element("p", { className: "answer", dir: "auto", textContent: visible(answer.text) }), element("dl", {}, ...list));
+  if (treeOf(row, prompt)) made.append(why(state, row, prompt, answer));
   return made;
 }
 
-// --- the search behind an answer ---
-
-function treeOf(row, prompt) {
-  const { method, iteration } = data.rows[row];
-  return data.trees.find((tree) => tree.method === method && tree.iteration === iteration && tree.prompt === prompt);
-}
-
-function search(row, prompt, answer) {
-  const tree = treeOf(row, prompt);
-  const made = element("details", { className: "tree" }, element("summary", { textContent: "Scores by chunk and search tree" }));
-  if (!tree) {
-    made.append(element("p", { textContent: whyNoTree(row) }));
-    return made;
+// The search behind an answer, which is built when somebody opens it.
+function why(state, row, prompt, answer) {
+  const name = `${data.prompts[prompt][0]}/${NAMES[row]}`;
+  const made = element("details", { className: "tree" }, element("summary", { textContent: "Why this answer, and was it right?" }));
+  const build = () => { if (made.children.length === 1) made.append(...explained(row, prompt, answer)); };
+  if (openIn(state).includes(name)) {
+    made.open = true;
+    build();
   }
-  const path = pathTo(tree, answer.text);
-  const scroll = element("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: "search tree" }, branch(tree, 0, null, path));
-  made.append(element("h4", { textContent: "S after each chunk of this answer" }), chunks(tree, path));
-  made.append(element("h4", { textContent: "All prefixes, best first; those kept go on" }), scroll);
+  made.addEventListener("toggle", () => {
+    if (made.open) build();
+    const others = openIn(page.get()).filter((one) => one !== name);
+    page.note({ open: [...others, ...(made.open ? [name] : [])].join(" ") });
+  });
   return made;
 }
 
-function whyNoTree(row) {
-  if (!data.trees.length) return NO_TREE;
-  const { method, iteration } = data.rows[row];
-  const own = data.trees.filter((tree) => tree.method === method && tree.iteration === iteration);
-  return own.length ? `Trees were stored for the first ${own.length} prompts by id.` : `${method} does not search.`;
+const openIn = (state) => state.open.split(" ").filter(Boolean);
+
+// --- going from prompt to prompt ---
+
+function go(step) {
+  const state = page.get();
+  const prompts = chosenPrompts(state);
+  if (!prompts.length) return;
+  const size = ON_A_PAGE[state.view];
+  const first = Math.min((Number(state.page) - 1) * size, prompts.length - 1);
+  const now = prompts.findIndex((i) => data.prompts[i][0] === state.prompt);
+  const isShown = Math.floor(now / size) === Math.floor(first / size);
+  const next = now < 0 || !isShown ? first + (step > 0 || now < 0 ? 0 : size - 1) : now + step;
+  const to = Math.min(Math.max(next, 0), prompts.length - 1);
+  page.set({ prompt: data.prompts[prompts[to]][0], page: String(Math.floor(to / size) + 1) });
+  const found = byId("results").querySelector("[aria-current]");
+  found.focus({ preventScroll: true });
+  found.scrollIntoView({ block: "start" });
 }
 
-// Places, round by round, of the prefixes that lead to a finished text; the best where several rows wrote it.
-function pathTo(tree, text) {
-  const last = tree.rounds.length - 1;
-  const ends = tree.rounds[last].map((prefix, i) => [prefix, i]).filter(([prefix]) => prefix[3] && prefix[1] === text);
-  if (!ends.length) return [];
-  const path = [ends.reduce((a, b) => ((b[0][2] ?? -Infinity) > (a[0][2] ?? -Infinity) ? b : a))[1]];
-  for (let round = last; round > 0; round--) path.unshift(tree.rounds[round][path[0]][0]);
-  return path;
-}
-
-function chunkOf(tree, round, place) {
-  const [parent, text] = tree.rounds[round][place];
-  const before = parent === null ? "" : tree.rounds[round - 1][parent][1];
-  if (parent !== null && text === before) return "(finished)";
-  let shared = 0; // a token may have completed the last letter of the text before
-  while (shared < before.length && before[shared] === text[shared]) shared++;
-  return text.slice(shared).replaceAll("\n", "\u21b5") || "(end)"; // a line break as an arrow, so that trees stay compact
-}
-
-function chunks(tree, path) {
-  if (!path.length) return element("p", { textContent: "The answer is not among the prefixes that were kept." });
-  const items = path.map((place, round) =>
-    element("li", {}, element("span", { className: "text", textContent: chunkOf(tree, round, place) }), ` S ${number(tree.rounds[round][place][2])}`));
-  return element("ol", { className: "chunks" }, ...items);
-}
-
-function branch(tree, round, parent, path) {
-  const children = tree.rounds[round].map((prefix, i) => [prefix, i]).filter(([prefix]) => prefix[0] === parent);
-  children.sort(([a], [b]) => (b[2] ?? -Infinity) - (a[2] ?? -Infinity));
-  return element("ul", {}, ...children.map(([prefix, i]) => {
-    const onPath = path[round] === i;
-    const state = onPath ? "in the answer" : prefix[3] ? "kept" : "dropped";
-    const item = element("li", { className: onPath ? "kept path" : state });
-    item.append(element("span", { className: "score", textContent: number(prefix[2]) }), element("span", { className: "state", textContent: state }));
-    item.append(element("span", { className: "text", textContent: chunkOf(tree, round, i) }));
-    if (prefix[3] && round + 1 < tree.rounds.length) item.append(branch(tree, round + 1, i, path));
-    return item;
-  }));
+function pressed(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea")) {
+    if (event.key === "Escape") event.target.blur();
+    return;
+  }
+  const does = { j: () => go(1), k: () => go(-1), "/": () => byId("search").focus() }[event.key];
+  if (!does) return;
+  event.preventDefault(); // or / would stand in the field
+  does();
 }
 
 // --- start ---
 
 function start() {
-  const methods = unique(data.rows.map((row) => row.method));
-  const wanted = { left: methods.at(-1), right: methods.includes("best_of_n") ? "best_of_n" : methods[0] };
-  for (const side of ["left", "right"]) {
-    fill(control(side, "method"), methods, wanted[side]);
-    offer(side);
-    sides[side].addEventListener("change", () => { offer(side); show(); });
+  for (const side of SIDES) {
+    byId("controls").querySelector(`[data-side=${side}]`).addEventListener("change", () => {
+      const [method, iteration, pick] = ["method", "iteration", "pick"].map((name) => control(side, name).value);
+      page.set({ [side]: offer(side, method, iteration, pick), page: "1" });
+    });
   }
   byId("controls").addEventListener("submit", (event) => event.preventDefault());
-  for (const id of ["search", "sort", "with-tree"]) byId(id).addEventListener("input", () => { page = 0; show(); });
+  for (const name of ["view", "sort", "order"]) byId(name).addEventListener("change", () => page.set({ [name]: byId(name).value, page: "1" }));
+  byId("search").addEventListener("input", () => page.set({ q: byId("search").value, page: "1" }));
+  byId("with-tree").addEventListener("change", () => page.set({ trees: byId("with-tree").checked ? "1" : "", page: "1" }));
+  const last = () => Math.ceil(chosenPrompts(page.get()).length / ON_A_PAGE[page.get().view]);
   for (const [id, step] of [["previous", -1], ["next", 1]]) {
-    byId(id).addEventListener("click", () => { page += step; show(); byId("count").scrollIntoView(); });
+    byId(id).addEventListener("click", () => {
+      page.set({ page: String(Math.min(Number(page.get().page), last()) + step) });
+      byId("count").scrollIntoView();
+    });
   }
-  show();
+  document.addEventListener("keydown", pressed);
+  show(page.get());
 }
 
 start();
