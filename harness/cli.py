@@ -10,7 +10,7 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import shtab
@@ -108,6 +108,7 @@ def _parser(program: str = "python -m harness") -> argparse.ArgumentParser:
         help="path, id, or the beginning of an id, of a run or an ablation; several runs that differ in the seed alone "
         "make one table over prompts and seeds",
     )
+    report.add_argument("--full", action="store_true", help="print the whole report.md instead of a screen of it")
     report.add_argument("--html", action="store_true", help="also write report.html: a page with every answer")
     _add_out(report)
     report.set_defaults(command=_report)
@@ -196,7 +197,10 @@ def _ablate(arguments: argparse.Namespace) -> None:
     options.require_not_fresh("ablate")
     from harness.sweeps.ablate import ablate
 
-    print(ablate(arguments.axis, arguments.values, options.request, options.workspace))
+    if (folder := ablate(arguments.axis, arguments.values, options.request, options.workspace)) is not None:
+        from harness.evidence.screens import show_ablation
+
+        show_ablation(folder)
 
 
 def _tune(arguments: argparse.Namespace) -> None:
@@ -208,7 +212,10 @@ def _tune(arguments: argparse.Namespace) -> None:
     options.require_not_fresh("tune")
     from harness.sweeps.tune import tune
 
-    print(tune(arguments.tries, arguments.most_tries, options.request, options.workspace))
+    if (folder := tune(arguments.tries, arguments.most_tries, options.request, options.workspace)) is not None:
+        from harness.evidence.screens import show_tuning
+
+        show_tuning(folder)
 
 
 def _generate(arguments: argparse.Namespace) -> None:
@@ -219,7 +226,10 @@ def _generate(arguments: argparse.Namespace) -> None:
 def _report(arguments: argparse.Namespace) -> None:
     from harness.evidence.ablation import find_ablation, write_ablation
     from harness.evidence.report import write_report
+    from harness.evidence.screen import show_run
+    from harness.evidence.screens import show_ablation
     from harness.evidence.store import find_run, load_run
+    from harness.evidence.table import comparison
 
     ablations = {name: found for name in arguments.runs if (found := find_ablation(arguments.out, name)) is not None}
     for name, ablation in ablations.items():
@@ -227,33 +237,41 @@ def _report(arguments: argparse.Namespace) -> None:
             raise UserError(f"--html shows a run, and {name!r} is an ablation; name one of its runs")
         if len(arguments.runs) > 1:
             raise UserError(f"several runs make one table over seeds, and {name!r} is an ablation; report it alone")
-        print(write_ablation(ablation, arguments.out).read_text(encoding="utf-8"))
+        _say_report(write_ablation(ablation, arguments.out), show_ablation, arguments.full)
         return
     if len(arguments.runs) > 1:
         _report_over_seeds(arguments)
         return
     run = load_run(find_run(arguments.out, arguments.runs[0]))
-    path = write_report(run)
-    print(path.read_text(encoding="utf-8"))
+    table = comparison(run)
+    _say_report(write_report(run, table), lambda _: show_run(run, table), arguments.full)
     if arguments.html:
         from harness.evidence.page import write_page
 
-        path = write_page(run)
-    print(f"written to {path.parent}", file=sys.stderr)
+        print(f"written to {write_page(run)}", file=sys.stderr)
 
 
 def _report_over_seeds(arguments: argparse.Namespace) -> None:
+    from harness.evidence.screens import show_seeds
     from harness.evidence.seeds import write_seeds
     from harness.evidence.store import find_run, load_run
 
     if arguments.html:
         raise UserError(f"--html shows one run, and {len(arguments.runs)} are given; name one of them")
     path = write_seeds([load_run(find_run(arguments.out, name)) for name in arguments.runs], arguments.out)
-    print(path.read_text(encoding="utf-8"))
-    print(f"written to {path.parent}", file=sys.stderr)
+    _say_report(path, show_seeds, arguments.full)
+
+
+def _say_report(report: Path, show: Callable[[Path], None], full: bool) -> None:
+    """The screen of what lies in the report's folder, or all of report.md."""
+    if full:
+        print(report.read_text(encoding="utf-8"))
+    else:
+        show(report.parent)
 
 
 def _judge(arguments: argparse.Namespace) -> None:
+    from harness.evidence.screens import show_judgement
     from harness.judging.alpaca_eval import export
     from harness.judging.judge import import_judgement, judge_run
     from harness.judging.opponents import Selection
@@ -268,8 +286,7 @@ def _judge(arguments: argparse.Namespace) -> None:
         theirs = Selection(arguments.opponent_method, arguments.opponent_iteration, arguments.opponent_final_pick)
         judge = chosen_judge(arguments)
         folder = judge_run(arguments.out, arguments.run, rows, arguments.opponent or "base", theirs, judge)
-    print((folder / "report.md").read_text(encoding="utf-8"))
-    print(f"written to {folder}", file=sys.stderr)
+    _say_report(folder / "report.md", show_judgement, arguments.full)
     if arguments.export is not None:
         export(folder, arguments.export)
         print(f"AlpacaEval's files: {arguments.export}", file=sys.stderr)
