@@ -1,13 +1,11 @@
 """Numbers and tables that pages take from stored runs, between markers; `python -m tests.quotes` writes them anew.
 
-    gains <!--q imdb-c771ef4927 iro/3/value against_best_of_n-->+0.44 [+0.36, +0.52]<!--/q-->
-    <!--q imdb-c771ef4927 iro/3/value-args/0/first gold-->                  # their difference, paired by prompt
-    <!--table imdb-c771ef4927-->...<!--/table-->                            # a row a method
+gains <!--q imdb-c771ef4927 iro/3/value against_best_of_n-->+0.44 [+0.36, +0.52]<!--/q-->
+<!--q imdb-c771ef4927 iro/3/value-args/0/first gold-->                  # their difference, paired by prompt
+<!--table imdb-c771ef4927-->...<!--/table-->                            # a row a method
 """
 
 import re
-import sys
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any

@@ -21,7 +21,10 @@ def run(arguments: argparse.Namespace) -> None:
     say_where(options.workspace.out)
     from harness.sweeps.ablate import ablate
 
-    print(ablate(arguments.axis, arguments.values, options.request, options.workspace))
+    if (folder := ablate(arguments.axis, arguments.values, options.request, options.workspace)) is not None:
+        from harness.evidence.screens import show_ablation
+
+        show_ablation(folder)
 
 
 COMMAND = Command(

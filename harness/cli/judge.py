@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from harness.cli.command import Command
-from harness.cli.options import add_out
+from harness.cli.options import add_out, say_report
 from harness.core.errors import UserError
 from harness.judging.options import add_judge_options, chosen_judge, require_import_alone
 
@@ -15,6 +15,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    from harness.evidence.screens import show_judgement
     from harness.judging.alpaca_eval import export
     from harness.judging.judge import import_judgement, judge_run
     from harness.judging.opponents import Selection
@@ -29,8 +30,7 @@ def run(arguments: argparse.Namespace) -> None:
         theirs = Selection(arguments.opponent_method, arguments.opponent_iteration, arguments.opponent_final_pick)
         judge = chosen_judge(arguments)
         folder = judge_run(arguments.out, arguments.run, rows, arguments.opponent or "base", theirs, judge)
-    print((folder / "report.md").read_text(encoding="utf-8"))
-    print(f"written to {folder}", file=sys.stderr)
+    say_report(folder / "report.md", show_judgement, arguments.full)
     if arguments.export is not None:
         export(folder, arguments.export)
         print(f"AlpacaEval's files: {arguments.export}", file=sys.stderr)

@@ -15,7 +15,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from harness.evidence.names import checked_name, free_name, give_name
+    from harness.evidence.run_names import checked_name, free_name, give_name
 
     if arguments.remove is not None:
         if arguments.run is not None:

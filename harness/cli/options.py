@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import shtab
@@ -41,6 +41,14 @@ def say_where(out: Path) -> None:
     """A line on the screen where a command will write above the folder that it was called in."""
     if out == results_folder() != Path("results"):
         print(f"results of this project: {out} (--out names another folder)", file=sys.stderr)
+
+
+def say_report(report: Path, show: Callable[[Path], None], full: bool) -> None:
+    """The screen of what lies in the report's folder, or all of report.md."""
+    if full:
+        print(report.read_text(encoding="utf-8"))
+    else:
+        show(report.parent)
 
 
 def completed(option: argparse.Action, what: Mapping[str, object] = shtab.FILE) -> None:

@@ -24,7 +24,10 @@ def run(arguments: argparse.Namespace) -> None:
     say_where(options.workspace.out)
     from harness.sweeps.tune import tune
 
-    print(tune(arguments.tries, arguments.most_tries, options.request, options.workspace))
+    if (folder := tune(arguments.tries, arguments.most_tries, options.request, options.workspace)) is not None:
+        from harness.evidence.screens import show_tuning
+
+        show_tuning(folder)
 
 
 COMMAND = Command(

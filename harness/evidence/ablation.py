@@ -28,9 +28,9 @@ from harness.evidence.ablation_figures import Drawn, Level
 from harness.evidence.budgets import budget_of
 from harness.evidence.cost import best_of_n_costs
 from harness.evidence.markdown import over, p_value, percent, signed
-from harness.evidence.names import named_run
 from harness.evidence.row import WHERE_TESTED, Comparison, flat
 from harness.evidence.rows_needed import Searched, needed
+from harness.evidence.run_names import named_run
 from harness.evidence.schema import EVALUATED, GOLD, PROXY, REFERENCES, ROW, Row
 from harness.evidence.store import Run, find_run, load_run, read_json
 from harness.evidence.table import best_of_n_by_prompt, best_of_n_curve, comparison

@@ -14,8 +14,8 @@ import polars as pl
 
 from harness.core.errors import UserError, unknown
 from harness.core.statistics.stats import Estimate
-from harness.evidence.names import names_by_run
 from harness.evidence.record import RunRecord, read_record
+from harness.evidence.run_names import names_by_run
 from harness.evidence.schema import REFERENCES, Row
 from harness.evidence.store import read_about, read_parquet
 

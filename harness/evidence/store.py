@@ -17,8 +17,8 @@ import polars as pl
 
 from harness.core.errors import UserError
 from harness.core.files import whole
-from harness.evidence.names import LATEST, named_run, names_by_run
 from harness.evidence.record import DAMAGED, RunRecord, read_record
+from harness.evidence.run_names import LATEST, named_run, names_by_run
 from harness.evidence.schema import ABOUT, COLUMNS, GOLD, PROXY
 
 TABLES = ("completions", "scores", "ledger", "fits", "pool")

@@ -50,6 +50,7 @@ def add_judge_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--import", type=Path, metavar="FILE", dest="annotations", help="AlpacaEval's annotations instead"
     )
+    parser.add_argument("--full", action="store_true", help="print the whole report.md instead of a screen of it")
 
 
 def chosen_judge(arguments: argparse.Namespace) -> "Judge":

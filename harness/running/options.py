@@ -15,7 +15,7 @@ from harness.core.files import cache_folder
 from harness.core.nested import flatten
 from harness.core.results_folder import results_folder
 from harness.core.yaml_text import read_yaml
-from harness.evidence.names import checked_name
+from harness.evidence.run_names import checked_name
 from harness.methods import METHODS
 from harness.running.request import Given, Request, Tuned, Workspace
 from harness.tasks import TASKS

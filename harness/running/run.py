@@ -26,9 +26,10 @@ from harness.core.statistics.stats import PLANNING_SD, detectable_difference
 from harness.core.task import GOLD
 from harness.core.types import Prompt
 from harness.core.values.calibration import calibration, held_out
-from harness.evidence.names import give_name, require_free
 from harness.evidence.record import Agreement
 from harness.evidence.report import write_report
+from harness.evidence.run_names import give_name, require_free
+from harness.evidence.screen import show_run
 from harness.evidence.store import Run, is_done, load_run, read_about, runs_folder, write_about, write_table
 from harness.evidence.table import comparison
 from harness.methods import METHODS
@@ -60,15 +61,16 @@ _FRESH = re.compile(r"-fresh\d+$")
 
 
 def run_and_report(config: RunConfig, workspace: Workspace, fresh: bool) -> None:
-    """Do a run or find it done, and print its report; `fresh` recomputes next to it and prints the differences."""
+    """Do a run or find it done, and show what it found; `fresh` recomputes next to it and prints the differences."""
     ranks = join_ranks()
     folder = complete(config, workspace, ranks, fresh)
     ranks.leave()
     if not ranks.first:
         return
     run = load_run(folder)
-    print(write_report(run).read_text(encoding="utf-8"))
-    print(f"report, tables and figures: {folder}", file=sys.stderr)
+    table = comparison(run)
+    write_report(run, table)
+    show_run(run, table)
     stored = folder.with_name(_FRESH.sub("", folder.name))
     if stored != folder:
         print(_differences(load_run(stored), run))

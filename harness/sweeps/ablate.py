@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from harness.core.digest import digest
@@ -26,9 +27,10 @@ from harness.running.run import complete
 from harness.sweeps.axes import Axis, axis_of
 
 
-def ablate(axes: str, values: str | None, request: Request, workspace: Workspace) -> str:
-    """Run every value of an axis, or of two by comma, write table and figure, and return the report.
+def ablate(axes: str, values: str | None, request: Request, workspace: Workspace) -> Path | None:
+    """Run every value of an axis, or of two by comma; the folder of table, figure and report.
 
+    None in launched processes that write nothing.
     `values` are by comma, those of a second axis after a semicolon.
     """
     plain = resolve(request)
@@ -53,7 +55,7 @@ def ablate(axes: str, values: str | None, request: Request, workspace: Workspace
     folders = {point: complete(config, workspace, ranks) for point, config in configs.items()}
     ranks.leave()
     if not ranks.first:
-        return ""
+        return None
     for folder in folders.values():
         write_report(load_run(folder))
     reference = next((p for p, config in configs.items() if config.asked() == plain.asked()), points[0])
@@ -66,7 +68,8 @@ def ablate(axes: str, values: str | None, request: Request, workspace: Workspace
     folder = workspace.out / "ablations" / f"{plain.task}-{'-'.join(axis['name'] for axis in about['axes'])}-{made_of}"
     with whole(folder / "about.json") as part:
         part.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-    return write_ablation(folder, workspace.out).read_text(encoding="utf-8")
+    write_ablation(folder, workspace.out)
+    return folder
 
 
 def _points(varied: Mapping[str, Axis], values: str | None) -> list[Point]:

@@ -41,8 +41,8 @@ ROUNDS = 3  # of as many tries as a method has, at most, unless --most-tries say
 _PICKS = ("value", "first", "reward")  # cheapest first: which row of a method is compared
 
 
-def tune(tries: int, most: int | None, request: Request, workspace: Workspace) -> str:
-    """Search, choose, write what was found, and return the report."""
+def tune(tries: int, most: int | None, request: Request, workspace: Workspace) -> Path | None:
+    """Search, choose, write what was found; its folder, None in launched processes that write nothing."""
     most = ROUNDS * tries if most is None else most
     if most < tries:
         raise UserError(f"--most-tries {most}: give at least --tries, which is {tries}")
@@ -64,9 +64,10 @@ def tune(tries: int, most: int | None, request: Request, workspace: Workspace) -
         searches.append(search)
     ranks.leave()
     if not ranks.first:
-        return ""
+        return None
     _write(folder, plain, request, searches, sessions)
-    return write_tuning(folder).read_text(encoding="utf-8")
+    write_tuning(folder)
+    return folder
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import pytest
 
 from harness import cli
 from harness.core.errors import UserError
-from harness.evidence.names import give_name
 from harness.evidence.row import frame
+from harness.evidence.run_names import give_name
 from harness.evidence.runs import stored_runs
 from harness.evidence.store import find_run
 from harness.evidence.table import comparison

@@ -69,7 +69,8 @@ def stored(place) -> Path:
 
 
 def judge(*arguments: str) -> int:
-    return cli.main(["judge", *arguments])
+    """The command, with the report in full."""
+    return cli.main(["judge", *arguments, "--full"])
 
 
 def judgement(place: Path, beginning: str) -> Path:

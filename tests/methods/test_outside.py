@@ -49,8 +49,8 @@ def test_a_method_and_a_task_of_files_outside_run_end_to_end(place, outside, unr
     named = ["--method", f"{outside / 'longest.py'}:Longest,iro", "--task", f"{outside / 'shout.py'}:Shout"]
     options = ["--set", "longest.n=3", "--set", "iro.iterations=1", "--limit", "20", "--workers", "1"]
     assert cli.main(["run", *named, *options]) == 0
-    assert "| longest | first |" in capsys.readouterr().out
     (folder,) = (place / "results" / "runs").iterdir()
+    assert "| longest | first |" in (folder / "report.md").read_text(encoding="utf-8")
     run = load_run(folder)
     assert run.id.startswith("shout-") and set(run.completions["method"]) == {
         "base", "base_greedy", "best_of_n", "longest", "iro",
@@ -80,7 +80,8 @@ def test_its_settings_are_axes_and_what_tune_writes_names_its_file(place, outsid
         "fit.prompts=10",
     ]
     assert cli.main(["ablate", "--axis", "longest.n", "--values", "1,4", *named, "--workers", "1"]) == 0
-    report = capsys.readouterr().out
+    (written,) = (place / "results" / "ablations").glob("*/report.md")
+    report = written.read_text(encoding="utf-8")
     assert "| samples a prompt (longest.n) | method |" in report and "gold - same at 4" in report
     assert cli.main(["tune", "--tries", "1", *named, "--workers", "1"]) == 0
     METHODS._added.clear()

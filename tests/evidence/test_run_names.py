@@ -8,7 +8,7 @@ import pytest
 from harness import cli
 from harness.core.errors import UserError
 from harness.evidence.ablation import find_ablation
-from harness.evidence.names import checked_name, give_name, names_by_run
+from harness.evidence.run_names import checked_name, give_name, names_by_run
 from harness.evidence.store import find_run
 
 
