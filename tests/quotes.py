@@ -14,9 +14,11 @@ import polars as pl
 
 from harness.core.statistics import stats
 from harness.core.statistics.stats import Estimate
-from harness.evidence.markdown import giga, percent, signed
+from harness.evidence.markdown import giga, markdown_table, percent, signed
+from harness.evidence.names import display_name
 from harness.evidence.row import Comparison
 from harness.evidence.schema import GOLD, Row
+from harness.evidence.screen import chosen_rows
 from harness.evidence.store import Run, load_run
 from harness.evidence.table import comparison
 
@@ -46,6 +48,23 @@ def quote(run: str, rows: str, field: str) -> str:
     for part in field.split("."):
         value = getattr(value, part)
     return _shown(field, value)
+
+
+def table(run: str) -> str:
+    """A row a method, the best by gold first: its last iteration and cheapest pick."""
+    everything = comparison(_run(run))
+    rows = chosen_rows(everything, most=len({row.key.method for row in everything}))
+    cells = [
+        {
+            "method": display_name(row.key.method) + (" (weights trained)" if row.trains_weights else ""),
+            "gold, sd [95%]": row.gold.shown(),
+            "against best-of-n [95%]": signed(row.against_best_of_n) or "",
+            "GFLOPs a prompt": giga(row.costs.flops or 0.0),
+            "reward calls": f"{row.costs.reward_calls:.0f}",
+        }
+        for row in rows
+    ]
+    return "\n".join(markdown_table(cells)) + "\n"
 
 
 def _shown(field: str, value: Any) -> str:
@@ -81,3 +100,8 @@ def _gold(run: Run, key: Row) -> Any:
     same = {"method": key.method, "iteration": key.iteration, "final_pick": key.final_pick, "metric": GOLD}
     scores = run.scores.filter(*(pl.col(name) == value for name, value in same.items())).sort("prompt_id")
     return run.record.standardised(GOLD, scores["value"].to_numpy())
+
+
+if __name__ == "__main__":
+    for path in PAGES:
+        path.write_text(written_anew(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -61,7 +61,7 @@ def best_untrained(rows: Sequence[Comparison]) -> int | None:
 def facts(run: Run) -> str:
     """What was run, in a line."""
     config, part = run.record.config, run.record.settings("evaluate").get("slice", "test")
-    model = "?" if config.model is None else config.model
+    model = run.record.model_name or "?"
     seed = "" if config.seed is None else f", seed {config.seed}"
     profile = "" if config.profile is None else f", {config.profile}"
     prompts = f"{run.completions['prompt_id'].n_unique()} {part} prompts"
