@@ -3,9 +3,14 @@
 gains <!--q imdb-c771ef4927 iro/3/value against_best_of_n-->+0.44 [+0.36, +0.52]<!--/q-->
 <!--q imdb-c771ef4927 iro/3/value-args/0/first gold-->                  # their difference, paired by prompt
 <!--table imdb-c771ef4927-->...<!--/table-->                            # a row a method
+    <!--screen run --task toy-->...<!--/screen-->                           # what a command ends on, 80 columns wide
 """
 
+import os
 import re
+import subprocess
+import sys
+import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,14 +29,40 @@ from harness.evidence.table import comparison
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", ROOT / "results" / "README.md")
-_QUOTE = re.compile(r"<!--q (\S+) (\S+) (\S+)-->(.*?)<!--/q-->", re.S)
-_TABLE = re.compile(r"<!--table (\S+)-->\n(.*?)<!--/table-->", re.S)
+_QUOTE = re.compile(r"<!--q (\S+) (\S+) ([^\s>]+)-->(.*?)<!--/q-->", re.S)
+_TABLE = re.compile(r"<!--table ([^\s>]+)-->\n(.*?)<!--/table-->", re.S)
+_SCREEN = re.compile(r"<!--screen (.+?)-->\n(.*?)<!--/screen-->", re.S)
 
 
 def written_anew(page: str) -> str:
-    """The page with every quote and table as the stored runs give it today."""
+    """The page with every number, table and screen as it is today."""
+    return _SCREEN.sub(
+        lambda m: f"<!--screen {m[1]}-->\n```\n{screen(m[1])}```\n<!--/screen-->", numbers_written_anew(page)
+    )
+
+
+def numbers_written_anew(page: str) -> str:
+    """The page with every quote and table as the stored runs give it."""
     page = _QUOTE.sub(lambda m: f"<!--q {m[1]} {m[2]} {m[3]}-->{quote(m[1], m[2], m[3])}<!--/q-->", page)
     return _TABLE.sub(lambda m: f"<!--table {m[1]}-->\n{table(m[1])}<!--/table-->", page)
+
+
+def screen(words: str) -> str:
+    """What a command prints in an empty folder, with an empty cache."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = {**os.environ, "COLUMNS": "80", "HARNESS_CACHE": str(Path(folder) / "cache")}
+        command = [sys.executable, "-P", "-m", "harness", *words.split()]
+        done = subprocess.run(command, cwd=folder, env=settings, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def quoted(page: str) -> list[str]:
+    """The numbers that are quoted in running text."""
+    return [m[4] for m in _QUOTE.finditer(page)]
+
+
+def without_what_is_quoted(page: str) -> str:
+    return _QUOTE.sub("", _TABLE.sub("", _SCREEN.sub("", page)))
 
 
 def quoted_runs(page: str) -> set[str]:
@@ -44,10 +75,11 @@ def quote(run: str, rows: str, field: str) -> str:
         ours, theirs = (_gold(_run(run), _key(row)) for row in rows.split("-"))
         assert field == "gold", f"{rows} differ in gold alone, not in {field}"
         return str(signed(stats.difference(ours, theirs)))
+    name, _, form = field.partition(":")
     value: Any = _rows(run)[_key(rows)]
-    for part in field.split("."):
+    for part in name.split("."):
         value = getattr(value, part)
-    return _shown(field, value)
+    return percent(value) if form == "percent" else _shown(name, value)
 
 
 def table(run: str) -> str:
@@ -76,7 +108,7 @@ def _shown(field: str, value: Any) -> str:
         case _, float() if "flops" in field:
             return giga(value)
         case _, float():
-            return f"{value:.3g}"
+            return f"{value:.2f}"
     return str(value)
 
 
