@@ -57,4 +57,4 @@ def _report_over_seeds(arguments: argparse.Namespace) -> None:
     print(f"written to {path.parent}", file=sys.stderr)
 
 
-COMMAND = Command("report", "rebuild table and figures of stored runs, without torch", "report toy", add_options, run)
+COMMAND = Command("report", "rebuild table and figures", "report latest", add_options, run)
