@@ -22,6 +22,7 @@ import harness
 from harness.cli import (
     ablate,
     bench,
+    export,
     generate,
     judge,
     leaderboard,
@@ -146,7 +147,7 @@ COMPLETION = Command(
 
 GROUPS = {
     "Make": (run.COMMAND, ablate.COMMAND, tune.COMMAND, generate.COMMAND),
-    "Look": (runs.COMMAND, report.COMMAND, leaderboard.COMMAND, name.COMMAND),
+    "Look": (runs.COMMAND, report.COMMAND, export.COMMAND, leaderboard.COMMAND, name.COMMAND),
     "Judge": (judge.COMMAND,),
     "Tools": (listing.COMMAND, bench.COMMAND, rewards.COMMAND, COMPLETION),
 }
