@@ -8,7 +8,7 @@ from harness.cli.options import add_run_options, say_where
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--axis", required=True, help="what is varied, or two of them by comma: METHOD.SETTING, or "
-                        "an axis that `list` shows")  # fmt: skip
+                        "an axis that `list axes` shows")  # fmt: skip
     parser.add_argument("--values", help="by comma, those of a second axis after a semicolon (default: the axis's own)")
     add_run_options(parser)
 
@@ -29,8 +29,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 COMMAND = Command(
     "ablate",
-    "the same run at several values of one setting, side by side",
-    "ablate --task toy --axis iro.width --values 1,4",
+    "one setting at several values",
+    "ablate --task toy --axis width",
     add_options,
     run,
 )

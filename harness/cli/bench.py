@@ -28,6 +28,4 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"path: {policy.path}; written to {write_bench(policy, rows, arguments.out)}", file=sys.stderr)
 
 
-COMMAND = Command(
-    "bench", "speed of the engine, as ratios within one process on one thread", "bench --repeats 1", add_options, run
-)
+COMMAND = Command("bench", "speed of the engine", "bench --repeats 1", add_options, run)

@@ -19,8 +19,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 COMMAND = Command(
     "generate",
-    "answer new prompts with what a run fitted",
-    'generate toy --prompt "topic 1"',
+    "answer new prompts",
+    'generate latest --prompt "topic 1"',
     add_options,
     run,
 )

@@ -38,8 +38,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 COMMAND = Command(
     "judge",
-    "win rates of a stored run's answers over an opponent's, without torch",
-    "judge toy --opponent best_of_n",
+    "win rates over an opponent's answers",
+    "judge latest --opponent best_of_n",
     add_options,
     run,
 )

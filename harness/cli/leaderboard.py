@@ -49,4 +49,4 @@ def _rescore(arguments: argparse.Namespace) -> int:
     return 1 if max(task.largest for task in found) > TOLERANCE else 0
 
 
-COMMAND = Command("leaderboard", "one table of all stored runs, without torch", "leaderboard", add_options, run)
+COMMAND = Command("leaderboard", "one table of all stored runs", "leaderboard", add_options, run)

@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"{arguments.remove} was {free_name(arguments.out, arguments.remove)}, and is free")
         return
     if arguments.name is None:
-        raise UserError("say which run and what to call it, as in `harness name latest first`")
+        raise UserError("say which run and what to call it, as in `harness name latest my-run`")
     checked_name(arguments.name)
     from harness.evidence.store import find_run
 
@@ -32,4 +32,4 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"{folder.name} is called {arguments.name}")
 
 
-COMMAND = Command("name", "give a stored run a name, or free one", "name latest first", add_options, run)
+COMMAND = Command("name", "give a run a name, or free one", "name latest my-run", add_options, run)

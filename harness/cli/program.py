@@ -11,7 +11,10 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
+from itertools import chain
 from pathlib import Path
+from typing import NoReturn
 
 import shtab
 
@@ -19,6 +22,7 @@ import harness
 from harness.cli import (
     ablate,
     bench,
+    export,
     generate,
     judge,
     leaderboard,
@@ -32,9 +36,11 @@ from harness.cli import (
     view,
 )
 from harness.cli.command import Command
-from harness.core.errors import UserError
+from harness.core.errors import UserError, unknown
+from harness.core.printable import printable
 from harness.core.registry import require_one_checkout
 
+ABOUT = str(harness.__doc__).splitlines()[0]
 _UNWRITABLE = {
     errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST, errno.EPERM, errno.ENAMETOOLONG,
 }  # fmt: skip
@@ -57,25 +63,38 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 141
 
 
+class Parser(argparse.ArgumentParser):
+    """What reads the words of a command; a word that it cannot read is a mistake like any other."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; `{self.prog} --help` shows what it takes")
+
+
 def parser(program: str = "python -m harness") -> argparse.ArgumentParser:
-    """What reads the words of a command; `command` of what it returns does it."""
-    made = argparse.ArgumentParser(prog=program, description=str(harness.__doc__).splitlines()[0])
+    """What reads the words of every command; `command` of what it returns is the `Command`, None without one."""
+    made = Parser(prog=program, description=ABOUT)
     made.add_argument("--version", action="version", version=f"iro-harness {harness.__version__}")
-    commands = made.add_subparsers(required=True, metavar="COMMAND")
+    made.set_defaults(command=None)
+    commands = made.add_subparsers(metavar="COMMAND")
     for command in COMMANDS:
-        options = commands.add_parser(command.name, help=command.help)
+        options = commands.add_parser(command.name, help=command.help, description=command.help)
         command.add_options(options)
-        options.set_defaults(command=command.run)
+        options.set_defaults(command=command, options=options)
     return made
 
 
 def _answer(argv: Sequence[str] | None) -> int:
-    arguments = parser(_program()).parse_args(argv)
     try:
+        arguments = _read(sys.argv[1:] if argv is None else argv)
+        if arguments.command is None:
+            from harness.cli.overview import show_overview
+
+            show_overview(_program(), ABOUT, GROUPS)
+            return 0
         require_one_checkout()
-        return arguments.command(arguments) or 0
+        return arguments.command.run(arguments) or 0
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\ninterrupted. Finished batches are kept: run the same command again to go on.", file=sys.stderr)
@@ -89,6 +108,24 @@ def _answer(argv: Sequence[str] | None) -> int:
             file=sys.stderr,
         )
         return 2
+
+
+def _read(words: Sequence[str]) -> argparse.Namespace:
+    """The arguments. Raises UserError, with the nearest, for a command or an option that does not exist."""
+    names = [command.name for command in COMMANDS]
+    named = next((word for word in words if not word.startswith("-")), None)
+    if named is not None and named not in names:
+        raise unknown("command", named, names)
+    arguments, rest = parser(_program()).parse_known_args(words)
+    if rest and arguments.command is None:
+        raise UserError(f"unknown option {rest[0]!r}; `{_program()} --help` shows what there is")
+    if rest:
+        options = arguments.options
+        option = next((word for word in rest if word.startswith("-")), rest[0]).partition("=")[0]
+        near = get_close_matches(option, options._option_string_actions, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise UserError(f"{named} takes no {option!r}.{hint} `{options.prog} --help` shows what it takes")
+    return arguments
 
 
 def _program() -> str:
@@ -105,11 +142,14 @@ def _complete(arguments: argparse.Namespace) -> None:
 
 
 COMPLETION = Command(
-    "completion", "what a shell needs to complete the command `harness`", "completion bash",
+    "completion", "what a shell completes commands by", "completion bash",
     _add_completion_options, _complete,
 )  # fmt: skip
 
-COMMANDS = (
-    run.COMMAND, ablate.COMMAND, tune.COMMAND, generate.COMMAND, runs.COMMAND, name.COMMAND, report.COMMAND,
-    view.COMMAND, judge.COMMAND, leaderboard.COMMAND, bench.COMMAND, rewards.COMMAND, listing.COMMAND, COMPLETION,
-)  # fmt: skip
+GROUPS = {
+    "Make": (run.COMMAND, ablate.COMMAND, tune.COMMAND, generate.COMMAND),
+    "Look": (runs.COMMAND, report.COMMAND, view.COMMAND, export.COMMAND, leaderboard.COMMAND, name.COMMAND),
+    "Judge": (judge.COMMAND,),
+    "Tools": (listing.COMMAND, bench.COMMAND, rewards.COMMAND, COMPLETION),
+}
+COMMANDS = tuple(chain(*GROUPS.values()))

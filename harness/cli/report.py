@@ -60,4 +60,4 @@ def _report_over_seeds(arguments: argparse.Namespace) -> None:
     say_report(path, show_seeds, arguments.full)
 
 
-COMMAND = Command("report", "rebuild table and figures of stored runs, without torch", "report toy", add_options, run)
+COMMAND = Command("report", "rebuild table and figures", "report latest", add_options, run)

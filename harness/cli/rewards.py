@@ -24,6 +24,4 @@ def run(arguments: argparse.Namespace) -> None:
     print(rebuild(arguments.out, cache_folder(), arguments.export) if arguments.rebuild else shown())
 
 
-COMMAND = Command(
-    "rewards", "the rewards that ship with the task imdb, and how to train them anew", "rewards", add_options, run
-)
+COMMAND = Command("rewards", "the rewards that ship with imdb", "rewards", add_options, run)

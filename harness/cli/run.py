@@ -26,8 +26,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 COMMAND = Command(
     "run",
-    "fit methods, evaluate them on the same prompts, write tables and figures",
-    "run --task toy --method iro",
+    "fit methods and compare them",
+    "run --task toy",
     add_options,
     run,
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.cli.command import Command
 from harness.cli.options import add_out
+from harness.core.printable import printable
 
 if TYPE_CHECKING:
     from harness.evidence.runs import Stored, StoredRun
@@ -31,10 +32,10 @@ def run(arguments: argparse.Namespace) -> None:
             print(json.dumps(run.as_json(), ensure_ascii=False))
     else:
         _show(found, arguments)
-    for text in [f"not finished: {name}" for name in found.unfinished]:
-        print(text, file=sys.stderr)
-    for folder, why in found.left_out.items():
-        print(f"left out: {folder}: {why}", file=sys.stderr)
+    lines = [f"not finished: {name}" for name in found.unfinished]
+    lines += [f"left out: {folder}: {why}" for folder, why in found.left_out.items()]
+    for line in lines:
+        print(printable(line), file=sys.stderr)
 
 
 def _show(found: "Stored", arguments: argparse.Namespace) -> None:

@@ -6,27 +6,36 @@ show(table)
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from harness.core.printable import printable
+
 _UNCUT = 10_000  # columns where nobody looks: what reads a pipe wants a row on a line
 
 
-def made_table(*columns: str, whole: Sequence[str] = (), gap: int = 2) -> Table:
-    """An empty table with `gap` blanks between columns; the cells of those in `whole` are never broken."""
+def made_table(
+    *columns: str, whole: Sequence[str] = (), most: Mapping[str, int] = MappingProxyType({}), gap: int = 2
+) -> Table:
+    """An empty table with `gap` blanks between columns.
+
+    The cells of columns in `whole` are never broken; on a terminal those in `most` are so wide at most, for the others.
+    """
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap - 1, 0, 0))
     for name in columns:
-        table.add_column(name, no_wrap=name in whole, overflow="fold")
+        width = most.get(name) if sys.stdout.isatty() else None
+        table.add_column(name, no_wrap=name in whole, max_width=width, overflow="fold")
     return table
 
 
 def cell(text: str, style: str = "") -> Text:
-    """Text of anybody's for the screen: what would steer a terminal is shown as its code."""
-    return Text("".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text), style=style)
+    """Text of anybody's for the screen."""
+    return Text(printable(text), style=style)
 
 
 def show(*parts: RenderableType) -> None:

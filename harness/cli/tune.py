@@ -32,8 +32,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 COMMAND = Command(
     "tune",
-    "search settings of methods on development prompts, as many tries for each",
-    "tune --task toy --method iro --tries 4",
+    "search the settings of methods",
+    "tune --task toy --tries 2",
     add_options,
     run,
 )

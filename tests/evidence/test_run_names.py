@@ -110,7 +110,7 @@ def test_a_name_that_does_not_exist_is_answered_with_the_nearest(out, capsys):
     for command, says in (
         (["report", "frist"], "Did you mean 'first'?"),
         (["name", "--remove", "frist"], "Did you mean 'first'?"),
-        (["name", "latest"], "as in `harness name latest first`"),
+        (["name", "latest"], "as in `harness name latest my-run`"),
         (["name", "latest", "--remove", "first"], "takes nothing else"),
     ):
         assert cli.main(command) == 2

@@ -87,7 +87,8 @@ def test_its_settings_are_axes_and_what_tune_writes_names_its_file(place, outsid
     METHODS._added.clear()
     (chosen,) = (place / "results" / "tuning").glob("*/chosen.yaml")
     assert cli.main(["run", "--config", str(chosen), "--limit", "4", "--workers", "1"]) == 0
-    assert cli.main(["list", "--method", f"iro,{outside / 'longest.py'}:Longest", "--task", "toy"]) == 0
-    listed = capsys.readouterr().out.split("\n  iro: ")[1]
-    assert "  longest: Picks the longest of n plain samples [an example]\n    longest.n = 4    samples" in listed
-    assert "cards" not in listed and "--profile quick" in listed
+    assert cli.main(["list", "iro", f"{outside / 'longest.py'}:Longest", "toy"]) == 0
+    listed = capsys.readouterr().out.partition("\niro (method): ")[2].partition("\nlongest (method): ")[2]
+    assert listed.startswith("Picks the longest of n plain samples.\nsource: an example\n")
+    assert "\nn        4        integer" in listed and "--set longest.n=4" in listed
+    assert "cards" not in listed and "\ntoy (task): " in listed and "\n--profile quick: " in listed

@@ -480,13 +480,6 @@ def test_artifacts_of_other_inputs_have_another_folder(tmp_path):
     assert json.loads((one / "inputs.json").read_text()) == {"a": 1, "b": 2}
 
 
-def test_the_listing_shows_every_method_task_and_setting(capsys):
-    assert cli.main(["list"]) == 0
-    said = capsys.readouterr().out
-    for words in ("iro.width = 4", "best_of_n.n = 16", "sampler.top_k = 50", "--profile standard", "arXiv 2506.17828"):
-        assert words in said
-
-
 def parquet(column: str) -> bytes:
     """A foreign table of one column."""
     file = BytesIO()
