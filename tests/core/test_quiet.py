@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.running.test_identity import save_model
 
 ROOT = Path(__file__).parents[2]
-NOISY = '''
+NOISY = """
 import logging
 import sys
 import warnings
@@ -46,7 +46,7 @@ class Noisy(Task):
         warnings.warn("said by my own file")
         logging.getLogger("mine").warning("logged by my own file")
         return {"gold_reward": np.array([float(len(c.tokens)) + 0.01 * len(c.text) for c in completions])}
-'''
+"""
 
 
 def test_stderr_of_a_run_on_a_real_model_holds_our_lines_and_the_users_alone(tmp_path, tiny):
