@@ -21,6 +21,7 @@ from harness.core.models import device
 from harness.core.models.loading import load_policy
 from harness.core.models.policy import Policy
 from harness.core.models.toy import LONGEST, ToyPolicy
+from harness.core.progress import RunProgress
 from harness.core.reward import Scale
 from harness.core.statistics.stats import PLANNING_SD, detectable_difference
 from harness.core.task import GOLD
@@ -39,6 +40,7 @@ from harness.running.evaluate import Rows, agreement, evaluate, score_pool
 from harness.running.fits import first_key, fits, fitted_again
 from harness.running.fitted import write_fitted
 from harness.running.identity import identity_of, made_otherwise, require_same, run_id
+from harness.running.plan import plan
 from harness.running.provenance import PeakMemory, open_slice
 from harness.running.ranks import Ranks, join_ranks
 from harness.running.request import Workspace
@@ -76,12 +78,12 @@ def run_and_report(config: RunConfig, workspace: Workspace, fresh: bool) -> None
         print(_differences(load_run(stored), run))
 
 
-def complete(config: RunConfig, workspace: Workspace, ranks: Ranks, fresh: bool = False) -> Path:
+def complete(config: RunConfig, workspace: Workspace, ranks: Ranks, fresh: bool = False, place: str = "") -> Path:
     """The folder of the finished run, OUT/runs/<id>; `fresh` makes it anew next to one that is there.
 
     Model and task are loaded first, for the id holds what they are: a run of another model, other prompts or other
     code is not this one, though it was asked the same. A fresh run has a cache of its own, so that it can resume, which
-    goes when the run is done.
+    goes when the run is done. `place` names it among several runs of one command: "run 2 of 5".
     """
     runs, started = runs_folder(workspace.out), time.time()
     with PeakMemory() as memory:
@@ -107,8 +109,11 @@ def complete(config: RunConfig, workspace: Workspace, ranks: Ranks, fresh: bool 
             if fresh
             else workspace.cache
         )
-        material.context.artifacts = Artifacts(root)
-        _execute(material, folder, memory, started)
+        context = material.context
+        context.artifacts = Artifacts(root)
+        stages = [stage.planned for stage in plan(context, material.fit_slices, material.test)]
+        with RunProgress(stages, place, quiet=not ranks.first) as context.progress:
+            _execute(material, folder, memory, started)
     _give_name(workspace, folder, ranks)
     if fresh and ranks.first:
         shutil.rmtree(root)

@@ -24,6 +24,7 @@ from harness.core.ledger import Ledger, Phase
 from harness.core.manifest import write_manifest
 from harness.core.models.handle import PolicyHandle
 from harness.core.models.policy import Policy
+from harness.core.progress import RunProgress
 from harness.core.reward import RewardHandle, Scale, require_some
 from harness.core.search.finalists import sample_rows
 from harness.core.search.tree import Prefix, Tree
@@ -56,7 +57,7 @@ VERSIONS = {
     "trace": 1,
 }  # raised when a change alters numbers; tests/running/test_golden.py says when
 TRACED = ("score", "values", "betas", PROXY, GOLD)  # what a row of a search tree says of its prefix
-_SCORED_TOGETHER = 64  # completions of a score batch
+SCORED_TOGETHER = 64  # completions of a score batch
 RAW = Scale(0.0, 1.0)
 
 Key = tuple[str, tuple[int, ...], str]  # of a completion: prompt id, tokens, text (all there is behind an API)
@@ -75,6 +76,7 @@ class RunContext:
     ledger: Ledger = field(default_factory=Ledger)
     usage: list[dict[str, Any]] = field(default_factory=list)  # the rows of ledger.parquet
     withheld: Withheld = field(default_factory=Withheld)  # from methods
+    progress: RunProgress = field(default_factory=RunProgress)
 
     def __post_init__(self) -> None:
         self.streams = Streams(self.config.seed)
@@ -130,7 +132,21 @@ class RunContext:
     ) -> tuple[Path, StageResult]:
         """Do a stage or find it done: its folder, and what it made. Named batches are found by any list with them."""
         folder = self.artifacts.folder(stage, {**self._inputs, "version": VERSIONS[stage], **inputs})
-        return folder, run_stage(label, folder, batches, job, self.ledger, phase, self.workers, self.ranks, names)
+        return folder, self.do(label, folder, batches, job, phase, names)
+
+    def do(
+        self,
+        label: str,
+        folder: Path,
+        batches: Sequence[Any],
+        job: Callable[[Any], Made],
+        phase: Phase,
+        names: Sequence[str] | None = None,
+        workers: int | None = None,
+    ) -> StageResult:
+        """Do a stage whose folder is known; see `run_stage`."""
+        workers = self.workers if workers is None else workers
+        return run_stage(label, folder, batches, job, self.ledger, phase, workers, self.ranks, names, self.progress)
 
     def charge(self, method: str, iteration: int, result: StageResult) -> None:
         """Book a stage on a method as if it had made it alone; `computed` is true for the first who is charged."""
@@ -204,7 +220,7 @@ def fit(
         return {"choices": report.choices, "rows": report.rows, "held_out": report.held_out}, {}
 
     label = f"{name} iteration {iteration}: fit"
-    result = run_stage(label, folder, [None], job, context.ledger, "fit", 1, context.ranks)
+    result = context.do(label, folder, [None], job, "fit", workers=1)
     with from_cache(folder / "fitted", remove=folder):
         method.load(folder / "fitted")
     context.charge(name, iteration, result)
@@ -311,7 +327,7 @@ def score(
 ) -> dict[Key, dict[str, float]]:
     """Metrics of completions in raw units: the task's, the proxy, where asked for NLL a token under base and `own`."""
     ordered = [c for _, c in sorted({key_of(c): c for c in completions}.items())]
-    cuts = [ordered[i : i + _SCORED_TOGETHER] for i in range(0, len(ordered), _SCORED_TOGETHER)]
+    cuts = [ordered[i : i + SCORED_TOGETHER] for i in range(0, len(ordered), SCORED_TOGETHER)]
     gold = GoldHandle(context.task, context.ledger)
     proxy = RewardHandle(context.task.reward(), context.ledger, RAW)
 

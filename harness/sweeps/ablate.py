@@ -52,7 +52,10 @@ def ablate(axes: str, values: str | None, request: Request, workspace: Workspace
         file=sys.stderr,
     )
     ranks = join_ranks()
-    folders = {point: complete(config, workspace, ranks) for point, config in configs.items()}
+    folders = {
+        point: complete(config, workspace, ranks, place=f"{axes} {_named(point)} ({i} of {len(points)})")
+        for i, (point, config) in enumerate(configs.items(), 1)
+    }
     ranks.leave()
     if not ranks.first:
         return None
@@ -91,6 +94,10 @@ def _points(varied: Mapping[str, Axis], values: str | None) -> list[Point]:
         asked = axis.values if text is None else [_value(one, str(values)) for one in text.split(",")]
         lists.append(list(dict.fromkeys(asked)) or [None])
     return list(product(*lists))
+
+
+def _named(point: Point) -> str:
+    return " x ".join(str(value) for value in point if value is not None)
 
 
 def _value(text: str, values: str) -> Any:

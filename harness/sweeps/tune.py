@@ -93,6 +93,7 @@ class _Search:
     workspace: Workspace
     ranks: Ranks
     tries: list[Try] = field(default_factory=list)
+    until: int = 0  # tries that it has as things stand
 
     def __post_init__(self) -> None:
         kind, config = METHODS[self.name], self.plain.settings[self.name]
@@ -117,6 +118,7 @@ class _Search:
 
     def go_on(self, tries: int, most: int) -> None:
         """Search until there are `tries`, and in rounds of as many while the best is at an edge, up to `most`."""
+        self.until = tries
         if not self.tries:
             rng = Streams(self.plain.seed).generator("tune", self.name)
             for i, point in enumerate(first_points(self.space, max(1, tries // 2), rng)):
@@ -124,7 +126,7 @@ class _Search:
         self._refine(tries)
         while self.edges and len(self.tries) < most:
             before = len(self.tries)
-            until = min(before + tries, most)
+            until = self.until = min(before + tries, most)
             ends = ", ".join(end.label for end in self.edges)
             self.space, points = beyond(self.space, self.tried, max(1, (until - before) // 2))
             for point in points:
@@ -141,7 +143,8 @@ class _Search:
         settings = {} if why == "defaults" else self.space.settings(point)
         alone = replace(self.asked, methods=(self.name,), given=self._given)
         config = resolve(alone.with_given(*((f"{self.name}.{name}", value) for name, value in settings.items())))
-        folder = complete(config, self.workspace, self.ranks)
+        place = f"{self.name}, try {len(self.tries) + 1} of {max(self.until, len(self.tries) + 1)}"
+        folder = complete(config, self.workspace, self.ranks, place=place)
         row, seconds = _judged(folder, self.name) if self.ranks.first else (None, 0.0)
         cost = 0.0 if row is None else row.costs.flops or row.costs.policy_tokens
         gold, cost = self.ranks.of_first((0.0 if row is None else row.gold.value, cost))
