@@ -19,8 +19,8 @@ import harness
 from harness.core.errors import UserError
 from harness.core.files import cache_folder
 from harness.core.registry import require_one_checkout
-from harness.evidence.page.command import add_view_options
-from harness.evidence.page.command import view as show_pages
+from harness.evidence.view import add_view_options
+from harness.evidence.view import view as show_pages
 from harness.judging.options import add_judge_options, chosen_judge, require_import_alone
 from harness.serve.generate import add_generate_options, generated
 
