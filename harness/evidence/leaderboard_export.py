@@ -48,13 +48,14 @@ def export(entries: Sequence[Entry], folder: Path) -> Path:
 def entry_of_index(entry: Entry) -> dict[str, Any]:
     """A row as an element of `model-index`."""
     row, costs = entry.row, entry.row.costs
-    metrics = {
+    wins = row.win_rate_over_base
+    metrics: dict[str, tuple[str, float | None]] = {
         "gold_reward": (_GOLD, row.gold.value),
         "gold_minus_best_of_n": (
             f"gold less that of {row.beside}, paired, in the same unit",
             None if row.against_best_of_n is None else row.against_best_of_n.value,
         ),
-        "win_rate_over_base": ("share of prompts won", row.win_rate_over_base and row.win_rate_over_base.value),
+        "win_rate_over_base": ("share of prompts won", None if wins is None else wins.value),
         "reward_calls": ("texts the proxy scores, a prompt", costs.reward_calls),
         "flops": ("estimated FLOPs a prompt, without fitting", costs.flops),
     }
@@ -128,4 +129,4 @@ def _card(entries: Sequence[Entry]) -> str:
 
 
 def _name(entry: Entry) -> str:
-    return f"{entry.model}, {entry.row.key.name}, picked by {entry.row.key.final_pick}"
+    return f"{entry.title}: {entry.row.key.name}, picked by {entry.row.key.final_pick}"

@@ -190,7 +190,7 @@ def test_runs_on_other_versions_of_the_rewards_stand_in_sections_of_their_own(pl
     board = board_of(RESULTS)
     assert {row.run_id for row in board.rows} == {name, "toy-older", "toy-newer"} and not board.others
     text = leaderboard_text(capsys)
-    titles = [line.removeprefix("## toy, toy, profile quick") for line in text.splitlines() if line[:3] == "## "]
+    titles = [line.removeprefix("## toy, toy, profile quick") for line in text.splitlines() if line[:6] == "## toy"]
     assert titles == [", rewards proxy 2, gold 10", ", rewards proxy 2, gold 9", ""]  # 10 is newer than 9
 
 

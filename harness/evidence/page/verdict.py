@@ -165,7 +165,9 @@ def _estimate(found: Mapping[str, Any], name: str) -> Estimate | None:
     """Earlier versions stored some parts of an estimate alone."""
     if found.get(name) is None:
         return None
-    parts = {part: found.get(f"{name}_{part}") for part in ("low", "high", "n", "p")}
-    nan = float("nan")
-    low, high, p = (nan if parts[part] is None else parts[part] for part in ("low", "high", "p"))
-    return Estimate(found[name], low, high, parts["n"] or 0, p)
+
+    def part(of: str) -> float:
+        stored = found.get(f"{name}_{of}")
+        return float("nan") if stored is None else float(stored)
+
+    return Estimate(found[name], part("low"), part("high"), found.get(f"{name}_n") or 0, part("p"))
