@@ -131,7 +131,6 @@ class RunRecord:
     trained: Sequence[_Text] = ()  # methods that train weights
     left_out: Mapping[_Text, _Text] = field(default_factory=dict)  # method -> why
     tried: Sequence[Mapping[_Text, Any]] = ()  # layers and poolings, and how well their values rank
-    status: _Text | None = None
     finished: _Text | None = None  # when, as 2026-11-24T17:09:48Z; None: by a version that did not record it
     openings: Sequence[Mapping[_Text, Any]] = ()  # of the test slice, each with its time
 
@@ -139,10 +138,6 @@ class RunRecord:
     def short_commit(self) -> str:
         """The commit, and whether its code was changed, as reports say it."""
         return code_of(self.commit, self.dirty)
-
-    @property
-    def is_done(self) -> bool:
-        return self.status == "done"
 
     @property
     def date(self) -> str:
