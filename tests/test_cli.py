@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import harness
 from harness import __version__, cli
 from harness.cli.program import COMMANDS as ALL
 from harness.cli.program import GROUPS
@@ -121,3 +122,18 @@ def test_what_is_mistyped_is_one_clear_error(place, capsys, words, says):
     assert cli.main(words) == 2
     said = capsys.readouterr().err
     assert said.startswith("error: ") and says in said and said.count("\n") == 1
+
+
+def test_a_run_in_a_folder_of_a_project_joins_its_results_and_says_so(place, unrendered, capsys, monkeypatch):
+    (place / "results" / "runs").mkdir(parents=True)
+    (place / "notebooks").mkdir()
+    monkeypatch.chdir(place / "notebooks")
+    toy = ["run", "--task", "toy", "--method", "base", "--only", "--limit", "4", "--workers", "1"]
+    assert cli.main([*toy, "--name", "first"]) == 0
+    where = Path("..", "results")
+    assert f"results of this project: {where} (--out names another folder)\n" in capsys.readouterr().err
+    assert cli.main(["report", "latest"]) == 0
+    assert harness.load_run("first").folder.parent == where / "runs"
+    assert cli.main([*toy, "--out", "own"]) == 0
+    assert "results of this project" not in capsys.readouterr().err
+    assert [*Path("own", "runs").iterdir()] and not Path("results").exists()

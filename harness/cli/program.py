@@ -77,7 +77,9 @@ def parser(program: str = "python -m harness") -> argparse.ArgumentParser:
     made.set_defaults(command=None)
     commands = made.add_subparsers(metavar="COMMAND")
     for command in COMMANDS:
-        options = commands.add_parser(command.name, help=command.help, description=command.help)
+        options = commands.add_parser(
+            command.name, help=command.help, description=command.help, epilog=f"example: {program} {command.example}"
+        )
         command.add_options(options)
         options.set_defaults(command=command, options=options)
     return made

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _show(found: "Stored", arguments: argparse.Namespace) -> None:
-    from harness.cli.tables import cell, made_table, show
+    from harness.cli.tables import cell, is_narrow, made_table, show
 
     if not found.runs:
         print(f"no finished run in {arguments.out / 'runs'}; `harness run --task toy` makes one in seconds")
@@ -47,6 +47,8 @@ def _show(found: "Stored", arguments: argparse.Namespace) -> None:
     columns = {name: [read(run) for run in found.runs] for name, read in _COLUMNS.items()}
     alike = {name: cells[0] for name in _SHARED if len(set(cells := columns[name])) == 1}
     shown = {name: cells for name, cells in columns.items() if name not in alike and any(cells)}
+    if is_narrow():
+        shown = {name: cells for name, cells in shown.items() if name not in ("date", "of")}
     title = f"{len(found.runs)} {'run' if len(found.runs) == 1 else 'runs'} in {arguments.out}"
     about = ", ".join([title, *(text for text in alike.values() if text)])
     table = made_table(*shown, whole=("date", "run", "best gain", "of"), gap=1)  # one line a run, in 80 columns

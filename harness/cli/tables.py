@@ -16,6 +16,7 @@ from rich.text import Text
 
 from harness.core.printable import printable
 
+_USUAL = 80
 _UNCUT = 10_000  # columns where nobody looks: what reads a pipe wants a row on a line
 
 
@@ -31,6 +32,11 @@ def made_table(
         width = most.get(name) if sys.stdout.isatty() else None
         table.add_column(name, no_wrap=name in whole, max_width=width, overflow="fold")
     return table
+
+
+def is_narrow() -> bool:
+    """Whether this is a terminal of fewer columns than the usual 80, where a table must leave something out."""
+    return sys.stdout.isatty() and Console().width < _USUAL
 
 
 def cell(text: str, style: str = "") -> Text:

@@ -25,18 +25,18 @@ _ESCAPES = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$",
     "|": r"\textbar{}", "²": "$^2$", **{c: f"\\{c}" for c in "&%$#_{}"},
 }  # fmt: skip
+_SCORES = {"gold": ("gold", "against_", "share_of_best"), "proxy": ("proxy",)}  # -> how their columns begin
 _P_VALUES = ("p_holm", "p_gain_holm")  # of paired differences in gold
 _P_WINS = ("p_wins_holm", "p_wins_over_best_of_n_holm")
 
 
 @dataclass(frozen=True)
 class Part:
-    """Chosen rows of a run's table and the names of chosen columns; `tested` counts the rows of the whole table."""
+    """Chosen rows of a run's table and the names of chosen columns."""
 
     run: Run
     rows: Sequence[Comparison]
     columns: Sequence[str]
-    tested: int
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def part_of(run: Run, rows: str | None, columns: str | None) -> Part:
     table = {row.key: row for row in comparison(run)}
     names = chosen_columns(COLUMNS, columns, USUAL)
     chosen = [table[key] for key in chosen_rows(list(table), rows, run.id)]
-    return Part(run, chosen, names, len(table))
+    return Part(run, chosen, names)
 
 
 def csv_text(part: Part) -> str:
@@ -114,15 +114,16 @@ def caption(part: Part) -> str:
     n = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
     where = f"{record.config.task}, {record.config.model or 'unknown model'}"
     said = [f"{where}: {n} {record.settings('evaluate').get('slice', '')} prompts, seed {record.config.seed}."]
-    scores = [name for name in ("gold", "proxy") if any(name in column for column in columns - {"beside"})]
-    scores = scores or (["gold"] if any(column.startswith("against_") for column in columns) else [])
+    scores = [name for name, first in _SCORES.items() if any(column.startswith(first) for column in columns)]
     if scores:
         verb = "are" if len(scores) > 1 else "is"
         said.append(f"{' and '.join(scores).capitalize()} {verb} in standard deviations of base samples.")
     estimates = [value for row in part.rows for name, value in values_of(row).items() if name in columns]
     if any(isinstance(value, Estimate) for value in estimates):
         said.append("In brackets: 95% bootstrap intervals over prompts.")
-    holm = f"Holm's correction over the {part.tested} rows of the run's table"
+    if any(column.endswith("over_refits") for column in columns):
+        said.append("Over refits: over prompts and refits, drawn crossed; all else is of the first fit.")
+    holm = "Holm's correction over all rows of the run's table"
     if columns & set(_P_VALUES):
         said.append(f"p: two-sided bootstrap test of paired differences, {holm}.")
     if columns & set(_P_WINS):
@@ -133,15 +134,17 @@ def caption(part: Part) -> str:
         said.append("Bold: the best of the rows that train no weights.")
     if record.agreement is not None and record.agreement.warning:
         said.append(f"{record.agreement.warning}.")
-    return " ".join([*said, f"Run {part.run.id}, commit {record.short_commit}."])
+    return " ".join(" ".join([*said, f"Run {part.run.id}, commit {record.short_commit}."]).split())
 
 
 def _beside(rows: Sequence[Comparison]) -> str:
-    """Which best-of-n the rows are set beside."""
+    """Which best-of-n the rows are set beside, and why some are beside none."""
     names = dict.fromkeys(row.beside for row in rows if row.beside)
+    said = f"Best-of-n: {', '.join(names)}." if names else "No row is compared with best-of-n."
     if len(names) > 1:
-        return f"Best-of-n: at as many rows a prompt as the method takes, else the run's own ({', '.join(names)})."
-    return f"Best-of-n: {', '.join(names)}." if names else "No row is compared with best-of-n."
+        said = f"Best-of-n: at as many rows a prompt as the method takes, else the run's own ({', '.join(names)})."
+    why = dict.fromkeys(f"{row.key.name} is not compared: {row.not_compared}." for row in rows if row.not_compared)
+    return " ".join([said, *why])
 
 
 def _cells(part: Part) -> list[list[_Cell]]:

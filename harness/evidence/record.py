@@ -133,7 +133,6 @@ class RunRecord:
     trained: Sequence[_Text] = ()  # methods that train weights
     left_out: Mapping[_Text, _Text] = field(default_factory=dict)  # method -> why
     tried: Sequence[Mapping[_Text, Any]] = ()  # layers and poolings, and how well their values rank
-    status: _Text | None = None
     finished: _Text | None = None  # when, as 2026-11-24T17:09:48Z; None: by a version that did not record it
     openings: Sequence[Mapping[_Text, Any]] = ()  # of the test slice, each with its time
 
@@ -147,10 +146,6 @@ class RunRecord:
         """The model with the arguments that it was given, if any: `org/name (revision=v2)`."""
         args = ", ".join(f"{name}={written_yaml(value)}" for name, value in flatten(self.settings("model_args")))
         return f"{self.config.model} ({args})" if args else self.config.model
-
-    @property
-    def is_done(self) -> bool:
-        return self.status == "done"
 
     @property
     def date(self) -> str:

@@ -17,7 +17,7 @@ from harness.core.statistics.stats import Estimate
 from harness.evidence.record import RunRecord, read_record
 from harness.evidence.run_names import names_by_run
 from harness.evidence.schema import REFERENCES, Row
-from harness.evidence.store import read_about, read_parquet
+from harness.evidence.store import BEGUN, DONE, read_about, read_parquet
 
 _AGAINST = "against_best_of_n"  # an Estimate of table.parquet; its parts are columns of their own
 _NEEDED = (*Row._fields, "trains_weights", _AGAINST, *(f"{_AGAINST}_{part}" for part in ("low", "high", "n", "p")))
@@ -93,11 +93,14 @@ def stored_runs(out: Path) -> Stored:
             found.left_out[folder.name] = "there is no run.json in it"
             continue
         try:
-            record = read_record(folder / "run.json", read_about(folder))
-            if record.is_done:
-                found.runs.append(_run(folder, record, names.get(folder.name, [])))
-            else:
+            about = read_about(folder)
+            if about.get("status") == BEGUN:
                 found.unfinished.append(folder.name)
+            elif about.get("status") != DONE:
+                found.left_out[folder.name] = f"its run.json says neither {BEGUN!r} nor {DONE!r} as its status"
+            else:
+                record = read_record(folder / "run.json", about)
+                found.runs.append(_run(folder, record, names.get(folder.name, [])))
         except UserError as error:
             found.left_out[folder.name] = str(error)
     newest = sorted(found.runs, key=lambda run: (run.date, (run.folder / "run.json").stat().st_mtime_ns), reverse=True)

@@ -22,6 +22,7 @@ from harness.evidence.run_names import LATEST, named_run, names_by_run
 from harness.evidence.schema import ABOUT, COLUMNS, GOLD, PROXY
 
 TABLES = ("completions", "scores", "ledger", "fits", "pool")
+BEGUN, DONE = "running", "done"  # status in run.json; what is begun lacks what the end writes
 _LISTED = 12  # runs that an error names; more are counted
 _LATER = ("trace", "values", "refits")  # that a run need not have
 
@@ -65,7 +66,7 @@ def runs_folder(out: Path) -> Path:
 
 
 def is_done(folder: Path) -> bool:
-    return (folder / "run.json").exists() and read_about(folder).get("status") == "done"
+    return (folder / "run.json").exists() and read_about(folder).get("status") == DONE
 
 
 def read_about(folder: Path) -> dict[str, Any]:
@@ -113,11 +114,11 @@ def latest_run(out: Path) -> Path:
     done = []
     for path in (out / "runs").glob("*/run.json"):
         try:
-            record = read_record(path, read_about(path.parent))
+            if is_done(path.parent):
+                record = read_record(path, read_about(path.parent))
+                done.append((record.date, path.stat().st_mtime_ns, path.parent))
         except UserError:  # what is wrong with it is said where it is asked for
             continue
-        if record.is_done:
-            done.append((record.date, path.stat().st_mtime_ns, path.parent))
     if not done:
         raise UserError(f"there is no finished run in {out / 'runs'}; `harness run --task toy` makes one in seconds")
     return max(done)[-1]

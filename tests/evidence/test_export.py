@@ -15,7 +15,7 @@ import pytest
 from harness import cli
 from harness.core.errors import UserError
 from harness.evidence.choice import chosen_rows
-from harness.evidence.export import caption, csv_text, latex, markdown, part_of
+from harness.evidence.export import Part, caption, csv_text, latex, markdown, part_of
 from harness.evidence.export_answers import answer_lines
 from harness.evidence.export_columns import COLUMNS, USUAL, values_of
 from harness.evidence.row import frame
@@ -119,10 +119,15 @@ def test_latex_compiles(planted, tmp_path):
 def test_the_caption_says_n_slice_test_and_intervals_of_what_is_shown(planted):
     said = caption(part_of(planted, "iro", "gold,p_holm,win_rate_over_base,p_wins_holm"))
     for words in ("n = 60 test prompts", "95% bootstrap intervals over prompts", "two-sided bootstrap test of paired",
-                  "Holm's correction over the 4 rows", "McNemar's exact test", "Best-of-n: best-of-8",
+                  "Holm's correction over all rows", "McNemar's exact test", "Best-of-n: best-of-8",
                   "Gold is in standard deviations", "toy-planted"):  # fmt: skip
         assert words in said, words
-    alone = caption(part_of(planted, "iro", "method,policy_tokens"))
+    alone = caption(part_of(planted, "iro", "method,policy_tokens,fit_proxy_calls"))
+    rows = [replace(row, not_compared="too many rows", beside=None) for row in comparison(planted)]
+    apart = caption(Part(planted, rows, ["against_best_of_n"]))
+    assert (
+        "No row is compared with best-of-n." in apart and "iro (iteration 1) is not compared: too many rows." in apart
+    )
     assert not any(words in alone for words in ("bootstrap", "Holm", "Bold", "standard deviations"))
 
 
