@@ -167,6 +167,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     parser.add_argument("--dtype", help="auto, float32, bfloat16, float16 (default: auto)")
     parser.add_argument("--workers", type=int, help="processes on a CPU (default: its cores, as far as memory allows)")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, what it costs, and do nothing")
     _completed(parser.add_argument("--out", type=Path, help="folder of results (default: results)"), shtab.DIRECTORY)
 
 
@@ -185,6 +186,13 @@ def _run(arguments: argparse.Namespace) -> None:
 
     options = read_options(arguments)  # without torch: what is mistyped is answered at once
     from harness.running.config import resolve
+
+    if arguments.dry_run:
+        from harness.running.preview import preview
+        from harness.running.preview_screen import show_preview
+
+        show_preview(preview(resolve(options.request), options.workspace, options.fresh))
+        return
     from harness.running.run import run_and_report
 
     run_and_report(resolve(options.request), options.workspace, options.fresh)
@@ -195,6 +203,13 @@ def _ablate(arguments: argparse.Namespace) -> None:
 
     options = read_options(arguments)
     options.require_not_fresh("ablate")
+    if arguments.dry_run:
+        from harness.running.preview_screen import show_previews
+        from harness.sweeps.ablate import preview_ablation
+
+        found = preview_ablation(arguments.axis, arguments.values, options.request, options.workspace)
+        show_previews(arguments.axis, found, ["Stages that several runs share are made once, and counted for each."])
+        return
     from harness.sweeps.ablate import ablate
 
     if (folder := ablate(arguments.axis, arguments.values, options.request, options.workspace)) is not None:
@@ -210,7 +225,15 @@ def _tune(arguments: argparse.Namespace) -> None:
         raise UserError(f"--tries {arguments.tries}: give at least 1")
     options = read_options(arguments)
     options.require_not_fresh("tune")
-    from harness.sweeps.tune import tune
+    from harness.sweeps.tune import most_tries, preview_tuning, tune
+
+    if arguments.dry_run:
+        from harness.running.preview_screen import show_previews, tries_in_words
+
+        most = most_tries(arguments.tries, arguments.most_tries)
+        found = preview_tuning(options.request, options.workspace)
+        show_previews("method", found, [tries_in_words(found, arguments.tries, most)])
+        return
 
     if (folder := tune(arguments.tries, arguments.most_tries, options.request, options.workspace)) is not None:
         from harness.evidence.screens import show_tuning
@@ -272,8 +295,9 @@ def _say_report(report: Path, show: Callable[[Path], None], full: bool) -> None:
 
 def _judge(arguments: argparse.Namespace) -> None:
     from harness.evidence.screens import show_judgement
+    from harness.evidence.terminal import Terminal
     from harness.judging.alpaca_eval import export
-    from harness.judging.judge import import_judgement, judge_run
+    from harness.judging.judge import import_judgement, judge_run, preview_judgement
     from harness.judging.opponents import Selection
 
     if arguments.annotations is not None:
@@ -284,8 +308,12 @@ def _judge(arguments: argparse.Namespace) -> None:
     else:
         rows = Selection(arguments.method, arguments.iteration, arguments.final_pick)
         theirs = Selection(arguments.opponent_method, arguments.opponent_iteration, arguments.opponent_final_pick)
-        judge = chosen_judge(arguments)
-        folder = judge_run(arguments.out, arguments.run, rows, arguments.opponent or "base", theirs, judge)
+        asked = arguments.out, arguments.run, rows, arguments.opponent or "base", theirs, chosen_judge(arguments)
+        if arguments.dry_run:
+            for line in preview_judgement(*asked):
+                Terminal().say(line)
+            return
+        folder = judge_run(*asked)
     _say_report(folder / "report.md", show_judgement, arguments.full)
     if arguments.export is not None:
         export(folder, arguments.export)
