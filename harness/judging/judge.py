@@ -72,9 +72,10 @@ def preview_judgement(
     met = case.met()
     pairs = [pair for contest in met for pair in contest.pairs]
     names = ", ".join(dict.fromkeys(display_name(contest.ours.row.method) for contest in met))
+    who = f"{len(met)} rows ({names}) over {display_name(opponent)}"
     return [
         case.folder.name,
-        f"{len(pairs):,} pairs on {len(met[0].pairs)} prompts: {len(met)} rows ({names}) over {display_name(opponent)}.",
+        f"{len(pairs):,} pairs on {len(met[0].pairs)} prompts: {who}.",
         f"{judge.outlook(pairs)}.",
         *_not_at_equal_rows(met),
     ]
