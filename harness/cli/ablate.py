@@ -19,6 +19,13 @@ def run(arguments: argparse.Namespace) -> None:
     options = read_options(arguments)
     options.require_for_several("ablate")
     say_where(options.workspace.out)
+    if arguments.dry_run:
+        from harness.running.preview_screen import show_previews
+        from harness.sweeps.ablate import preview_ablation
+
+        found = preview_ablation(arguments.axis, arguments.values, options.request, options.workspace)
+        show_previews(arguments.axis, found, ["Stages that several runs share are made once, and counted for each."])
+        return
     from harness.sweeps.ablate import ablate
 
     if (folder := ablate(arguments.axis, arguments.values, options.request, options.workspace)) is not None:

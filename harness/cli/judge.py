@@ -16,8 +16,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     from harness.evidence.screens import show_judgement
+    from harness.evidence.terminal import Terminal
     from harness.judging.alpaca_eval import export
-    from harness.judging.judge import import_judgement, judge_run
+    from harness.judging.judge import import_judgement, judge_run, preview_judgement
     from harness.judging.opponents import Selection
 
     if arguments.annotations is not None:
@@ -28,8 +29,12 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         rows = Selection(arguments.method, arguments.iteration, arguments.final_pick)
         theirs = Selection(arguments.opponent_method, arguments.opponent_iteration, arguments.opponent_final_pick)
-        judge = chosen_judge(arguments)
-        folder = judge_run(arguments.out, arguments.run, rows, arguments.opponent or "base", theirs, judge)
+        asked = arguments.out, arguments.run, rows, arguments.opponent or "base", theirs, chosen_judge(arguments)
+        if arguments.dry_run:
+            for line in preview_judgement(*asked):
+                Terminal().say(line)
+            return
+        folder = judge_run(*asked)
     say_report(folder / "report.md", show_judgement, arguments.full)
     if arguments.export is not None:
         export(folder, arguments.export)

@@ -29,6 +29,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     parser.add_argument("--dtype", help="auto, float32, bfloat16, float16 (default: auto)")
     parser.add_argument("--workers", type=int, help="processes on a CPU (default: its cores, as far as memory allows)")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, what it costs, and do nothing")
     completed(parser.add_argument("--out", type=Path, help=_OUT), shtab.DIRECTORY)
 
 

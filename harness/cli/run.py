@@ -19,6 +19,13 @@ def run(arguments: argparse.Namespace) -> None:
     options = read_options(arguments)  # without torch: what is mistyped is answered at once
     say_where(options.workspace.out)
     from harness.running.config import resolve
+
+    if arguments.dry_run:
+        from harness.running.preview import preview
+        from harness.running.preview_screen import show_preview
+
+        show_preview(preview(resolve(options.request), options.workspace, options.fresh))
+        return
     from harness.running.run import run_and_report
 
     run_and_report(resolve(options.request), options.workspace, options.fresh)

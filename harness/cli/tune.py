@@ -22,7 +22,15 @@ def run(arguments: argparse.Namespace) -> None:
     options = read_options(arguments)
     options.require_for_several("tune")
     say_where(options.workspace.out)
-    from harness.sweeps.tune import tune
+    from harness.sweeps.tune import most_tries, preview_tuning, tune
+
+    if arguments.dry_run:
+        from harness.running.preview_screen import show_previews, tries_in_words
+
+        most = most_tries(arguments.tries, arguments.most_tries)
+        found = preview_tuning(options.request, options.workspace)
+        show_previews("method", found, [tries_in_words(found, arguments.tries, most)])
+        return
 
     if (folder := tune(arguments.tries, arguments.most_tries, options.request, options.workspace)) is not None:
         from harness.evidence.screens import show_tuning

@@ -50,6 +50,7 @@ def add_judge_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--import", type=Path, metavar="FILE", dest="annotations", help="AlpacaEval's annotations instead"
     )
+    parser.add_argument("--dry-run", action="store_true", default=None, help="say what would be judged, and ask nobody")
     parser.add_argument("--full", action="store_true", help="print the whole report.md instead of a screen of it")
 
 
@@ -73,7 +74,7 @@ def chosen_judge(arguments: argparse.Namespace) -> "Judge":
 
 def require_import_alone(arguments: argparse.Namespace) -> None:
     """Raises UserError where --import comes with options that would judge something."""
-    if given := _given(arguments, ("run", "opponent", "judge", *_ROWS, *_CHAT)):
+    if given := _given(arguments, ("run", "opponent", "judge", "dry_run", *_ROWS, *_CHAT)):
         raise UserError(f"--import shows judgements that were made elsewhere and takes no {', '.join(given)}")
 
 

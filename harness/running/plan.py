@@ -39,6 +39,10 @@ class Counts:
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
 
+    def share(self, part: float) -> "Counts":
+        """Of a part of the work, rounded."""
+        return Counts(**{f.name: round(getattr(self, f.name) * part) for f in fields(self)})
+
     def times(self, n: int) -> "Counts":
         return Counts(**{f.name: getattr(self, f.name) * n for f in fields(self)})
 

@@ -23,8 +23,8 @@ from harness.evidence.record import versions_in_words
 from harness.evidence.schema import ANSWER
 from harness.evidence.store import Run, is_done, load_run
 from harness.running.config import RunConfig, resolve
+from harness.running.material import policy_of
 from harness.running.request import Request
-from harness.running.run import policy_of
 from harness.tasks import TASKS
 
 TOLERANCE = 1e-3  # raw units of the gold

@@ -36,7 +36,7 @@ from harness.evidence.store import find_run
 from harness.methods import METHODS
 from harness.running.config import MODEL_ARGS, SECTIONS, RunConfig
 from harness.running.fitted import Fitted, read_fitted
-from harness.running.run import open_policy, require_capabilities
+from harness.running.material import open_policy, require_capabilities
 from harness.tasks import TASKS
 from harness.tasks.own import NAME as OWN
 

@@ -20,7 +20,8 @@ from harness.core.yaml_text import read_yaml
 from harness.evidence.ablation import Point, write_ablation
 from harness.evidence.report import write_report
 from harness.evidence.store import load_run
-from harness.running.config import resolve
+from harness.running.config import RunConfig, resolve
+from harness.running.preview import Preview, preview
 from harness.running.ranks import join_ranks
 from harness.running.request import Request, Workspace
 from harness.running.run import complete
@@ -33,18 +34,9 @@ def ablate(axes: str, values: str | None, request: Request, workspace: Workspace
     None in launched processes that write nothing.
     `values` are by comma, those of a second axis after a semicolon.
     """
-    plain = resolve(request)
-    names = [name.strip() for name in axes.split(",")]
-    if len(set(names)) < len(names):
-        raise UserError(f"--axis {','.join(names)} names an axis twice; give one axis, or two different ones")
-    varied = {name: axis_of(name, plain) for name in names}
-    points = _points(varied, values)
-    budget = varied[names[0]].is_budget
-    settings = {p: [s for a, v in zip(varied.values(), p, strict=True) for s in a.settings(v, plain)] for p in points}
-    configs = {}
-    for point, given in settings.items():
-        only = budget and point != max(points)
-        configs[point] = resolve(replace(request.with_given(*given), only=only or request.only))
+    plain, varied = resolve(request), _axes(axes, request)
+    configs = _configs(varied, values, request)
+    points = list(configs)
     n = plain.settings["evaluate"].prompts
     smallest = detectable_difference(PLANNING_SD, n)
     print(
@@ -73,6 +65,34 @@ def ablate(axes: str, values: str | None, request: Request, workspace: Workspace
         part.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     write_ablation(folder, workspace.out)
     return folder
+
+
+def preview_ablation(axes: str, values: str | None, request: Request, workspace: Workspace) -> dict[str, Preview]:
+    """The runs that `ablate` would do, by their values, none of them done."""
+    found: dict[str, Preview] = {}
+    for point, config in _configs(_axes(axes, request), values, request).items():
+        speed = next((one.speed for one in found.values() if one.speed is not None), None)
+        found[_named(point) or axes] = preview(config, workspace, speed=speed)
+    return found
+
+
+def _axes(axes: str, request: Request) -> dict[str, Axis]:
+    """The axes that are named, by comma."""
+    plain, names = resolve(request), [name.strip() for name in axes.split(",")]
+    if len(set(names)) < len(names):
+        raise UserError(f"--axis {','.join(names)} names an axis twice; give one axis, or two different ones")
+    return {name: axis_of(name, plain) for name in names}
+
+
+def _configs(varied: Mapping[str, Axis], values: str | None, request: Request) -> dict[Point, RunConfig]:
+    """The run of each point."""
+    plain, points, first = resolve(request), _points(varied, values), next(iter(varied.values()))
+    configs = {}
+    for point in points:
+        given = [s for axis, value in zip(varied.values(), point, strict=True) for s in axis.settings(value, plain)]
+        only = first.is_budget and point != max(points)
+        configs[point] = resolve(replace(request.with_given(*given), only=only or request.only))
+    return configs
 
 
 def _points(varied: Mapping[str, Axis], values: str | None) -> list[Point]:
