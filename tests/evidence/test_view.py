@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from harness import cli
@@ -35,6 +36,10 @@ def out(tmp_path_factory, stored) -> Path:
         (place / "runs" / folder).mkdir()
         for name, text in files.items():
             (place / "runs" / folder / name).write_text(text)
+    texts = shutil.copytree(RUNS / THREE[1], place / "runs" / "texts") / "table.parquet"
+    pl.read_parquet(texts).with_columns(gold=pl.lit("<b>high</b>")).write_parquet(texts)
+    typed = shutil.copytree(RUNS / THREE[1], place / "runs" / "typed") / "completions.parquet"
+    pl.read_parquet(typed).with_columns(n_tokens=pl.lit(None), method=pl.lit(1)).write_parquet(typed)
     odd = place / "runs" / "imdb odd & 'name"
     shutil.copytree(RUNS / THREE[0], odd)
     (place / "runs" / "file").write_text("no folder")
@@ -68,10 +73,13 @@ def test_all_runs_are_listed_and_what_is_none_is_named_with_the_reason(index, st
         "empty",
         "half",
         "tableless",
+        "texts",
+        "typed",
         "<img src=x onerror=window.hacked=1>",
         "imdb odd & 'name",
     }
     assert "no run.json" in said["foreign"] and "is not JSON" in said["broken"] and "not finished" in said["half"]
+    assert "has no numbers in gold" in said["texts"] and "its tables are not a run's" in said["typed"]
     assert "not parquet" in said["tableless"] and "a list" in said["list"]
     assert page.evaluate("window.hacked") is None
 

@@ -274,7 +274,8 @@ def test_all_that_a_run_stores_is_listed_and_verified(ran):
     """Tables with their rows, every batch with its payload and arrays, and what was fitted."""
     stored = the_run(ran)
     listed = json.loads((stored.folder / "manifest.json").read_text(encoding="utf-8"))["files"]
-    tables = {name: len(vars(stored)[name]) for name in ("completions", "scores", "ledger", "fits", "pool", "values")}
+    names = ("completions", "scores", "ledger", "fits", "pool", "trace", "values")
+    tables = {name: len(vars(stored)[name]) for name in names}
     assert {name: entry["rows"] for name, entry in listed.items()} == {f"{k}.parquet": n for k, n in tables.items()}
     folders = [path.parent for path in (ran / "cache").glob("*/*/inputs.json")]
     assert {folder.parent.name for folder in folders} == {"pool", "rollouts", "fit", "generate", "score"}

@@ -69,7 +69,8 @@ def _listed(folder: Path) -> Listed:
     record = read_record(folder / "run.json", about)
     if not (folder / "table.parquet").is_file():
         raise UserError(f"it has no table.parquet; `harness report {folder.name}` makes it")
-    openings = [str(one.get("time", "")) for one in about.get("openings") or [] if isinstance(one, dict)]
+    noted = about.get("openings")
+    openings = [str(one.get("time", "")) for one in noted if isinstance(one, dict)] if isinstance(noted, list) else []
     return Listed(folder, record, max(openings, default="")[:16].replace("T", " "), stored_rows(folder))
 
 
@@ -88,7 +89,7 @@ def _shown(run: Listed, page: str | None) -> dict[str, Any]:
         "model": config.model or "not recorded",
         "profile": config.profile or "",
         "seed": config.seed,
-        "slice": evaluate.get("slice", ""),
+        "slice": str(evaluate.get("slice", "")),
         "from": run.record.settings_from or "not recorded",
         "methods": {name: _row(row) for name, row in methods.items() if row is not None},
         "best": _row(best or main_row(rows)),

@@ -11,6 +11,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from polars.exceptions import PolarsError
+
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import whole
@@ -21,6 +23,7 @@ from harness.evidence.page.markup import HERE
 from harness.evidence.store import load_run
 
 _ID = re.compile(r"[A-Za-z0-9][\w.-]*")  # what a run's name may be made of: it becomes a path and an address
+_NO_RUN = (UserError, PolarsError, LookupError, TypeError, ValueError)  # of what other programs wrote there
 _MADE_OF = "<!-- made of {} -->\n"
 _BOARD = ("leaderboard.html", "leaderboard.png")
 
@@ -57,8 +60,8 @@ def _write(listing: Listing, paths: Mapping[str, Path], top: Path, out_name: str
                     progress.step()
                 else:
                     progress.skip(1)
-            except UserError as error:
-                left_out[name] = str(error)
+            except _NO_RUN as error:
+                left_out[name] = str(error) if isinstance(error, UserError) else f"its tables are not a run's: {error}"
             else:
                 pages[name] = path.relative_to(top).as_posix()
     shown = [run for run in listing.runs if run.folder.name in pages]

@@ -79,7 +79,7 @@ function wasItRight(tree, row, prompt, answer) {
   if (scored.length === 1) return `${why} Its gold is ${signed(own.gold)} sd.`;
   return rank === 1
     ? `${why} By the gold, which no method sees, that was right: none of them has more than its ${signed(own.gold)} sd.`
-    : `${why} By the gold, which no method sees, it is number ${rank}: ${signed(own.gold)} sd, and the best has ${signed(best)} sd.`;
+    : `${why} By the gold, which no method sees, it was not: with ${signed(own.gold)} sd it is number ${rank} of ${scored.length}, and the best has ${signed(best)} sd.`;
 }
 
 function finalists(tree, row, prompt, answer) {
@@ -92,7 +92,7 @@ function finalists(tree, row, prompt, answer) {
     const tags = [...by.map((pick) => `picked by ${pick}`), ...(one.gold != null && one.gold === best ? ["highest gold"] : [])];
     const cells = [number(one.score), ...values.map((i) => number(one.values[i])), signed(one.proxy), signed(one.gold)];
     const className = one.text === answer.text ? "path" : "";
-    const text = element("td", { className: "text", colSpan: header.length, textContent: visible(one.text) });
+    const text = element("td", { className: "text", colSpan: header.length, textContent: onOneLine(one.text) });
     text.append(...tags.flatMap((tag) => [" ", element("span", { className: "state", textContent: tag })]));
     return [
       element("tr", { className: `${className} numbers` }, ...cells.map((cell) => element("td", { className: "number", textContent: cell }))),
@@ -101,6 +101,9 @@ function finalists(tree, row, prompt, answer) {
   });
   return table(header, rows, { className: "finalists" });
 }
+
+// A line break as an arrow, so that what is compared stays close together.
+const onOneLine = (text) => visible(text).replaceAll("\n", "\u21b5");
 
 // --- the way to the answer ---
 
@@ -120,7 +123,7 @@ function chunkOf(tree, round, place) {
   if (parent !== null && text === before) return "(finished)";
   let shared = 0; // a token may have completed the last letter of the text before
   while (shared < before.length && before[shared] === text[shared]) shared++;
-  return visible(text.slice(shared)).replaceAll("\n", "\u21b5") || "(end)"; // a line break as an arrow, so that trees stay compact
+  return onOneLine(text.slice(shared)) || "(end)";
 }
 
 function chunks(tree, path) {

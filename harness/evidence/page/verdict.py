@@ -22,6 +22,12 @@ from harness.evidence.store import read_parquet
 
 _PICKS = ("value", "first", "reward")  # cheapest first
 _NEEDED = (*ROW, "gold", "policy_tokens", "reward_calls")
+_PARTS = ("", "_low", "_high", "_n", "_p")  # of an estimate
+_NUMBERS = (
+    *(f"{name}{part}" for name in ("gold", "against_best_of_n") for part in _PARTS),
+    "iteration", "policy_tokens", "reward_calls", "flops", "flops_with_fitting", "p_holm", "budget",
+)  # fmt: skip
+_WHO = {"value": "value", "reward": "proxy"}
 _UNLIKELY = 0.05  # Holm's p below which a difference is called one
 
 
@@ -46,7 +52,8 @@ class TableRow:
     def name(self) -> str:
         """'iro (iteration 3), picked by value'; without the pick where nobody chose."""
         trained = " (weights trained)" if self.trains_weights else ""
-        pick = "" if self.key.final_pick == "first" else f", picked by {_WHO[self.key.final_pick]}"
+        pick = self.key.final_pick
+        pick = "" if pick == "first" else f", picked by {_WHO.get(pick, pick)}"
         return f"{self.key.name}{trained}{pick}"
 
     @property
@@ -62,15 +69,15 @@ class TableRow:
         return f"{work} and {calls} reward calls"
 
 
-_WHO = {"value": "value", "reward": "proxy"}
-
-
 def stored_rows(folder: Path) -> list[TableRow]:
     """The rows of a run's table.parquet, in its order. Raises UserError where that is not one."""
     path = folder / "table.parquet"
     table = read_parquet(path)
     if missing := [name for name in _NEEDED if name not in table.columns]:
         raise UserError(f"{path} has no {', '.join(missing)}, which every run has; {DAMAGED}")
+    known = [name for name in _NUMBERS if name in table.columns and table[name].null_count() < len(table)]
+    if wrong := [name for name in known if not table.schema[name].is_numeric()]:
+        raise UserError(f"{path} has no numbers in {', '.join(wrong)}; {DAMAGED}")
     return [_row(found) for found in table.iter_rows(named=True)]
 
 
@@ -143,16 +150,14 @@ def _compared(of: Estimate, p: float | None) -> str:
 
 
 def _row(found: Mapping[str, Any]) -> TableRow:
-    gold = _estimate(found, "gold")
-    assert gold is not None
     return TableRow(
-        key=Row(*(found[name] for name in ROW)),
-        gold=gold,
+        key=Row(str(found["method"]), found["iteration"] or 0, str(found["final_pick"])),
+        gold=_estimate(found, "gold") or Estimate(float("nan"), float("nan"), float("nan"), 0),
         against_best_of_n=_estimate(found, "against_best_of_n"),
         p_holm=found.get("p_holm"),
         beside=found.get("beside") or found.get("not_compared"),
-        policy_tokens=found["policy_tokens"],
-        reward_calls=found["reward_calls"],
+        policy_tokens=found["policy_tokens"] or 0.0,
+        reward_calls=found["reward_calls"] or 0.0,
         flops=found.get("flops"),
         flops_with_fitting=found.get("flops_with_fitting"),
         trains_weights=bool(found.get("trains_weights")),
