@@ -1,4 +1,4 @@
-"""The command line: run, ablate, tune, generate, report, judge, leaderboard, bench, rewards, list, completion.
+"""The command line: run, ablate, tune, generate, report, figure, judge, leaderboard, bench, rewards, list, completion.
 
 python -m harness run --method iro
 python -m harness report imdb-3f2a
@@ -19,6 +19,7 @@ import harness
 from harness.core.errors import UserError
 from harness.core.files import cache_folder
 from harness.core.registry import require_one_checkout
+from harness.evidence.figure_command import add_figure_options, draw_figure
 from harness.judging.options import add_judge_options, chosen_judge, require_import_alone
 from harness.serve.generate import add_generate_options, generated
 
@@ -111,6 +112,10 @@ def _parser(program: str = "python -m harness") -> argparse.ArgumentParser:
     report.add_argument("--html", action="store_true", help="also write report.html: a page with every answer")
     _add_out(report)
     report.set_defaults(command=_report)
+
+    figure = commands.add_parser("figure", help="one figure of a stored run, as a paper needs it, without torch")
+    add_figure_options(figure)
+    figure.set_defaults(command=draw_figure)
 
     judge = commands.add_parser("judge", help="win rates of a stored run's answers over an opponent's, without torch")
     add_judge_options(judge)

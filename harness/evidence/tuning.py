@@ -50,6 +50,12 @@ def write_tuning(folder: Path) -> Path:
     return folder / "report.md"
 
 
+def find_tuning(out: Path, reference: str) -> Path | None:
+    """The folder of a tuning given by path or name; None where there is none."""
+    folders = (Path(reference), out / "tuning" / reference)
+    return next((folder for folder in folders if (folder / "tries.parquet").is_file()), None)
+
+
 def of_tuning(folder: Path) -> dict[str, Drawing]:
     """A figure a method that has settings to search, by its name."""
     tries, about = read_parquet(folder / "tries.parquet"), read_json(folder / "about.json")

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from harness.core.statistics.stats import Estimate
-from harness.evidence.figures.legends import dash_of, dashes_of, entry, legend_below, methods_of, picks_of
+from harness.evidence.figures.labels import Name, name_points, pixels_of, settle
+from harness.evidence.figures.legends import dash_of, dashes_of, legend_below, picks_of
 from harness.evidence.figures.style import (
     INCHES,
     STYLE,
@@ -25,12 +27,14 @@ from harness.evidence.figures.style import (
     shade,
     wrapped,
 )
+from harness.evidence.names import display_name
 from harness.evidence.row import Comparison
 from harness.evidence.schema import REFERENCES, Row
 from harness.evidence.table import CurvePoint
 
 _HEIGHT: dict[Width, float] = {"column": 2.7, "full": 3.6}
 _GOLD = "gold (sd of base samples)"
+_PLACES = 20  # that are tried for a name
 _LEFT = 0.6  # inches that the vertical axis takes
 
 
@@ -75,23 +79,29 @@ def gold_by_iteration(rows: Sequence[Drawn], levels: Sequence[Level], width: Wid
     for row in rows:
         lines.setdefault(row.key._replace(iteration=0), []).append(row)
     fig, ax = _figure(width)
-    handles = []
     for level, dash in zip(levels, ("--", ":"), strict=False):
         ax.axhline(level.mean.value, color=colour(level.method), linestyle=dash, linewidth=1, label=level.name)
         ax.axhspan(level.mean.low, level.mean.high, color=colour(level.method), alpha=0.12, linewidth=0)
-        handles.append(entry(level.name, color=colour(level.method), linestyle=dash))
+    drawn: dict[str, list[Line2D]] = {}
     for i, (key, line) in enumerate(lines.items()):
-        drawn = drawn_as(key, 0) | {"linestyle": ":" if key.final_pick == "reward" else "-", "linewidth": 1}
+        how = drawn_as(key, 0) | {"linestyle": ":" if key.final_pick == "reward" else "-", "linewidth": 1}
         x, means = [row.key.iteration for row in line], [row.mean for row in line]
         moved = ax.transData + aside(fig, i - (len(lines) - 1) / 2)
-        ax.errorbar(x, [mean.value for mean in means], yerr=ends(means), transform=moved, **drawn)
+        bar = ax.errorbar(x, [mean.value for mean in means], yerr=ends(means), transform=moved, **how)
+        drawn.setdefault(key.method, []).append(bar.lines[0])
     iterations = sorted({row.key.iteration for row in rows})
     set_height(ax, [*(row.mean for row in rows), *(level.mean for level in levels)])
     ax.set_xlim(iterations[0] - 0.5, iterations[-1] + 0.5)
     ax.set_xticks(iterations[:: -(-len(iterations) // 12)])
     ax.set_xlabel(f"iteration (n = {rows[0].mean.n} prompts)")
     ax.set_ylabel(_GOLD)
-    legend_below(fig, [*handles, *methods_of(list(lines)), *picks_of(list(lines))])
+    legend_below(fig, picks_of(list(lines)))
+    settle(fig)
+    names = [_name(display_name(method), method, found) for method, found in drawn.items()]
+    for level in levels:
+        along = [(x, level.mean.value) for x in np.linspace(iterations[0] - 0.4, iterations[-1] + 0.4, 12)]
+        names.append(Name(level.name, [tuple(at) for at in ax.transData.transform(along)], colour(level.method)))
+    name_points(ax, names)
     return fig
 
 
@@ -102,14 +112,13 @@ def gold_along(rows: Sequence[Drawn], axis: str, curve: Sequence[Estimate], widt
     Without a curve best-of-n is a line as well.
     """
     fig, ax = _figure(width)
-    handles: list[Line2D] = []
+    drawn: dict[str, list[Line2D]] = {}
     if curve:
         x = list(range(1, len(curve) + 1))
         low, high = [mean.low for mean in curve], [mean.high for mean in curve]
-        ax.plot(x, [mean.value for mean in curve], "--", color=colour("best_of_n"), label="best-of-n, n = U")
+        drawn["best_of_n"] = ax.plot(x, [mean.value for mean in curve], "--", color=colour("best_of_n"))
         ax.fill_between(x, low, high, color=colour("best_of_n"), alpha=0.15, linewidth=0)
         ax.axhline(curve[-1].value, color=colour("best_of_n"), linewidth=0.7, linestyle=":")
-        handles.append(entry("best-of-n, n = U", color=colour("best_of_n"), linestyle="--"))
     groups: dict[Row, list[Drawn]] = {}
     for row in rows:
         if row.key.method != "base" and not (curve and row.key.method == "best_of_n"):
@@ -118,8 +127,9 @@ def gold_along(rows: Sequence[Drawn], axis: str, curve: Sequence[Estimate], widt
     values = list(dict.fromkeys([*(row.value for row in rows), *([len(curve)] if curve else [])]))
     for key, group in groups.items():
         means, x = [row.mean for row in group], [row.value for row in group]
-        drawn = {**look(key), "linestyle": dash_of(key.iteration, last), "alpha": shade(key.iteration, last)}
-        ax.plot(x, [mean.value for mean in means], **drawn, markersize=4, markeredgewidth=0.9)
+        how = {**look(key), "linestyle": dash_of(key.iteration, last), "alpha": shade(key.iteration, last)}
+        line = ax.plot(x, [mean.value for mean in means], **how, markersize=4, markeredgewidth=0.9)
+        drawn.setdefault(key.method, []).extend(line)
         if key.iteration == last and key.final_pick != "reward" and key.method not in REFERENCES:
             low, high = [mean.low for mean in means], [mean.high for mean in means]
             ax.fill_between(x, low, high, color=colour(key.method), alpha=0.1, linewidth=0)
@@ -129,8 +139,17 @@ def gold_along(rows: Sequence[Drawn], axis: str, curve: Sequence[Estimate], widt
     ax.set_xlabel(wrapped(f"{axis} (n = {rows[0].mean.n} prompts)", INCHES[width] - _LEFT))
     ax.set_ylabel(unit)
     keys = list(groups)
-    legend_below(fig, [*handles, *methods_of(keys), *picks_of(keys), *dashes_of(keys)])
+    legend_below(fig, [*picks_of(keys), *dashes_of(keys)])
+    settle(fig)
+    said = {"best_of_n": "best-of-n, n = U"} if curve else {}
+    name_points(ax, [_name(said.get(m, display_name(m)), m, lines) for m, lines in drawn.items()])
     return fig
+
+
+def _name(text: str, method: str, lines: Sequence[Line2D]) -> Name:
+    """Beside some of the points of a method's lines."""
+    places = [place for line in lines for place in pixels_of(line)]
+    return Name(text, places[:: len(places) // _PLACES + 1], colour(method))
 
 
 def _figure(width: Width) -> tuple[Figure, Axes]:

@@ -7,7 +7,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from harness.evidence.figures.legends import legend_below, legend_inches, picks_of
-from harness.evidence.figures.lines import Line, Mark, draw_lines, inches_below, inches_of
+from harness.evidence.figures.lines import Line, Mark, draw_lines, inches_below, inches_beside, inches_of
 from harness.evidence.figures.order import family, ordered_by
 from harness.evidence.figures.style import FAINT, INCHES, STYLE, Width, look, wrapped
 from harness.evidence.leaderboard_row import Entry
@@ -22,11 +22,13 @@ def leaderboard(entries: Sequence[Entry], width: Width) -> Figure:
     panels: dict[str, list[Entry]] = {}
     for entry in entries:
         panels.setdefault(entry.title, []).append(entry)
-    drawn = {wrapped(title, INCHES[width]): _lines(panel) for title, panel in panels.items()}
+    drawn = {title: _lines(panel) for title, panel in panels.items()}
     if not drawn:
         fig = Figure(figsize=(INCHES[width], 1), layout="constrained")
         fig.text(0.5, 0.5, "no run stands in the first table yet", ha="center", va="center")
         return fig
+    beside = inches_beside([line for lines in drawn.values() for line in lines], INCHES[width])
+    drawn = {wrapped(title, beside): lines for title, lines in drawn.items()}
     heights = [inches_of(lines) for lines in drawn.values()]
     handles = picks_of([entry.row.key for entry in entries])
     around = sum(0.45 + 0.15 * title.count("\n") for title in drawn) + inches_below(_GOLD)
@@ -36,8 +38,8 @@ def leaderboard(entries: Sequence[Entry], width: Width) -> Figure:
     for ax, (title, lines) in zip(axes, drawn.items(), strict=True):
         draw_lines([ax], lines)
         ax.axvline(0, **FAINT)
-        ax.set_title(title, loc="left", x=0, fontsize=STYLE["axes.titlesize"])
-    axes[-1].set_xlabel(_GOLD)
+        ax.set_title(title, loc="left", fontsize=STYLE["axes.titlesize"])
+    axes[-1].set_xlabel(wrapped(_GOLD, beside))
     legend_below(fig, handles)
     return fig
 

@@ -9,13 +9,13 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from harness.evidence.figures.columns import COLUMNS
 from harness.evidence.figures.legends import entry, legend_below, legend_inches, picks_of
-from harness.evidence.figures.lines import Line, Mark, draw_lines, inches_below, inches_of
+from harness.evidence.figures.lines import Line, Mark, draw_lines, inches_below, inches_beside, inches_of
 from harness.evidence.figures.order import family, ordered
 from harness.evidence.figures.style import FAINT, INCHES, INK, LARGE, SMALL, STYLE, Width, colour, look, wrapped
 from harness.evidence.names import display_name
 from harness.evidence.row import Comparison
 
-_NAMES = 1.2  # inches that names take
+_NARROW = 0.55  # inches of a panel
 
 
 @rc_context(STYLE)
@@ -27,6 +27,7 @@ def gold_by_method(table: Sequence[Comparison], width: Width) -> Figure:
         if row.key.method == "best_of_n":
             ax.axvline(row.gold.value, color=colour("best_of_n"), linestyle="--", linewidth=0.9, zorder=0)
     label = f"gold, sd of base samples\n(95% interval, n = {table[0].gold.n} prompts)"
+    label = wrapped(label, inches_beside(lines_of(table, ["gold"]), INCHES[width]))
     ax.set_xlabel(label, fontsize=LARGE)
     fig.set_figheight(fig.get_figheight() + inches_below(label) - inches_below(""))
     return fig
@@ -45,7 +46,7 @@ def columns_by_method(table: Sequence[Comparison], columns: Sequence[str], width
     handles = picks_of(keys)
     if any(mark.each for line in lines for mark in line.marks):
         handles = [*handles, entry("each fit alone", color=INK, marker="|")]
-    inches = (INCHES[width] - _NAMES) / len(columns)
+    inches = inches_beside(lines, INCHES[width]) / len(columns)
     titles = [wrapped(COLUMNS[name].title, inches, SMALL) for name in columns]
     below = max(map(inches_below, titles)) + legend_inches(handles, width)
     fig = Figure(figsize=(INCHES[width], inches_of(lines) + below), layout="constrained")
@@ -60,10 +61,14 @@ def columns_by_method(table: Sequence[Comparison], columns: Sequence[str], width
             ax.xaxis.set_major_locator(LogLocator(numticks=4))
             ax.xaxis.set_minor_locator(NullLocator())
         else:
-            ax.xaxis.set_major_locator(MaxNLocator(max(int(inches / 0.4), 2), steps=[1, 2, 2.5, 5, 10]))
+            ax.xaxis.set_major_locator(MaxNLocator(max(int(inches / 0.4), 1), steps=[1, 2, 2.5, 5, 10]))
+            if inches < _NARROW:
+                low, high = ax.get_xlim()
+                inside = [tick for tick in ax.get_xticks() if low <= tick <= high]
+                ax.set_xticks(inside[:: max(len(inside) - 1, 1)])
         if column.share:
             ax.set_xlim(0, 100)
-            ax.set_xticks([0, 50, 100])
+            ax.set_xticks([0, 50, 100] if inches > _NARROW else [0, 100])
         ax.set_xlabel(title, fontsize=SMALL)
     legend_below(fig, handles)
     return fig

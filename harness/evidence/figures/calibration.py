@@ -37,6 +37,8 @@ def calibration(values: pl.DataFrame, width: Width) -> Figure:
         ax.yaxis.set_major_locator(MaxNLocator(4))
     for ax in axes.flat[len(panels) :]:
         ax.set_axis_off()
+    for ax in axes.flat[len(panels) - across : len(panels)]:  # the lowest of their columns
+        ax.tick_params(labelbottom=True)
     for ax in axes[-1]:
         ax.set_xlabel(f"V at {half} tokens")
     fig.supylabel("final proxy reward (sd)", fontsize=STYLE["axes.labelsize"])

@@ -13,10 +13,11 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from harness.core.statistics.stats import Estimate
-from harness.evidence.figures.style import BARS, INK
+from harness.evidence.figures.style import BARS, INK, letters
 
 LINE = 0.165  # inches
 _MARKS = 2  # in the height of a line; more make it higher
+_BETWEEN = 0.4  # lines, below one that is higher
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,18 @@ class Line:
     @property
     def height(self) -> float:
         """In lines."""
-        return max(1.0, len(self.marks) / _MARKS)
+        return max(1.0, len(self.marks) / _MARKS + _BETWEEN * (len(self.marks) > _MARKS))
 
 
 def inches_of(lines: Sequence[Line]) -> float:
     """How high the lines are together."""
     return LINE * (sum(line.height for line in lines) + len(_headings(lines)) + 0.4)
+
+
+def inches_beside(lines: Sequence[Line], page: float) -> float:
+    """How much of a page's width names and headings leave."""
+    longest = max(map(len, [*(part for line in lines for part in line.name.split("\n")), *_headings(lines)]), default=0)
+    return page - longest / letters(1) - 0.15
 
 
 def inches_below(label: str) -> float:
