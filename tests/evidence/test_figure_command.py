@@ -95,5 +95,5 @@ def test_rows_are_named_by_method_iteration_and_pick(asked, found):
 
 
 def test_a_row_that_is_not_there_lists_those_that_are():
-    with pytest.raises(UserError, match="unknown row 'iro:3'.* Valid: base, iro:1:reward, iro:1:value, iro:2:reward"):
+    with pytest.raises(UserError, match=r"unknown row 'iro:3'.* Valid: base, iro:1:reward, iro:1:value, iro:2:reward"):
         chosen(KEYS, "iro:3")

@@ -17,6 +17,7 @@ from PIL import Image
 from harness.core.files import whole
 from harness.evidence.figures.style import INK, STYLE
 
+_FAMILY = STYLE["font.family"]  # in an SVG others of its width stand for it where a reader lacks it
 FORMATS = ("png", "svg", "pdf")
 _NAMELESS: dict[str, dict[str, Any]] = {  # no dates, no versions
     "png": {"Software": None},
@@ -56,7 +57,10 @@ def inline_svg(path: Path) -> str:
 
 
 def _of_any_page(svg: bytes) -> bytes:
-    """Ink becomes the page's colour, and ids that nothing refers to go, since a page may hold several figures."""
-    text = svg.decode().replace(INK, "currentColor")
+    """Ink becomes the page's colour; rules for all elements and ids go, which would touch the page and its figures."""
+    text = svg.decode().replace(INK, "currentColor").replace(f"'{_FAMILY}'", f"'{_FAMILY}', Verdana, sans-serif")
+    text = re.sub(r" <metadata>.*?</metadata>\n", "", text, flags=re.S)
+    text = re.sub(r" <defs>\n  <style[^>]*>\*\{.*?\}</style>\n </defs>\n", "", text)
+    text = text.replace("<svg ", '<svg stroke-linejoin="round" stroke-linecap="butt" ', 1)
     used = set(re.findall(r"#([\w.-]+)", text))
     return re.sub(r' id="([\w.-]+)"', lambda match: match[0] if match[1] in used else "", text).encode()
