@@ -23,6 +23,7 @@ from harness.cli import (
     ablate,
     bench,
     export,
+    figure,
     generate,
     judge,
     leaderboard,
@@ -150,7 +151,15 @@ COMPLETION = Command(
 
 GROUPS = {
     "Make": (run.COMMAND, ablate.COMMAND, tune.COMMAND, generate.COMMAND),
-    "Look": (runs.COMMAND, report.COMMAND, view.COMMAND, export.COMMAND, leaderboard.COMMAND, name.COMMAND),
+    "Look": (
+        runs.COMMAND,
+        report.COMMAND,
+        view.COMMAND,
+        export.COMMAND,
+        figure.COMMAND,
+        leaderboard.COMMAND,
+        name.COMMAND,
+    ),  # fmt: skip
     "Judge": (judge.COMMAND,),
     "Tools": (listing.COMMAND, bench.COMMAND, rewards.COMMAND, COMPLETION),
 }

@@ -21,7 +21,8 @@ from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.core.statistics import stats
 from harness.core.statistics.stats import Estimate
-from harness.evidence import figures
+from harness.evidence.figures import files
+from harness.evidence.figures.judged import judged
 from harness.evidence.markdown import markdown_table, percent
 from harness.evidence.names import display_name
 from harness.evidence.row import Judged, frame
@@ -202,7 +203,7 @@ def _write(folder: Path, asked: Mapping[str, Any], annotations: pl.DataFrame, wh
         annotations.write_parquet(part / "annotations.parquet")
         frame(table).write_parquet(part / "table.parquet")
         (part / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-        figures.judged(table, part / "win_rates.png")
+        files.save(judged(table, "full"), part / "win_rates")
         sections = [f"# {folder.name}", what, table_markdown(table), *lines, *_no_whole_reply(withheld)]
         sections += [*_cost(annotations), notes, "![win rates](win_rates.png)"]
         (part / "report.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")

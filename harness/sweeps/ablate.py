@@ -17,7 +17,8 @@ from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.core.statistics.stats import PLANNING_SD, detectable_difference
 from harness.core.yaml_text import read_yaml
-from harness.evidence.ablation import Point, write_ablation
+from harness.evidence.ablation import write_ablation
+from harness.evidence.ablation_rows import Point
 from harness.evidence.report import write_report
 from harness.evidence.store import load_run
 from harness.running.config import RunConfig, resolve
