@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 from harness import cli
-from harness.core.errors import UserError
 from harness.cli.figure import chosen
+from harness.core.errors import UserError
 from harness.evidence.schema import Row
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 OUT = ["--out", str(ROOT / "results")]
 RUN = "imdb-9c6816a774"  # three iterations of IRO on 64 prompts, values stored
 KEYS = [Row("base", 0, "first"), *(Row("iro", i, pick) for i in (1, 2) for pick in ("value", "reward"))]

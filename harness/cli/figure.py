@@ -124,6 +124,4 @@ def chosen(keys: Sequence[Row], asked: str) -> list[Row]:
     return [row for row in keys if row in found]
 
 
-COMMAND = Command(
-    "figure", "one figure of a stored run, as a paper needs it, without torch", "figure toy", add_options, run
-)
+COMMAND = Command("figure", "one figure, as a paper needs it", "figure latest", add_options, run)

@@ -159,7 +159,7 @@ GROUPS = {
         figure.COMMAND,
         leaderboard.COMMAND,
         name.COMMAND,
-    ),  # fmt: skip
+    ),
     "Judge": (judge.COMMAND,),
     "Tools": (listing.COMMAND, bench.COMMAND, rewards.COMMAND, COMPLETION),
 }

@@ -48,6 +48,4 @@ def _written(arguments: argparse.Namespace) -> Path:
     return path
 
 
-COMMAND = Command(
-    "view", "all stored runs, or one with every answer, as a page in the browser", "view --no-open", add_options, run
-)
+COMMAND = Command("view", "all runs, or one with its answers, as pages", "view --no-open", add_options, run)
