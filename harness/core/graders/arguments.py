@@ -83,6 +83,8 @@ def required_columns(form: FormName, parameters: Parameters, row: Mapping[str, A
     """Raises MissingColumn where a row cannot be graded: what is named and has no default must be there."""
     if form == "verl":
         given = {"solution_str", "extra_info"} | ({"ground_truth"} if _verl_truth(row) is not None else set())
+    elif form == "openai":
+        return
     elif form == "openrlhf":
         given = {"queries", "prompts", "labels"} if any(name in row for name in _LABELS) else {"queries", "prompts"}
     else:
@@ -93,9 +95,9 @@ def required_columns(form: FormName, parameters: Parameters, row: Mapping[str, A
 
 
 def arguments(form: FormName, parameters: Parameters, items: Sequence[PlainItem], log: Log) -> dict[str, Any]:
-    """Keyword arguments of one call: of all items for a batched form, of the only one for the others."""
+    """Arguments of one call by name: of all items for a batched form, of the only one for the others."""
     made = _batch(form, parameters, items, log) if FORM[form].batched else _MAKE[form](items[0])
-    if parameters.rest is None:
+    if parameters.rest is None and form != "openai":
         return {name: value for name, value in made.items() if name in parameters.names}
     return made
 
@@ -206,7 +208,6 @@ _MAKE: dict[str, Callable[[PlainItem], dict[str, Any]]] = {
 _GIVEN: dict[FormName, frozenset[str]] = {  # parameters that are no columns
     "single": frozenset({"prompt", "response"}),
     "batched": frozenset({"prompts", "responses"}),
-    "openai": frozenset({"sample", "item"}),
     "trl": frozenset({"prompts", "completions"}) | TRL_EXTRAS,
     "rubric": RUBRIC,
     "rubric_group": RUBRIC_GROUP,

@@ -134,7 +134,8 @@ def _called(
 ) -> list[Outcome]:
     log = Log()
     try:
-        value = function(**arguments(form, parameters, items, log))
+        given = arguments(form, parameters, items, log)
+        value = function(*given.values()) if form == "openai" else function(**given)  # OpenAI calls by place
         if inspect.isawaitable(value):
             value = asyncio.run(_awaited(value))
         outcomes = read_batch(value, len(items)) if FORM[form].batched else [read(value)]

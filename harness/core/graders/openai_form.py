@@ -58,12 +58,23 @@ class Part(_Strict):
     text: str
 
 
+_OTHER_PARTS = ("input_image", "input_audio", "image_url", "input_file")  # of vendors; models here read texts
+
+
 class Said(_Strict):
     """A message to the grading model."""
 
     role: Literal["user", "assistant", "system", "developer"]
     content: str | Part | list[str | Part]
     type: Literal["message"] | None = None
+
+    @field_validator("content", mode="before")
+    @classmethod
+    def _texts_alone(cls, content: Any) -> Any:
+        for part in content if isinstance(content, list) else [content]:
+            if isinstance(part, Mapping) and part.get("type") in _OTHER_PARTS:
+                raise ValueError(f"a part of type {part['type']} cannot be graded here; give texts")
+        return content
 
     @property
     def text(self) -> str:
@@ -91,7 +102,7 @@ class ScoreModel(_Named):
     @classmethod
     def _ordered(cls, ends: list[float] | None) -> list[float] | None:
         if ends is not None and not ends[0] < ends[1]:
-            raise ValueError(f"range is {ends}; give the lower end first")
+            raise ValueError(f"{ends}; give the lower end first")
         return ends
 
 
@@ -119,14 +130,14 @@ class Python(_Named):
     @classmethod
     def _grades(cls, source: str) -> str:
         if len(source.encode()) > MAX_SOURCE:
-            raise ValueError(f"source has {len(source.encode())} bytes; OpenAI's graders have at most {MAX_SOURCE}")
+            raise ValueError(f"{len(source.encode())} bytes; OpenAI's graders have at most {MAX_SOURCE}")
         try:
             tree = ast.parse(source)
         except (SyntaxError, ValueError) as error:
             at = f" in line {error.lineno}: {error.text}" if isinstance(error, SyntaxError) else ""
-            raise ValueError(f"source is no Python: {getattr(error, 'msg', error)}{at}") from error
+            raise ValueError(f"this is no Python: {getattr(error, 'msg', error)}{at}") from error
         if not any(isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef) and n.name == "grade" for n in tree.body):
-            raise ValueError("source defines no function grade(sample, item)")
+            raise ValueError("it defines no function grade(sample, item)")
         return source
 
 
@@ -210,7 +221,8 @@ def _first(error: ValidationError, data: Mapping[str, Any]) -> str:
         case "missing":
             return f"{place} is missing"
         case "value_error":
-            return f"{place}: {first['msg'].removeprefix('Value error, ')}"
+            said = first["msg"].removeprefix("Value error, ")
+            return f"{place}: {said}" if steps else said
     return f"{place} is {str(first['input'])[:60]!r}: {first['msg']}"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.core.digest import digest
 from harness.core.errors import UserError
-from harness.core.graders.forms import FORM, form_of
+from harness.core.graders.forms import FORM
 from harness.core.graders.formula import Formula
 from harness.core.graders.function_grader import FunctionGrader, identity_of
 from harness.core.graders.grade import Ask, AskError, Embed, Grade, Grader, Item, Outside, Reads, joined
@@ -28,7 +28,7 @@ from harness.core.graders.openai_form import (
     TextSimilarity,
 )
 from harness.core.graders.similarity import similarity
-from harness.core.graders.source import columns_read, functions_of
+from harness.core.graders.source import columns_read, functions_of, in_place
 from harness.core.graders.template import Template, Unfilled, namespaces
 from harness.core.graders.worker import Job, Limits, Worker, one_line
 
@@ -179,10 +179,10 @@ class _MultiGrader:
 
 
 def _python(read: Python, where: str, limits: Limits) -> Grader:
-    function = functions_of(read.source, where)["grade"]
-    form = form_of(function.parameters)
-    if form != FORM["openai"]:
-        raise UserError(f"{where}: its function is grade{function.parameters}; write grade(sample, item)")
+    given = functions_of(read.source, where)["grade"]
+    if len(given.parameters.required) != 2:
+        raise UserError(f"{where}: its function is grade{given.parameters}; write grade(sample, item)")
+    function, form = in_place(given, ("sample", "item")), FORM["openai"]
     job = Job(f"{where}:source", read.source, "grade", form.name, function.parameters)
     grader = FunctionGrader(
         read.name or where,

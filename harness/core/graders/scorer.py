@@ -72,6 +72,6 @@ class Scorer:
 
 def _single(grade: Grade) -> Grade:
     """What float32 cannot hold is no score."""
-    if grade.error is None and not np.isfinite(np.float32(grade.score)):
+    if grade.error is None and abs(grade.score) > float(np.finfo(np.float32).max):
         return Grade.failed("other_error", f"its score {grade.score:g} is too large", grade.metrics)
     return grade

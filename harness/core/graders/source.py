@@ -11,7 +11,8 @@ where the function is decorated, every column counts as read. A parameter that t
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 
 from harness.core.errors import UserError
 from harness.core.graders.forms import TRL_EXTRAS, Form, FormName, Parameters
@@ -30,6 +31,16 @@ _HOLDS: dict[tuple[FormName, str], frozenset[str]] = {
     ("rubric_group", "answers"): frozenset({"answer"}),
     ("rubric_group", "infos"): frozenset({"info"}),
     ("rubric_group", "tasks"): frozenset({"task"}),
+}
+_OWN_COLUMNS: dict[FormName, frozenset[str]] = {  # forms that get no others, whatever they name
+    "openai": frozenset(),
+    "rubric": frozenset({"answer", "info", "task"}),
+    "rubric_group": frozenset(),
+    "verifiers": frozenset(),
+    "verl": frozenset({"data_source", "extra_info"}),
+    "eval_protocol": frozenset(),
+    "bedrock": frozenset(),
+    "promptfoo": frozenset(),
 }
 _NO_COLUMN: dict[FormName, frozenset[str]] = {  # what comes from the prompt and the answer
     "single": frozenset({"prompt", "response"}),
@@ -81,6 +92,17 @@ def columns_read(function: Function, form: Form) -> Reads:
     return joined(parts)
 
 
+def in_place(function: Function, names: tuple[str, ...]) -> Function:
+    """The function as if its first parameters had these names, for a vendor that calls by place."""
+    own = dict(zip(function.parameters.required, names, strict=False))
+    node = deepcopy(function.node)
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Name):
+            inner.id = own.get(inner.id, inner.id)
+    required = tuple(own.get(name, name) for name in function.parameters.required)
+    return replace(function, node=node, parameters=replace(function.parameters, required=required))
+
+
 def texts_in(text: str) -> set[str]:
     """Short texts that a source holds, any of which may name a file that it opens."""
     found = (node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant))
@@ -104,7 +126,7 @@ def _read_by(name: str, function: Function, form: Form, mentioned: set[str]) -> 
             return _below(paths, {"data"}, set())
         case ("bedrock", "event") | ("rubric_group", "states") | ("eval_protocol", "row"):
             return _ALL
-    return frozenset({name})
+    return frozenset({name}) if name in _OWN_COLUMNS.get(form.name, {name}) else _NONE
 
 
 def _columns(paths: list[tuple[str, ...]]) -> Reads:

@@ -197,7 +197,7 @@ def test_a_reward_of_verifiers_v1_runs_where_its_package_is_installed(tmp_path, 
 
 def test_a_row_of_eval_protocol_is_refused_where_its_package_is_missing(tmp_path):
     (tmp_path / "mine.py").write_text("def test_correct(row):\n    return row\n")
-    with pytest.raises(UserError, match="eval-protocol, \\(row\\), which needs the package eval_protocol"):
+    with pytest.raises(UserError, match=r"eval-protocol, \(row\), which needs the package eval_protocol"):
         load_grader(str(tmp_path / "mine.py"))
 
 
@@ -218,7 +218,9 @@ def test_parameters_tell_the_form(function, required, form):
     assert form_of(Parameters(function, required)).name == form
 
 
-@pytest.mark.parametrize("required", [(), ("text",), ("answer",), ("completion", "my_column"), ("sample", "item", "more")])
+@pytest.mark.parametrize(
+    "required", [(), ("text",), ("answer",), ("completion", "my_column"), ("sample", "item", "more")]
+)
 def test_other_parameters_are_refused_with_every_form(required):
     with pytest.raises(UserError, match="fits no form") as raised:
         form_of(Parameters("f", required))
@@ -227,7 +229,7 @@ def test_other_parameters_are_refused_with_every_form(required):
 
 def test_parameters_of_two_forms_are_ambiguous_unless_the_name_is_one_vendors():
     both = ("queries", "prompts", "labels", "completions")
-    with pytest.raises(UserError, match="fits several forms \\(TRL .*OpenRLHF"):
+    with pytest.raises(UserError, match=r"fits several forms \(TRL .*OpenRLHF"):
         form_of(Parameters("f", both))
     assert form_of(Parameters("reward_func", both)).name == "openrlhf"
 

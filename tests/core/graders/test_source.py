@@ -27,7 +27,10 @@ def reads(source: str, name: str = "f"):
         ("def f(prompt, response, answer): return locals()['answer'] in response", ALL),
         ("@wrapped\ndef f(prompt, response): return 0", ALL),
         ("def f(sample, item): return len(sample['output_text'])", set()),
-        ("def f(sample, item): return item['reference_answer']['x'] == item.get('key', 0)", {"reference_answer", "key"}),
+        (
+            "def f(sample, item): return item['reference_answer']['x'] == item.get('key', 0)",
+            {"reference_answer", "key"},
+        ),
         ("def f(sample, item): return check(item)", ALL),
         ("def f(sample, item): row = item; return row['a']", ALL),
         ("def f(sample, item): return [item[name] for name in 'ab']", ALL),
@@ -52,6 +55,8 @@ def reads(source: str, name: str = "f"):
         ("def f(output, context): return context['test']", ALL),
         ("def f(output, context): return len(output)", set()),
         ("async def f(sample, item): return item['a']", {"a"}),
+        ("def f(sample, item, strict=False): return strict", set()),  # no column: OpenAI gives two arguments
+        ("def f(solution_str, ground_truth, method='strict'): return method", set()),
     ],
 )
 def test_reads(source, expected):
@@ -65,7 +70,8 @@ def test_labels_of_openrlhf_may_be_any_column_of_answers():
 
 def test_functions_are_found_wherever_they_stand_at_the_top():
     source = (
-        "if True:\n    def a(x): pass\nelse:\n    async def b(y=1, *, z, **rest): pass\nc = lambda prompt, response: 0\n"
+        "if True:\n    def a(x): pass\nelse:\n    async def b(y=1, *, z, **rest): pass\n"
+        "c = lambda prompt, response: 0\n"
         "try:\n    pass\nexcept ImportError:\n    def d(): pass\nclass E:\n    def not_this(self): pass\n"
     )
     found = functions_of(source, "it")

@@ -40,7 +40,11 @@ BAD = {
     "returns NaN": ("return float('nan')", RUNTIME, "it returned nan"),
     "returns an object": ("return object()", RUNTIME, "which is no number"),
     "returns a dict of nothing": ("return {'mark': 1}", RUNTIME, "it returned a dict with mark; give score"),
-    "writes to a closed stdout": ("sys.stdout.close(); print('x')", RUNTIME, "ValueError: I/O operation on closed file"),
+    "writes to a closed stdout": (
+        "sys.stdout.close(); print('x')",
+        RUNTIME,
+        "ValueError: I/O operation on closed file",
+    ),
     "closes every file": ("os.closerange(0, 256)", RUNTIME, "exited"),
     "prints much, then raises": (
         "print('first\\n' * 9); print('\\x1b[31mlast'); 1 / 0",
@@ -148,7 +152,9 @@ def test_a_batch_that_fails_is_nan_and_the_next_is_graded(tmp_path):
 def test_a_row_without_a_column_is_not_asked(tmp_path):
     (tmp_path / "g.py").write_text("def f(prompts, responses, answer):\n    return [float(a == '4') for a in answer]\n")
     grader = load_grader(str(tmp_path / "g.py"))
-    grades = grader.grade([Item("p", "r", {"answer": "4"}), Item("p", "r", {"key": "4"}), Item("p", "r", {"answer": "5"})])
+    grades = grader.grade(
+        [Item("p", "r", {"answer": "4"}), Item("p", "r", {"key": "4"}), Item("p", "r", {"answer": "5"})]
+    )
     assert [grade.error for grade in grades] == [None, "invalid_variable_error", None]
     assert [grades[0].score, grades[2].score] == [1.0, 0.0] and "asks for answer" in grades[1].detail
     grader.close()
