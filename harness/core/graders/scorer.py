@@ -46,14 +46,13 @@ class Scorer:
         if new:
             made = self._asked([Item.of(c) for c in new.values()])
             self._known |= dict(zip(new, made, strict=True))
-        grades = [self._known[key] for key in keys]
-        for grade, completion in zip(grades, completions, strict=True):
-            self._count(grade, completion)
-        return grades
+            for grade, completion in zip(made, new.values(), strict=True):
+                self._count(grade, completion)
+        return [self._known[key] for key in keys]
 
     @property
     def failures(self) -> Mapping[Error, Failure]:
-        """By reason, in the order of their names; an answer that is asked for twice counts twice."""
+        """By reason, in the order of their names; an answer that is asked for twice counts once."""
         return dict(sorted(self._failures.items()))
 
     def _asked(self, items: Sequence[Item]) -> list[Grade]:

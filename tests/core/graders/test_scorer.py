@@ -41,6 +41,7 @@ def test_scores_are_float32_in_order_and_failures_are_counted_with_the_first_of_
     scores = scorer(completions("a", "bad 1", "abc", "bad 2", "none"))
     assert scores.dtype == np.float32 and scores.shape == (5,)
     assert np.isnan(scores).tolist() == [False, True, False, True, True] and scores[[0, 2]].tolist() == [1, 3]
+    scorer(completions("bad 1"))  # known, and not counted again
     assert list(scorer.failures) == ["python_grader_runtime_error", "unresponsive_reward_error"]
     first = scorer.failures["python_grader_runtime_error"]
     assert (first.count, first.detail, first.response) == (2, "it was bad 1", "bad 1")

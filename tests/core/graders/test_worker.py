@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -197,6 +198,14 @@ def test_a_grader_dies_with_the_process_that_asked_it(tmp_path, busy):
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     assert gone(int((tmp_path / "pid").read_text()))
+
+
+def test_a_grader_can_be_sent_to_another_process(tmp_path):
+    grader = load_grader(written(tmp_path, "pass"))
+    again = pickle.loads(pickle.dumps(grader))
+    assert again.grade(items("ab"))[0].score == 2.0 and again.identity == grader.identity
+    again.close()
+    grader.close()
 
 
 def test_a_closed_grader_starts_again_and_leaves_no_process(tmp_path):
