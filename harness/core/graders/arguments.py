@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from harness.core.graders.forms import FORM, RUBRIC, RUBRIC_GROUP, TRL_EXTRAS, FormName, Parameters
+from harness.core.graders.forms import BY_PLACE, FORM, RUBRIC, RUBRIC_GROUP, TRL_EXTRAS, FormName, Parameters
 from harness.core.graders.sample import sample_of
 
 _LABELS = ("label", "labels", "answer", "reference_answer", "reference", "ground_truth")  # OpenRLHF lets one choose
@@ -83,7 +83,7 @@ def required_columns(form: FormName, parameters: Parameters, row: Mapping[str, A
     """Raises MissingColumn where a row cannot be graded: what is named and has no default must be there."""
     if form == "verl":
         given = {"solution_str", "extra_info"} | ({"ground_truth"} if _verl_truth(row) is not None else set())
-    elif form == "openai":
+    elif form in BY_PLACE:
         return
     elif form == "openrlhf":
         given = {"queries", "prompts", "labels"} if any(name in row for name in _LABELS) else {"queries", "prompts"}
@@ -97,7 +97,7 @@ def required_columns(form: FormName, parameters: Parameters, row: Mapping[str, A
 def arguments(form: FormName, parameters: Parameters, items: Sequence[PlainItem], log: Log) -> dict[str, Any]:
     """Arguments of one call by name: of all items for a batched form, of the only one for the others."""
     made = _batch(form, parameters, items, log) if FORM[form].batched else _MAKE[form](items[0])
-    if parameters.rest is None and form != "openai":
+    if parameters.rest is None and form not in BY_PLACE:
         return {name: value for name, value in made.items() if name in parameters.names}
     return made
 
@@ -179,7 +179,8 @@ def _eval_protocol(item: PlainItem) -> dict[str, Any]:
     from eval_protocol.models import Message as Said
 
     messages = [Said(role=message["role"], content=message["content"]) for message in item.messages]
-    return {"row": EvaluationRow(messages=messages, ground_truth=item.row.get("ground_truth"))}
+    about = {"dataset_info": item.row}
+    return {"row": EvaluationRow(messages=messages, ground_truth=item.row.get("ground_truth"), input_metadata=about)}
 
 
 def _promptfoo(item: PlainItem) -> dict[str, Any]:
@@ -213,7 +214,6 @@ _GIVEN: dict[FormName, frozenset[str]] = {  # parameters that are no columns
     "rubric_group": RUBRIC_GROUP,
     "verifiers": frozenset({"self", "trace"}),
     "fireworks": frozenset({"messages"}),
-    "eval_protocol": frozenset({"row"}),
     "bedrock": frozenset({"event", "context"}),
     "promptfoo": frozenset({"output", "context"}),
 }

@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from harness.core.graders.arguments import Log, MissingColumn, PlainItem, arguments, required_columns
-from harness.core.graders.forms import FORM, FormName, Parameters
+from harness.core.graders.forms import BY_PLACE, FORM, FormName, Parameters
 from harness.core.graders.returned import Outcome, read, read_batch
 
 _PR_SET_PDEATHSIG = 1
@@ -135,7 +135,7 @@ def _called(
     log = Log()
     try:
         given = arguments(form, parameters, items, log)
-        value = function(*given.values()) if form == "openai" else function(**given)  # OpenAI calls by place
+        value = function(*given.values()) if form in BY_PLACE else function(**given)
         if inspect.isawaitable(value):
             value = asyncio.run(_awaited(value))
         outcomes = read_batch(value, len(items)) if FORM[form].batched else [read(value)]

@@ -18,6 +18,8 @@ RUBRIC = frozenset({"completion", "prompt", "answer", "info", "state", "task", "
 RUBRIC_GROUP = frozenset({"completions", "prompts", "answers", "infos", "states", "tasks", "parser"})
 TRL_EXTRAS = frozenset({"completion_ids", "trainer_state", "log_extra", "log_metric"})
 
+BY_PLACE: frozenset[FormName] = frozenset({"openai", "eval_protocol"})  # as these vendors call, whatever the names are
+
 
 @dataclass(frozen=True)
 class Parameters:

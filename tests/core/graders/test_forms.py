@@ -201,6 +201,50 @@ def test_a_row_of_eval_protocol_is_refused_where_its_package_is_missing(tmp_path
         load_grader(str(tmp_path / "mine.py"))
 
 
+EVAL_PROTOCOL = """
+class _Model:
+    def __init__(self, **given):
+        vars(self).update({"evaluation_result": None, **given})
+
+    def model_dump(self):
+        return {name: value.model_dump() if isinstance(value, _Model) else value for name, value in vars(self).items()}
+
+class EvaluationRow(_Model): pass
+class Message(_Model): pass
+class EvaluateResult(_Model): pass
+
+def evaluation_test(**settings):
+    def wrap(function):
+        async def dual(*args, **kwargs):
+            assert len(args) == 1 and not kwargs, "called in another way, the real one starts pytest's machinery"
+            return function(row=args[0])
+        return dual
+    return wrap
+"""
+
+EVALUATION = """
+from eval_protocol import EvaluateResult, EvaluationRow, evaluation_test
+
+@evaluation_test(mode="pointwise")
+def test_correct(row: EvaluationRow) -> EvaluationRow:
+    right = row.ground_truth in row.messages[-1].content
+    row.evaluation_result = EvaluateResult(score=float(right), is_score_valid=True)
+    return row
+"""
+
+
+def test_a_row_of_eval_protocol_is_graded_where_its_package_is_installed(tmp_path, monkeypatch):
+    (tmp_path / "eval_protocol").mkdir()
+    (tmp_path / "eval_protocol/__init__.py").write_text("from eval_protocol.models import *\n")
+    (tmp_path / "eval_protocol/models.py").write_text(EVAL_PROTOCOL)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "mine.py").write_text(EVALUATION)
+    grader = load_grader(str(tmp_path / "mine.py"))
+    assert [grade.score for grade in grader.grade([RIGHT, WRONG])] == [1.0, 0.0]
+    assert grader.reads == "everything"
+    grader.close()
+
+
 @pytest.mark.parametrize(
     "function, required, form",
     [
