@@ -161,18 +161,17 @@ class Worker:
             running.unsent += (json.dumps(request, default=_plain) + "\n").encode()
         until = time.monotonic() + seconds
         while True:
-            running.exchange(0.05)
+            told = running.exchange(0.05)
             if (line := running.line()) is not None:
                 try:
                     answer = json.loads(line)
                 except ValueError:
                     answer = None
                 if not isinstance(answer, dict):
-                    raise Ended(
-                        "python_grader_runtime_error", f"it wrote to the harness's own pipe{running.said()}", fresh
-                    )
+                    what = f"it wrote to a pipe that is not its own{running.said()}"
+                    raise Ended("python_grader_runtime_error", what, fresh)
                 return answer
-            if (code := running.process.poll()) is not None:
+            if not told and (code := running.process.poll()) is not None:
                 raise Ended("python_grader_runtime_error", f"its process {_ending(code)}{running.said()}", fresh)
             if self._too_large(running):
                 what = f"it took more than {self.limits.memory_gib:g} GiB of memory{running.said()}"
@@ -218,9 +217,9 @@ class _Running:
         self.used, self.looked, self._read = False, time.monotonic(), b""
         self.end = weakref.finalize(self, _end, os.getpid(), self.process, self.output, self.write_end, self.read_end)
 
-    def exchange(self, seconds: float) -> None:
-        """Writes what can be written, reads what is there, and waits at most so long for either."""
-        poll = select.poll()
+    def exchange(self, seconds: float) -> bool:
+        """Writes what can be written, reads what is there, and waits at most so long. Whether anything was read."""
+        before, poll = len(self._read), select.poll()
         poll.register(self.read_end, select.POLLIN)
         if self.unsent:
             poll.register(self.write_end, select.POLLOUT)
@@ -235,6 +234,7 @@ class _Running:
                     self.unsent = self.unsent[os.write(self.write_end, self.unsent[: 2**16]) :]
                 except OSError:  # it ended
                     self.unsent = b""
+        return len(self._read) > before
 
     def line(self) -> bytes | None:
         line, ended, rest = self._read.partition(b"\n")

@@ -115,6 +115,20 @@ def test_what_a_grader_forked_is_ended_with_it(tmp_path, body):
     grader.close()
 
 
+def test_an_answer_is_read_to_its_end_though_its_process_has_ended(tmp_path):
+    """An answer of more than one reading was taken for none where the process was gone by then."""
+    (tmp_path / "g.py").write_text(
+        "import os, threading, time\ndef f(prompts, responses):\n"
+        "    threading.Thread(target=lambda: (time.sleep(0.5), os._exit(0)), daemon=True).start()\n"
+        "    return [{'score': 1.0, **{f'metric {i}': 1.0 for i in range(20)}} for _ in responses]\n"
+    )
+    grader = load_grader(str(tmp_path / "g.py"))
+    assert {grade.score for grade in grader.grade(items(*["a"] * 1000))} == {1.0}
+    time.sleep(1)
+    assert grader.grade(items("a"))[0].score == 1.0  # a process that ended between two calls is no error
+    grader.close()
+
+
 def test_a_fork_that_comes_back_answers_once(tmp_path):
     grader = load_grader(written(tmp_path, "os.fork()"), limits=LIMITS)
     assert [grade.score for grade in grader.grade(items("bad", "a", "bad", "ab"))] == [3, 1, 3, 2]
