@@ -14,8 +14,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 CORE = "harness.core"
-ROOMS = tuple(f"{CORE}.{room}" for room in ("models", "values", "search", "statistics"))
-MODELS, VALUES, SEARCH, STATISTICS = ROOMS
+ROOMS = tuple(f"{CORE}.{room}" for room in ("models", "values", "search", "statistics", "graders"))
+MODELS, VALUES, SEARCH, STATISTICS, GRADERS = ROOMS
 METHODS, TASKS = "harness.methods", "harness.tasks"
 EVIDENCE, PAGE, JUDGING, RUNNING = "harness.evidence", "harness.evidence.page", "harness.judging", "harness.running"
 SWEEPS, SERVE = "harness.sweeps", "harness.serve"
@@ -23,11 +23,12 @@ BELOW_RUNNING = {CORE, *ROOMS, METHODS, TASKS, EVIDENCE, JUDGING}
 MAY_IMPORT: dict[str, set[str]] = {
     CORE: set(),
     STATISTICS: {CORE},
+    GRADERS: {CORE},
     MODELS: {CORE},
     VALUES: {CORE, MODELS, STATISTICS},
     SEARCH: {CORE, MODELS, VALUES},
     METHODS: {CORE, MODELS, VALUES, SEARCH},
-    TASKS: {CORE},
+    TASKS: {CORE, GRADERS},
     EVIDENCE: {CORE, STATISTICS, PAGE},
     PAGE: {CORE, STATISTICS, EVIDENCE},
     JUDGING: {CORE, STATISTICS, EVIDENCE},
@@ -40,7 +41,7 @@ ROOF = {  # single files that see more than their folder
 }
 CLI = "harness.cli"
 EVERYTHING = {"harness", "harness.__main__", "harness.listing"}  # and CLI; heavy imports inside functions
-LIGHT = (EVIDENCE, PAGE, JUDGING, STATISTICS)  # never torch, directly or not
+LIGHT = (EVIDENCE, PAGE, JUDGING, STATISTICS, GRADERS)  # never torch, directly or not
 
 
 def sources() -> dict[str, Path]:
@@ -106,6 +107,9 @@ def test_imports_follow_the_table(module):
         ("harness.core.types", "import harness.core.models.policy"),
         ("harness.core.models.policy", "from harness.core.values.value import PrefixValue"),
         ("harness.core.search.selection", "from harness.core.statistics import stats"),
+        ("harness.core.types", "import harness.core.graders.grade"),
+        ("harness.core.graders.worker", "from harness.core.statistics import stats"),
+        ("harness.methods.iro", "from harness.core.graders.load import load_grader"),
         ("harness.methods.iro", "from harness.methods.base import Base"),
         ("harness.methods.iro", "from harness.core.statistics import stats"),
         ("harness.methods.iro", "def f():\n    from harness.running.config import resolve"),
