@@ -51,10 +51,9 @@ class RunProgress:
         self._measured: dict[str, _Measured] = {}  # by kind
         self._number = 0  # of the stage in hand
         self._found: list[int] = []  # numbers of stages in a row that the cache had whole
-        self._start = time.monotonic()
         console = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self._bars: Bars | None = None
-        if console.is_terminal and not console.is_dumb_terminal and not quiet:
+        if sys.stderr.isatty() and not console.is_dumb_terminal and not quiet:
             columns = TextColumn("{task.description}", markup=False), BarColumn(20), TextColumn("{task.fields[says]}")
             self._bars = Bars(*columns, console=console, auto_refresh=False, transient=True)
 
@@ -82,6 +81,15 @@ class RunProgress:
             raise
         self._finish(stage)
         stage.leave()
+
+    def say(self, text: str) -> None:
+        """A line that stays, above the bars where there are some."""
+        if self._quiet:
+            return
+        if self._bars is not None:
+            self._bars.console.print(Text(text, "dim"))
+        else:
+            print(text, file=sys.stderr, flush=True)
 
     def seconds_left(self, stage: "Stage | None" = None) -> tuple[float, bool] | None:
         """Seconds that all of it still takes, and whether that is all of it; None before anything is known."""
@@ -130,7 +138,7 @@ class RunProgress:
         if not self._planned:
             rate = stage.done / stage.seconds
             left = f", {duration((stage.total - stage.ready - stage.done) / rate)} left"
-        self._say(f"{self._before(stage)}{stage.ready + stage.done}/{stage.total} {stage.units(stage.total)}{left}")
+        self.say(f"{self._before(stage)}{stage.ready + stage.done}/{stage.total} {stage.units(stage.total)}{left}")
 
     def remove(self, stage: "Stage") -> None:
         if self._bars is not None and stage.bar is not None:
@@ -149,14 +157,14 @@ class RunProgress:
             return
         self._say_found()
         there = f", {stage.ready} more from the cache" if stage.ready else ""
-        self._say(f"{self._before(stage)}{stage.done} {stage.units(stage.done)} in {duration(stage.seconds)}{there}")
+        self.say(f"{self._before(stage)}{stage.done} {stage.units(stage.done)} in {duration(stage.seconds)}{there}")
 
     def _say_found(self) -> None:
         """One line for all stages in a row that were found."""
         if self._found and self._planned:
             first, last = self._found[0], self._found[-1]
             which = f"stage {first}" if first == last else f"stages {first} to {last}"
-            self._say(f"{self._titled()}{which} of {self._stages()}: from the cache")
+            self.say(f"{self._titled()}{which} of {self._stages()}: from the cache")
         self._found.clear()
 
     def _before(self, stage: "Stage") -> str:
@@ -180,14 +188,6 @@ class RunProgress:
 
     def _plan_of(self, stage: "Stage") -> Planned | None:
         return next((one for one in self._planned if one.name == stage.name), None)
-
-    def _say(self, text: str) -> None:
-        if self._quiet:
-            return
-        if self._bars is not None:
-            self._bars.console.print(Text(text, "dim", overflow="ellipsis", no_wrap=True))
-        else:
-            print(text, file=sys.stderr, flush=True)
 
 
 class Stage:
