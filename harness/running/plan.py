@@ -14,7 +14,7 @@ from typing import Literal
 
 from harness.core.generator import Generator
 from harness.core.ledger import Phase
-from harness.core.progress import Planned
+from harness.core.time_left import Planned
 from harness.core.types import Prompt, Work
 from harness.running.fits import charged_as
 from harness.running.stages import SCORED_TOGETHER, RunContext, label_of

@@ -14,7 +14,7 @@ from harness.evidence.screen import MOST
 from harness.evidence.terminal import Column, Terminal, grid
 from harness.running.preview import Preview
 
-_NOT = "nothing was done, and nothing written"
+_NOT = "nothing was done, and no result written"
 
 
 def show_preview(found: Preview, terminal: Terminal | None = None) -> None:
