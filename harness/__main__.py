@@ -15,10 +15,9 @@ _found_in = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # a che
 if _is_command and not sys.flags.safe_path and sys.path[0] in ("", os.getcwd()) and _found_in != os.getcwd():
     del sys.path[0]
 
-from harness.core.quiet import silence_libraries, silence_warnings
+from harness.core.quiet import silence_process
 
-silence_libraries()  # before they are imported
-silence_warnings()
+silence_process()  # before others are imported
 
 from harness.cli import main
 

@@ -7,16 +7,15 @@ with RunProgress([Planned("base samples", "sampling", 900.0), Planned("iro: fit"
 
 with Progress("asking", total=100, unit="answer") as progress: ...      # a stage alone
 
-Time left is what is left of each kind of work, as long as that kind took so far in this run; before anything of a kind
-was done nothing is known of it, and the time is said to be `at least`. On a terminal two bars by rich, which move at
-every step: there is no thread, since processes are forked meanwhile. Elsewhere a line a stage, and one now and then.
+Time left is told from the work that was done (see time_left.py); `at least` while a kind of work is still unknown. On
+a terminal two bars by rich, which move at every step: there is no thread, since processes are forked meanwhile.
+Elsewhere a line a stage, and one now and then.
 """
 
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Self
 
 from rich.console import Console
@@ -24,22 +23,9 @@ from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 from rich.text import Text
 
+from harness.core.time_left import Left, Planned, Standing, WorkLeft
+
 _EVERY = 20.0  # seconds between plain lines
-
-
-@dataclass(frozen=True)
-class Planned:
-    """A stage to come. Stages of one kind are expected to take as long for each unit of `work`."""
-
-    name: str
-    kind: str
-    work: float
-
-
-@dataclass
-class _Measured:
-    seconds: float = 0.0
-    work: float = 0.0
 
 
 class RunProgress:
@@ -47,14 +33,12 @@ class RunProgress:
 
     def __init__(self, planned: Sequence[Planned] = (), title: str = "", quiet: bool = False) -> None:
         self._planned, self._title, self._quiet = list(planned), title, quiet
-        self._left = {one.name: one.work for one in planned}  # of stages that are not done
-        self._measured: dict[str, _Measured] = {}  # by kind
+        self._work = WorkLeft(planned)
         self._number = 0  # of the stage in hand
         self._found: list[int] = []  # numbers of stages in a row that the cache had whole
-        self._start = time.monotonic()
         console = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self._bars: Bars | None = None
-        if console.is_terminal and not console.is_dumb_terminal and not quiet:
+        if sys.stderr.isatty() and not console.is_dumb_terminal and not quiet:
             columns = TextColumn("{task.description}", markup=False), BarColumn(20), TextColumn("{task.fields[says]}")
             self._bars = Bars(*columns, console=console, auto_refresh=False, transient=True)
 
@@ -83,26 +67,18 @@ class RunProgress:
         self._finish(stage)
         stage.leave()
 
-    def seconds_left(self, stage: "Stage | None" = None) -> tuple[float, bool] | None:
-        """Seconds that all of it still takes, and whether that is all of it; None before anything is known."""
-        known, seconds, is_all = False, 0.0, True
-        measured = {kind: _Measured(of.seconds, of.work) for kind, of in self._measured.items()}
-        left = dict(self._left)
-        if stage is not None and (one := self._plan_of(stage)) is not None and stage.total:
-            left[one.name] = one.work * (stage.total - stage.ready - stage.done) / stage.total
-            if stage.done:
-                of = measured.setdefault(one.kind, _Measured())
-                of.seconds += stage.seconds
-                of.work += one.work * stage.done / stage.total
-        for one in self._planned:
-            if not left.get(one.name):
-                continue
-            of = measured.get(one.kind, _Measured())
-            if of.work > 0:
-                seconds, known = seconds + left[one.name] * of.seconds / of.work, True
-            else:
-                is_all = False
-        return (seconds, is_all) if known or (is_all and self._planned) else None
+    def say(self, text: str) -> None:
+        """A line that stays, above the bars where there are some."""
+        if self._quiet:
+            return
+        if self._bars is not None:
+            self._bars.console.print(Text(text, "dim"))
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def seconds_left(self, stage: "Stage | None" = None) -> Left | None:
+        """Seconds that all of it still takes; None before anything is known."""
+        return self._work.seconds(None if stage is None else stage.standing)
 
     def update(self, stage: "Stage") -> None:
         """Show where a stage is."""
@@ -114,11 +90,8 @@ class RunProgress:
             stage.bar = self._bars.add_task(stage.name, total=stage.total, says=says)
         self._bars.update(stage.bar, completed=done, says=says)
         if self._planned:
-            total = sum(one.work for one in self._planned) or 1.0
-            one = self._plan_of(stage)
-            here = 0.0 if one is None or not stage.total else self._left.get(one.name, 0.0) * done / stage.total
-            share = 1 - (sum(self._left.values()) - here) / total
-            self._bars.update(self._overall, completed=share, says=f"{self._place()}{self._time(stage)}")
+            share, says = self._work.share_done(stage.standing), f"{self._place()}{self._time(stage)}"
+            self._bars.update(self._overall, completed=share, says=says)
         self._bars.refresh()
 
     def say_now_and_then(self, stage: "Stage") -> None:
@@ -130,33 +103,27 @@ class RunProgress:
         if not self._planned:
             rate = stage.done / stage.seconds
             left = f", {duration((stage.total - stage.ready - stage.done) / rate)} left"
-        self._say(f"{self._before(stage)}{stage.ready + stage.done}/{stage.total} {stage.units(stage.total)}{left}")
+        self.say(f"{self._before(stage)}{stage.ready + stage.done}/{stage.total} {stage.units(stage.total)}{left}")
 
     def remove(self, stage: "Stage") -> None:
         if self._bars is not None and stage.bar is not None:
             self._bars.remove_task(stage.bar)
 
     def _finish(self, stage: "Stage") -> None:
-        one = self._plan_of(stage)
-        if one is not None:
-            self._left.pop(one.name, None)
-            if stage.done:
-                of = self._measured.setdefault(one.kind, _Measured())
-                of.seconds += stage.seconds
-                of.work += one.work * stage.done / stage.total
+        self._work.finish(stage.standing)
         if not stage.done:
             self._found.append(self._number)
             return
         self._say_found()
         there = f", {stage.ready} more from the cache" if stage.ready else ""
-        self._say(f"{self._before(stage)}{stage.done} {stage.units(stage.done)} in {duration(stage.seconds)}{there}")
+        self.say(f"{self._before(stage)}{stage.done} {stage.units(stage.done)} in {duration(stage.seconds)}{there}")
 
     def _say_found(self) -> None:
         """One line for all stages in a row that were found."""
         if self._found and self._planned:
             first, last = self._found[0], self._found[-1]
             which = f"stage {first}" if first == last else f"stages {first} to {last}"
-            self._say(f"{self._titled()}{which} of {self._stages()}: from the cache")
+            self.say(f"{self._titled()}{which} of {self._stages()}: from the cache")
         self._found.clear()
 
     def _before(self, stage: "Stage") -> str:
@@ -173,21 +140,10 @@ class RunProgress:
         return f"{self._title}, " if self._title and self._bars is None else ""
 
     def _time(self, stage: "Stage") -> str:
-        found = self.seconds_left(stage)
-        if found is None:
+        left = self.seconds_left(stage)
+        if left is None:
             return ""
-        return f", {'about' if found[1] else 'at least'} {duration(found[0])} left for all"
-
-    def _plan_of(self, stage: "Stage") -> Planned | None:
-        return next((one for one in self._planned if one.name == stage.name), None)
-
-    def _say(self, text: str) -> None:
-        if self._quiet:
-            return
-        if self._bars is not None:
-            self._bars.console.print(Text(text, "dim", overflow="ellipsis", no_wrap=True))
-        else:
-            print(text, file=sys.stderr, flush=True)
+        return f", {'about' if left.is_all else 'at least'} {duration(left.seconds)} left for all"
 
 
 class Stage:
@@ -203,6 +159,10 @@ class Stage:
     @property
     def seconds(self) -> float:
         return time.monotonic() - self._start
+
+    @property
+    def standing(self) -> Standing:
+        return Standing(self.name, self.total, self.ready, self.done, self.seconds)
 
     def units(self, count: int) -> str:
         plural = f"{self._unit}es" if self._unit.endswith("ch") else f"{self._unit}s"

@@ -1,7 +1,7 @@
 """What other libraries may put on a user's screen: nothing. Whatever matters of it, we say ourselves.
 
-silence_libraries()     # loggers and progress bars; before they are imported, and once more behind it, it may be
-silence_warnings()      # Python's warnings, for the command, whose process is ours
+silence_process()       # of the command, whose process is ours: before other libraries are imported
+silence_libraries()     # of a caller's process: log lines and bars of what is imported, nothing else of theirs
 
 Warnings of the user's own files (a method, a task, a reward) are shown as Python shows them.
 """
@@ -33,10 +33,16 @@ _BARS = ("transformers.utils.logging", "datasets.utils.tqdm", "huggingface_hub.u
 _OURS = Path(__file__).resolve().parents[2]  # a warning named after our files comes from what they call
 
 
-def silence_libraries() -> None:
-    """No log lines and no progress bars of other libraries, whether they are imported yet or not."""
+def silence_process() -> None:
+    """Nothing of other libraries for as long as the process lives, Python's warnings included."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    silence_libraries()
+    _show_warnings_of_the_user_alone()
+
+
+def silence_libraries() -> None:
+    """No log lines of other libraries, and no progress bars of those that are imported."""
     for name in _LIBRARIES:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     for name in _BARS:
@@ -46,8 +52,7 @@ def silence_libraries() -> None:
                 module[switch]()
 
 
-def silence_warnings() -> None:
-    """Python's warnings only of files that are neither installed nor ours."""
+def _show_warnings_of_the_user_alone() -> None:
     plain = warnings.showwarning
 
     def show(

@@ -32,8 +32,15 @@ class Terminal:
 
     def __init__(self, file: TextIO | None = None) -> None:
         self._file = sys.stdout if file is None else file
-        width = None if self._file.isatty() else _columns()
-        self._console = Console(file=self._file, width=width, highlight=False, markup=False, emoji=False)
+        is_one = self._file.isatty()
+        self._console = Console(
+            file=self._file,
+            width=None if is_one else _columns(),
+            force_terminal=is_one,
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )
 
     @property
     def width(self) -> int:

@@ -19,6 +19,7 @@ from harness.methods import METHODS
 from harness.running.artifacts import Artifacts
 from harness.running.config import MODEL_ARGS, RunConfig
 from harness.running.identity import identity_of
+from harness.running.plan import PlannedStage, plan
 from harness.running.ranks import Ranks
 from harness.running.request import Workspace
 from harness.running.stages import RAW, VERSIONS, RunContext
@@ -34,6 +35,7 @@ class Material:
     fit_slices: list[list[Prompt]]
     test: list[Prompt]
     identity: dict[str, Any]
+    stages: list[PlannedStage]  # in the order in which the run does them
 
 
 def material_of(
@@ -60,7 +62,7 @@ def material_of(
         policy.require_room(part, [config.settings["sampler"].max_new_tokens] * len(part))
     keys = {part: [context.prompt_key(p) for p in of_part] for part, of_part in prompts.items()}
     identity = identity_of(config, policy, task, methods, keys, VERSIONS)
-    return Material(context, fit_slices, test, ranks.agreed(identity))
+    return Material(context, fit_slices, test, ranks.agreed(identity), plan(context, methods, fit_slices, test))
 
 
 def policy_of(config: RunConfig, cache: Path) -> Policy:

@@ -1,6 +1,6 @@
 """The stages of a run before any is done: what they are called, their batches, and what each takes at most.
 
-stages = plan(context, fit_slices, test)
+stages = plan(context, methods, fit_slices, test)
 [stage.label for stage in stages]           # in the order in which the run does them
 total(stages).policy_tokens
 
@@ -8,20 +8,18 @@ What an answer takes is asked of the method (`Generator.answer_at_most`), for pr
 early take less. None is what cannot be said beforehand: CARDS, what training weights reads.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from harness.core.generator import Generator
 from harness.core.ledger import Phase
-from harness.core.progress import Planned
-from harness.core.reward import Scale
+from harness.core.time_left import Planned
 from harness.core.types import Prompt, Work
 from harness.running.fits import charged_as
 from harness.running.stages import SCORED_TOGETHER, RunContext, label_of
 
 Kind = Literal["sampling", "fit", "scores"]
-_RAW = Scale(0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,12 @@ class PlannedStage:
         return Planned(self.label, self.kind, counts.fitted_texts if self.kind == "fit" else counts.gold_calls)
 
 
-def plan(context: RunContext, fit_slices: Sequence[Sequence[Prompt]], test: Sequence[Prompt]) -> list[PlannedStage]:
+def plan(
+    context: RunContext,
+    methods: Mapping[str, Generator],
+    fit_slices: Sequence[Sequence[Prompt]],
+    test: Sequence[Prompt],
+) -> list[PlannedStage]:
     """All stages of a run in their order."""
     settings = context.config.settings
     samples, length = settings["fit"].samples, settings["sampler"].max_new_tokens
@@ -82,8 +85,7 @@ def plan(context: RunContext, fit_slices: Sequence[Sequence[Prompt]], test: Sequ
     ]
     parts, answered = [_Part(context, prompts) for prompts in fit_slices], _Part(context, test)
     for refit in range(settings["fit"].refits):
-        for name in context.config.methods:
-            method = context.method(name, _RAW)
+        for name, method in methods.items():
             if refit and method.iterations == 0:
                 continue
             stages += _of_method(context, name, method, refit, parts, answered)

@@ -29,7 +29,7 @@ from harness.running.fits import first_key, fits, fitted_again
 from harness.running.identity import run_id
 from harness.running.material import Material, material_of
 from harness.running.measured import Speed, measure
-from harness.running.plan import Counts, PlannedStage, plan
+from harness.running.plan import Counts, PlannedStage
 from harness.running.ranks import Ranks
 from harness.running.request import Workspace
 from harness.running.stages import Pool, RunContext, answer, own_of, sample_pool, trace
@@ -128,13 +128,12 @@ def preview(
     assert isinstance(context, _Looking)
     context.artifacts, context.progress = _Unwritten(workspace.cache), RunProgress(quiet=True)
     done = not fresh and is_done(workspace.out / "runs" / name)
-    planned = plan(context, material.fit_slices, material.test)
     if not done and not fresh:
         _look(context, material)
     known = context.found
     ahead = [
         Ahead(one, stored=known.get(one.label, (0, 0))[0], batches=known.get(one.label, (0, one.batches))[1])
-        for one in planned
+        for one in material.stages
     ]
     if done:
         ahead = [Ahead(one.stage, one.batches, one.batches) for one in ahead]

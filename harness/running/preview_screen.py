@@ -14,7 +14,7 @@ from harness.evidence.screen import MOST
 from harness.evidence.terminal import Column, Terminal, grid
 from harness.running.preview import Preview
 
-_NOT = "nothing was done, and nothing written"
+_NOT = "Nothing was done, and no result written: leave --dry-run out to do it."
 
 
 def show_preview(found: Preview, terminal: Terminal | None = None) -> None:
@@ -44,7 +44,7 @@ def show_preview(found: Preview, terminal: Terminal | None = None) -> None:
     screen.say_after("time", time_of(found))
     if found.unknown:
         screen.say_after("not counted", in_words(found.unknown), "yellow")
-    screen.say(f"{_NOT[0].upper()}{_NOT[1:]}: leave --dry-run out to do it.", "dim")
+    screen.say(_NOT, "dim")
 
 
 def show_previews(
@@ -69,7 +69,7 @@ def show_previews(
     unknown = list(dict.fromkeys(label for one in found.values() for label in one.unknown))
     if unknown:
         screen.say_after("not counted", in_words(unknown), "yellow")
-    screen.say(f"Tokens are at most. {_NOT[0].upper()}{_NOT[1:]}: leave --dry-run out to do it.", "dim")
+    screen.say(f"Tokens are at most. {_NOT}", "dim")
 
 
 def cost_of(found: Preview) -> str:

@@ -35,7 +35,6 @@ from harness.running.fits import first_key, fits, fitted_again
 from harness.running.fitted import write_fitted
 from harness.running.identity import made_otherwise, require_same, run_id
 from harness.running.material import Material, material_of
-from harness.running.plan import plan
 from harness.running.provenance import PeakMemory, open_slice
 from harness.running.ranks import Ranks, join_ranks
 from harness.running.request import Workspace
@@ -102,7 +101,7 @@ def complete(config: RunConfig, workspace: Workspace, ranks: Ranks, fresh: bool 
         )
         context = material.context
         context.artifacts = Artifacts(root)
-        stages = [stage.planned for stage in plan(context, material.fit_slices, material.test)]
+        stages = [stage.planned for stage in material.stages]
         with RunProgress(stages, place, quiet=not ranks.first) as context.progress:
             _execute(material, folder, memory, started)
     _give_name(workspace, folder, ranks)
@@ -124,10 +123,9 @@ def _execute(material: Material, folder: Path, memory: PeakMemory, started: floa
     part, smallest = config.settings["evaluate"].slice, detectable_difference(PLANNING_SD, len(test))
     about: dict[str, Any] = {}
     if ranks.first:
-        print(
+        context.progress.say(
             f"{folder.name}: {len(test)} {part} prompts show paired differences of {smallest:.2f} sd or more (80% "
-            f"power, planning sd {PLANNING_SD}); {context.workers * ranks.count} worker(s) on {policy.device.type}",
-            file=sys.stderr,
+            f"power, planning sd {PLANNING_SD}); {context.workers * ranks.count} worker(s) on {policy.device.type}"
         )
         about = open_slice(folder, config, policy, task, material.identity)
     pool = sample_pool(context, fit_slices[0])
@@ -142,7 +140,7 @@ def _execute(material: Material, folder: Path, memory: PeakMemory, started: floa
     about["units"] = {"proxy_reward": asdict(pool.proxy), GOLD: asdict(Scale.of("the gold", gold))}
     about["agreement"] = agreement(rows["pool"])
     if ranks.first and (warning := Agreement(**about["agreement"]).warning):
-        print(f"warning: {warning}", file=sys.stderr)
+        context.progress.say(f"warning: {warning}")
     settings = config.settings
     about["left_out"] = dict(config.left_out)
     about["settings_from"] = settings_from(config)

@@ -3,7 +3,8 @@
 import pytest
 
 from harness.core import progress
-from harness.core.progress import Planned, Progress, RunProgress, duration
+from harness.core.progress import Progress, RunProgress, duration
+from harness.core.time_left import Planned
 
 STAGES = [
     Planned("base samples", "sampling", 100.0),

@@ -14,7 +14,7 @@ from rich.cells import cell_len
 
 from harness import cli
 from harness.evidence.store import load_run
-from harness.running import run as running
+from harness.running import material
 from harness.running.plan import Counts, plan, total
 from tests.evidence.test_screen import ANSI, ROOT
 
@@ -31,7 +31,7 @@ def plans(monkeypatch):
         made.append(plan(*arguments))
         return made[-1]
 
-    monkeypatch.setattr(running, "plan", kept)
+    monkeypatch.setattr(material, "plan", kept)
     return made
 
 
@@ -110,5 +110,5 @@ def test_on_a_terminal_two_workers_move_bars_and_finished_stages_stay(tmp_path):
     lines = [ANSI.sub("", line) for line in re.split(r"[\r\n]+", written.decode())]
     assert sum(SAID.match(line.rstrip()) is not None for line in lines) == 20
     assert any("whole run" in line and "left for all" in line for line in lines)
-    assert max(map(cell_len, lines)) <= 130  # the first line says more, and the terminal wraps it
+    assert max(map(cell_len, lines)) <= 90
     assert b"\x1b[?25h" in written  # the cursor is shown again
