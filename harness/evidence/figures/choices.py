@@ -65,8 +65,8 @@ def heat_map(gold: Mapping[tuple[Any, ...], Estimate], labels: Sequence[str], wi
     longest = max(len(str(value)) for value in across) + 1
     step = max(-(-longest // room), 1)
     ax.set_xticks(range(0, len(across), step), list(map(str, across[::step])))
-    ax.set_ylabel(labels[0])
-    ax.set_xlabel(labels[1])
+    ax.set_ylabel(wrapped(labels[0], fig.get_figheight() - 0.7))
+    ax.set_xlabel(wrapped(labels[1], INCHES[width] - 1.5))
     n = next(iter(gold.values())).n
     fig.colorbar(image, label=f"gold (sd), n = {n}")
     return fig
