@@ -38,7 +38,7 @@ def gold_by_method(table: Sequence[Comparison], width: Width) -> Figure:
     for row in table:
         if row.key.method == "best_of_n":
             ax.axvline(row.gold.value, color=colour("best_of_n"), linestyle="--", linewidth=0.9, zorder=0)
-    label = f"gold, sd of base samples\n(95% interval, n = {table[0].gold.n} prompts)"
+    label = f"gold, sd of base samples\n(95% interval, n = {table[0].gold.n})"
     label = wrapped(label, inches_beside(lines_of(table, ["gold"]), INCHES[width]))
     ax.set_xlabel(label, fontsize=LARGE)
     fig.set_figheight(fig.get_figheight() + inches_below(label) - inches_below(""))
@@ -70,7 +70,8 @@ def columns_by_method(table: Sequence[Comparison], columns: Sequence[str], width
             ax.axvline(column.level, **FAINT)
         if column.log and _several_decades(table, name):
             ax.set_xscale("log")
-            ticks = log_ticks(*ax.get_xlim(), most=max(int(inches / 0.5), 1))
+            low, high = ax.get_xlim()
+            ticks = log_ticks(low, high, max(int(inches / 0.5), 1))
             ax.set_xticks(ticks, [f"{tick:,.10g}" for tick in ticks])
             ax.minorticks_off()
         else:

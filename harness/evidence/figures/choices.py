@@ -33,7 +33,7 @@ def gold_by_choice(rows: Sequence[Drawn], axis: str, width: Width) -> Figure:
         line = Line(name, marks, value) if is_named else Line(wrapped(value, _NAMES, SMALL), marks)
         lines.append(line)
     handles = handles[len(methods_of(keys)) :] if is_named else handles
-    said = f"gold, sd of base samples\n(95% interval, n = {rows[0].mean.n} prompts)"
+    said = f"gold, sd of base samples\n(95% interval, n = {rows[0].mean.n})"
     height = inches_of(lines) + inches_below(said) + legend_inches(handles, width)
     fig = Figure(figsize=(INCHES[width], height), layout="constrained")
     ax = fig.subplots()
