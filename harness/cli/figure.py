@@ -29,7 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "run",
         metavar="RUN",
-        help="path, id or its beginning, of a run or an ablation; name of a run, or latest; or a tuning's folder",
+        help="path, id or its beginning, of a run or an ablation; name of a run, or latest; or a tuning by name",
     )
     parser.add_argument("--kind", help="which figure (default: the first that it has; an unknown one lists them)")
     parser.add_argument(
@@ -69,12 +69,12 @@ def _found(arguments: argparse.Namespace) -> tuple[str, "Mapping[str, Drawing]"]
     from harness.evidence.store import find_run, load_run
     from harness.evidence.tuning import find_tuning, of_tuning
 
-    if (ablation := find_ablation(arguments.out, arguments.run)) is not None:
-        _require_whole(arguments, "an ablation")
-        return ablation.name, of_ablation(read_ablation(ablation, arguments.out))
     if (tuning := find_tuning(arguments.out, arguments.run)) is not None:
         _require_whole(arguments, "a tuning")
         return tuning.name, of_tuning(tuning)
+    if (ablation := find_ablation(arguments.out, arguments.run)) is not None:
+        _require_whole(arguments, "an ablation")
+        return ablation.name, of_ablation(read_ablation(ablation, arguments.out))
     stored = load_run(find_run(arguments.out, arguments.run))
     return stored.id, _of_run(stored, arguments)
 

@@ -20,6 +20,7 @@ from harness.evidence.figures.tried import gold_against_settings, shown
 from harness.evidence.markdown import markdown_table
 from harness.evidence.store import read_json, read_parquet
 
+_FILES = ("tries.parquet", "about.json")
 _TEXT = (
     "Gold is in standard deviations of base samples above the base's mean, with 95% bootstrap intervals over prompts; "
     "settings not named are the profile's. Every method has the same number of tries, the defaults first; where its "
@@ -32,7 +33,7 @@ _TEXT = (
 
 def write_tuning(folder: Path) -> Path:
     """Write report.md and the figures of a tuning; the path of report.md."""
-    tries, about = read_parquet(folder / "tries.parquet"), read_json(folder / "about.json")
+    tries, about = _read(folder)
     parts = [f"# {folder.name}", "\n".join(markdown_table(_budgets(tries, about["methods"]), unknown=""))]
     parts.append(_TEXT.format(most=max(most for _, most in about["sessions"])))
     parts.append(f"`python -m harness run --config {folder / 'chosen.yaml'}`")
@@ -53,18 +54,23 @@ def write_tuning(folder: Path) -> Path:
 def find_tuning(out: Path, reference: str) -> Path | None:
     """The folder of a tuning given by path or name; None where there is none."""
     folders = (Path(reference), out / "tuning" / reference)
-    return next((folder for folder in folders if (folder / "tries.parquet").is_file()), None)
+    return next((folder for folder in folders if all((folder / name).is_file() for name in _FILES)), None)
 
 
 def of_tuning(folder: Path) -> dict[str, Drawing]:
     """A figure a method that has settings to search, by its name."""
-    tries, about = read_parquet(folder / "tries.parquet"), read_json(folder / "about.json")
+    tries, about = _read(folder)
     drawings: dict[str, Drawing] = {}
     for name, method in about["methods"].items():
         rows = list(tries.filter(pl.col("method") == name).iter_rows(named=True))
         if method["tunables"]:
             drawings[name] = partial(gold_against_settings, name, method["tunables"], method["edges"], rows)
     return drawings
+
+
+def _read(folder: Path) -> tuple[pl.DataFrame, dict[str, Any]]:
+    tries, about = (folder / name for name in _FILES)
+    return read_parquet(tries), read_json(about)
 
 
 def _budgets(tries: pl.DataFrame, methods: Mapping[str, Any]) -> list[dict[str, str | None]]:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import fields
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -73,7 +74,8 @@ def test_every_method_gets_the_same_number_of_tries_and_the_best_is_written(plac
         about = load_run(folder / "runs" / run_id).about
         assert about["config"]["settings"]["evaluate"]["slice"] == "development"
     assert report.count("| yes |") == 3
-    assert (folder / "args.png").stat().st_size > 10_000
+    assert (folder / "args.png").stat().st_size > 5000
+    assert cli.main(["figure", folder.name, "--kind", "args"]) == 0 and Path(f"{folder.name}-args.pdf").exists()
     options_of_run = ["--config", str(folder / "chosen.yaml"), "--limit", "12"]
     assert cli.main(["run", *options_of_run, "--workers", "1"]) == 0
     capsys.readouterr()

@@ -5,13 +5,25 @@ from itertools import groupby
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from harness.evidence.figures.columns import COLUMNS
 from harness.evidence.figures.legends import entry, legend_below, legend_inches, picks_of
 from harness.evidence.figures.lines import Line, Mark, draw_lines, inches_below, inches_beside, inches_of
 from harness.evidence.figures.order import family, ordered
-from harness.evidence.figures.style import FAINT, INCHES, INK, LARGE, SMALL, STYLE, Width, colour, look, wrapped
+from harness.evidence.figures.style import (
+    FAINT,
+    INCHES,
+    INK,
+    LARGE,
+    SMALL,
+    STYLE,
+    Width,
+    colour,
+    log_ticks,
+    look,
+    wrapped,
+)
 from harness.evidence.names import display_name
 from harness.evidence.row import Comparison
 
@@ -26,7 +38,7 @@ def gold_by_method(table: Sequence[Comparison], width: Width) -> Figure:
     for row in table:
         if row.key.method == "best_of_n":
             ax.axvline(row.gold.value, color=colour("best_of_n"), linestyle="--", linewidth=0.9, zorder=0)
-    label = f"gold, sd of base samples\n(95% interval, n = {table[0].gold.n} prompts)"
+    label = f"gold, sd of base samples\n(95% interval, n = {table[0].gold.n})"
     label = wrapped(label, inches_beside(lines_of(table, ["gold"]), INCHES[width]))
     ax.set_xlabel(label, fontsize=LARGE)
     fig.set_figheight(fig.get_figheight() + inches_below(label) - inches_below(""))
@@ -58,8 +70,10 @@ def columns_by_method(table: Sequence[Comparison], columns: Sequence[str], width
             ax.axvline(column.level, **FAINT)
         if column.log and _several_decades(table, name):
             ax.set_xscale("log")
-            ax.xaxis.set_major_locator(LogLocator(numticks=4))
-            ax.xaxis.set_minor_locator(NullLocator())
+            low, high = ax.get_xlim()
+            ticks = log_ticks(low, high, max(int(inches / 0.5), 1))
+            ax.set_xticks(ticks, [f"{tick:,.10g}" for tick in ticks])
+            ax.minorticks_off()
         else:
             ax.xaxis.set_major_locator(MaxNLocator(max(int(inches / 0.4), 1), steps=[1, 2, 2.5, 5, 10]))
             if inches < _NARROW:

@@ -33,7 +33,7 @@ def gold_by_choice(rows: Sequence[Drawn], axis: str, width: Width) -> Figure:
         line = Line(name, marks, value) if is_named else Line(wrapped(value, _NAMES, SMALL), marks)
         lines.append(line)
     handles = handles[len(methods_of(keys)) :] if is_named else handles
-    said = f"gold, sd of base samples\n(95% interval, n = {rows[0].mean.n} prompts)"
+    said = f"gold, sd of base samples\n(95% interval, n = {rows[0].mean.n})"
     height = inches_of(lines) + inches_below(said) + legend_inches(handles, width)
     fig = Figure(figsize=(INCHES[width], height), layout="constrained")
     ax = fig.subplots()
@@ -65,8 +65,8 @@ def heat_map(gold: Mapping[tuple[Any, ...], Estimate], labels: Sequence[str], wi
     longest = max(len(str(value)) for value in across) + 1
     step = max(-(-longest // room), 1)
     ax.set_xticks(range(0, len(across), step), list(map(str, across[::step])))
-    ax.set_ylabel(labels[0])
-    ax.set_xlabel(labels[1])
+    ax.set_ylabel(wrapped(labels[0], fig.get_figheight() - 0.7))
+    ax.set_xlabel(wrapped(labels[1], INCHES[width] - 1.5))
     n = next(iter(gold.values())).n
     fig.colorbar(image, label=f"gold (sd), n = {n}")
     return fig

@@ -20,6 +20,7 @@ from harness.evidence.figures.style import (
     colour,
     drawn_as,
     ends,
+    log_ticks,
     set_height,
     wrapped,
 )
@@ -62,11 +63,11 @@ def gold_against_compute(table: Sequence[Comparison], curve: Sequence[CurvePoint
     costs = [cost(row.costs) for row in shown] + [cost(point) for point in curve]
     ax.set_xlim(min(costs) / 1.3, max(costs) * 1.3)
     set_height(ax, [row.gold for row in shown] + [point.gold for point in curve])
-    note = ";\nequal costs of a method side by side" if most > 1 else ""
-    ax.set_xlabel(wrapped(f"{unit} per test prompt (log scale{note})", INCHES[width] - _LEFT))
+    note = "\n(equal costs of a method side by side)" if most > 1 else ""
+    ax.set_xlabel(wrapped(f"{unit} per test prompt, log scale{note}", INCHES[width] - _LEFT))
     ax.set_ylabel(_GOLD)
     ax.axhline(0, **FAINT)
-    ticks = _ticks(min(costs) / 1.3, max(costs) * 1.3, int(INCHES[width] / 0.55))
+    ticks = log_ticks(min(costs) / 1.3, max(costs) * 1.3, int(INCHES[width] / 0.55))
     ax.set_xticks(ticks, [f"{t:,.10g}" for t in ticks])
     ax.minorticks_off()
     _finish(fig, ax, shown, curve)
@@ -138,12 +139,3 @@ def _finish(
 def _last_iterations(table: Sequence[Comparison]) -> dict[str, int]:
     """Method -> its last iteration."""
     return {row.key.method: row.key.iteration for row in sorted(table, key=lambda row: row.key.iteration)}
-
-
-def _ticks(low: float, high: float, most: int) -> list[float]:
-    """Round numbers on a logarithmic axis, no more than `most`."""
-    for steps in ((1, 2, 5), (1, 3), (1,)):
-        found = [t for k in range(-9, 18) for m in steps if low <= (t := 10.0**k * m) <= high]
-        if len(found) <= most:
-            break
-    return found[:: -(-len(found) // most)] if found else [low]

@@ -144,5 +144,14 @@ def wrapped(text: str, inches: float, size: float = LARGE) -> str:
     return "\n".join(fill(line, letters(inches, size)) for line in text.split("\n"))
 
 
+def log_ticks(low: float, high: float, most: int) -> list[float]:
+    """Round numbers on a logarithmic axis, no more than `most`."""
+    for steps in ((1, 2, 5), (1, 3), (1,)):
+        found = [t for k in range(-9, 18) for m in steps if low <= (t := 10.0**k * m) <= high]
+        if len(found) <= most:
+            break
+    return found[:: -(-len(found) // most)] if found else [low]
+
+
 def _number(name: str) -> int:
     return int(digest(name)[:8], 16)

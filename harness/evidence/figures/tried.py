@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from harness.core.statistics.stats import Estimate
 from harness.evidence.figures.legends import entry, legend_below
@@ -21,6 +21,7 @@ from harness.evidence.figures.style import (
     Width,
     colour,
     letters,
+    log_ticks,
     marker,
     wrapped,
 )
@@ -78,15 +79,15 @@ def _panel(
         ax.set_xticks(range(len(choices)), choices, rotation=90 if wide else 0)
         ax.set_xlim(-0.5, len(choices) - 0.5)
         return
-    if tunable["scale"] == "log":
-        ax.set_xscale("log")
-        ax.xaxis.set_major_locator(LogLocator(numticks=4))
-        ax.xaxis.set_minor_locator(NullLocator())
-        ax.xaxis.set_major_formatter("{x:g}")
-    else:
-        ax.xaxis.set_major_locator(MaxNLocator(3))
     for end in (tunable["low"], tunable["high"]):  # where the range ends
         ax.axvline(end, **{**FAINT, "linestyle": ":"})
+    if tunable["scale"] == "log":
+        ax.set_xscale("log")
+        ticks = log_ticks(*ax.get_xlim(), most=4)
+        ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        ax.minorticks_off()
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(3))
 
 
 def shown(value: Any) -> str:
