@@ -1,61 +1,121 @@
-"""What can be run and set: `python -m harness list`, or `list --method iro`, `list --method FILE.py:Class`."""
+"""What can be run and set, as data: methods and tasks, one of them with its settings, and what all of them share.
 
+offered(METHODS)[0]         # Offered("base", "The frozen policy as it is ...", "reference", "text")
+described("iro")            # Described(..., settings=[Setting("width", "4", ...), ...])
+"""
+
+import re
 import sys
-from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass
-from typing import Any, get_type_hints
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any
 
-from harness.core.errors import UserError
+from harness.core.errors import UserError, unknown
 from harness.core.generator import Generator
-from harness.core.registry import Registry
+from harness.core.registry import Registry, class_of
 from harness.core.task import Task
 from harness.methods import METHODS
-from harness.running.config import SECTIONS, bare, description_of
+from harness.running.config import SECTIONS
 from harness.running.presets import PRESETS, settings_of
+from harness.running.setting import Setting, settings_in
 from harness.sweeps.axes import AXES
 from harness.tasks import TASKS
 
-
-def listing(methods: str | None = None, task: str | None = None) -> str:
-    """Methods, tasks and shared sections with every setting, its default and its source; or those named alone."""
-    if methods is not None or task is not None:
-        chosen = _chosen(METHODS, methods), _chosen(TASKS, task)
-        return "\n".join(
-            [*(line for name in chosen[0] for line in _method(name)), *map("\n".join, map(_task, chosen[1]))]
-        )
-    lines = ["METHODS (settings as --set method.name=value)"]
-    for name in METHODS:
-        lines += _method(name)
-    lines.append("TASKS")
-    for name in TASKS:
-        lines += _task(name)
-    lines.append("SHARED BY ALL METHODS")
-    for name, section in SECTIONS.items():
-        lines += _settings(name, section)
-    lines.append("PRESETS (run --preset name), here for continuations")
-    for name in PRESETS:
-        lines.append(f"  {name}: {_flat(settings_of(name, 'continuations'))}")
-    lines.append("AXES of ablate, with their own values; METHOD.SETTING with --values is one, too")
-    lines += [f"  {name}: {axis.label} {list(axis.values)}" for name, axis in AXES.items()]
-    return "\n".join(lines)
+SHARED = "settings"  # what `list` shows of the harness itself
+TOPICS = {SHARED: "settings that all methods share", "presets": "of --preset", "axes": "of ablate"}
 
 
-def _chosen(registry: Registry[Any], text: str | None) -> list[str]:
-    return [] if text is None else [registry.name_of(one) for one in text.split(",")]
+@dataclass(frozen=True)
+class Offered:
+    """A method or a task in a line; `needs`: of the policy, or the model that is its default."""
+
+    name: str
+    about: str
+    source: str
+    needs: str
 
 
-def _method(name: str) -> list[str]:
+@dataclass(frozen=True)
+class Described:
+    """One method or task, or one section that all share, with its settings by their names within `section`."""
+
+    section: str
+    kind: str  # method, task or section
+    about: str
+    settings: Sequence[Setting]
+    notes: Mapping[str, str] = field(default_factory=dict)  # what else there is to say -> the words
+
+
+def methods() -> list[Offered]:
+    return [_method(name) for name in METHODS]
+
+
+def tasks() -> list[Offered]:
+    return [
+        Offered(name, _brief(_summary(TASKS[name])), TASKS[name].source, f"{TASKS[name].default_model} (default)")
+        for name in TASKS
+    ]
+
+
+def described(text: str) -> Described:
+    """A method or a task by its name, or one of your own as FILE.py:Class. Raises UserError, with the nearest."""
+    registry = _registry_of(text)
+    name = registry.name_of(text)
+    if registry is METHODS:
+        method: type[Generator] = METHODS[name]
+        tuned = ", ".join(dict.fromkeys(one.name for one in method.tunables))
+        notes = {"source": method.source, "needs of the policy": _method(name).needs or "text", "tune varies": tuned}
+        if not _required(method) and (why := method.unavailable("", method.Config())):
+            notes["not here"] = why
+        return Described(name, "method", _summary(method), settings_in(method.Config), notes)
+    task: type[Task] = TASKS[name]
+    profiles = {f"--profile {profile}": _flat(sections) for profile, sections in task.profiles.items()}
+    notes = {"source": task.source, "default model": task.default_model, **profiles}
+    return Described(name, "task", _summary(task), settings_in(task.Config), notes)
+
+
+def shared() -> list[Described]:
+    """The sections of settings that every run has."""
+    return [
+        Described(name, "section", _sentence(kind.__doc__ or ""), settings_in(kind)) for name, kind in SECTIONS.items()
+    ]
+
+
+def presets() -> dict[str, str]:
+    """Name -> the settings it stands for, here of tasks whose prompts are continued."""
+    return {name: _flat(settings_of(name, "continuations")) for name in PRESETS}
+
+
+def axes() -> dict[str, tuple[str, str]]:
+    """Axis of `ablate` -> what it is, and the values that are tried unless others are given."""
+    return {name: (axis.label, ", ".join(map(str, axis.values))) for name, axis in AXES.items()}
+
+
+def _method(name: str) -> Offered:
     try:
         method: type[Generator] = METHODS[name]
     except UserError as error:  # a plugin of another package
-        return [f"  {name}: {error}"]
-    return [f"  {name}: {_summary(method)} [{method.source}]", *_settings(name, method.Config)]
+        return Offered(name, str(error), "", "")
+    if _required(method):
+        return Offered(name, _brief(_summary(method)), method.source, "")  # what it needs depends on what it is told
+    needs = sorted(method.needs(method.Config()) - {"text"})  # which every policy gives
+    return Offered(name, _brief(_summary(method)), method.source.partition(",")[0], ", ".join(needs))
 
 
-def _task(name: str) -> list[str]:
-    task: type[Task] = TASKS[name]
-    lines = [f"  {name}: {_summary(task)} [{task.source}]", *_settings(name, task.Config)]
-    return lines + [f"    --profile {profile}: {_flat(sections)}" for profile, sections in task.profiles.items()]
+def _required(method: type[Generator]) -> bool:
+    """Whether it has a setting without a default."""
+    return any(one.default is MISSING and one.default_factory is MISSING for one in fields(method.Config))
+
+
+def _registry_of(text: str) -> Registry[Any]:
+    """Whether a text names a method or a task. Raises UserError where it names neither."""
+    if ":" in text:
+        return TASKS if issubclass(class_of("method or task", text), Task) else METHODS
+    if text in METHODS:
+        return METHODS
+    if text not in TASKS:
+        raise unknown("method or task", text, [*METHODS, *TASKS, *TOPICS])
+    return TASKS
 
 
 def _flat(sections: Mapping[str, Mapping[str, Any]]) -> str:
@@ -64,17 +124,13 @@ def _flat(sections: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _summary(kind: type) -> str:
     """First sentence of the module that defines it."""
-    text = sys.modules[kind.__module__].__doc__ or ""
+    return _sentence(sys.modules[kind.__module__].__doc__ or "")
+
+
+def _brief(sentence: str) -> str:
+    """Its first clause, without the paper, which has a column of its own."""
+    return re.sub(r"\s*\([^()]*arXiv[^()]*\)", "", sentence).partition("; ")[0]
+
+
+def _sentence(text: str) -> str:
     return " ".join(text.split("\n\n")[0].split()).split(". ")[0].rstrip(".")
-
-
-def _settings(prefix: str, kind: Any) -> list[str]:
-    lines, annotations = [], get_type_hints(kind, include_extras=True)
-    for field in fields(kind):
-        annotation = annotations[field.name]
-        if is_dataclass(bare(annotation)):
-            lines += _settings(f"{prefix}.{field.name}", bare(annotation))
-            continue
-        default = "required" if field.default is MISSING else field.default
-        lines.append(f"    {prefix}.{field.name} = {default}    {description_of(annotation)}")
-    return lines

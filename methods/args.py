@@ -15,10 +15,10 @@ from pydantic.dataclasses import dataclass
 
 from harness.core.generator import Generator
 from harness.core.models.rows import Capability, TokenRows
-from harness.core.models.sampling import draw
+from harness.core.models.sampling import Sampler, draw
 from harness.core.search.finalists import finalists_of
 from harness.core.tuning import Choice, Log
-from harness.core.types import Answer, Completion, Prompt
+from harness.core.types import Answer, Completion, Prompt, Work
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -40,6 +40,11 @@ class Args(Generator):
     @classmethod
     def needs(cls, config: ArgsConfig) -> frozenset[Capability]:
         return frozenset({"token level"})
+
+    @classmethod
+    def answer_at_most(cls, config: ArgsConfig, iteration: int, sampler: Sampler, prompt_tokens: int) -> Work:
+        length = sampler.max_new_tokens
+        return Work(prompt_tokens + length).with_rewards(config.candidates * length)
 
     def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
         rows = self.policy.decode_tokens(prompts, 1, self.streams)

@@ -16,7 +16,7 @@ from harness.core.models.sampling import Sampler
 from harness.core.search.finalists import sample_rows
 from harness.core.search.selection import resample
 from harness.core.tuning import Choice
-from harness.core.types import Answer, Prompt
+from harness.core.types import Answer, Prompt, Work
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -42,6 +42,10 @@ class BestOfN(Generator):
     @classmethod
     def kl_bound(cls, config: BestOfNConfig, sampler: Sampler) -> float:
         return float(np.log(config.n) - (config.n - 1) / config.n)
+
+    @classmethod
+    def answer_at_most(cls, config: BestOfNConfig, iteration: int, sampler: Sampler, prompt_tokens: int) -> Work:
+        return Work(prompt_tokens + config.n * sampler.max_new_tokens).with_rewards(config.n)
 
     def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
         answers = sample_rows(self.policy, prompts, self.config.n, self.streams, pick="reward", reward=self.reward)

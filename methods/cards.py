@@ -19,10 +19,10 @@ from pydantic.dataclasses import dataclass
 
 from harness.core.generator import Generator
 from harness.core.models.rows import Capability, TokenRows
-from harness.core.models.sampling import draw
+from harness.core.models.sampling import Sampler, draw
 from harness.core.search.finalists import finalists_of
 from harness.core.tuning import Linear, Log
-from harness.core.types import Answer, Completion, Prompt
+from harness.core.types import Answer, Completion, Prompt, Work
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -66,6 +66,10 @@ class Cards(Generator):
     @classmethod
     def needs(cls, config: CardsConfig) -> frozenset[Capability]:
         return frozenset({"token level", "take back"})
+
+    @classmethod
+    def answer_at_most(cls, config: CardsConfig, iteration: int, sampler: Sampler, prompt_tokens: int) -> Work | None:
+        return None  # how many segments are rejected is not known beforehand, and what bounds it says nothing
 
     def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
         rows = self.policy.decode_tokens(prompts, 1, self.streams, revocable=True)

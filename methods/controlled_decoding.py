@@ -23,11 +23,11 @@ from harness.core.models.rows import Capability
 from harness.core.models.sampling import Sampler, draw
 from harness.core.reward import RewardHandle
 from harness.core.search.finalists import finalists_of
-from harness.core.search.search import Guide, guided_search, kl_bound
+from harness.core.search.search import Guide, guided_search, kl_bound, search_at_most
 from harness.core.search.selection import Search
 from harness.core.streams import Streams
 from harness.core.tuning import Choice, Chunk, Log, When
-from harness.core.types import Answer, Candidate, FitReport, Prompt
+from harness.core.types import Answer, Candidate, FitReport, Prompt, Work
 from harness.core.values.bootstrap import BootstrapSettings, fit_bootstrapped
 from harness.core.values.ensemble import AveragedValue, fit_averaged
 from harness.core.values.fitting import Fitted, ValueSettings
@@ -102,6 +102,19 @@ class ControlledDecoding(Generator):
     @classmethod
     def kl_bound(cls, config: ControlledDecodingConfig, sampler: Sampler) -> float | None:
         return kl_bound(_blocks(config), sampler.max_new_tokens) if config.mode == "block" else None
+
+    @classmethod
+    def answer_at_most(
+        cls, config: ControlledDecodingConfig, iteration: int, sampler: Sampler, prompt_tokens: int
+    ) -> Work | None:
+        """Token by token a candidate counts as a whole token: up to which layer it is read, V decides."""
+        if config.mode == "block":
+            return search_at_most(_blocks(config), iteration, sampler, prompt_tokens)
+        limits = [most for most in (config.candidates, sampler.top_k) if most]
+        if not limits:
+            return None
+        valued = min(limits) * sampler.max_new_tokens
+        return Work(prompt_tokens + sampler.max_new_tokens + valued, value_calls=valued)
 
     @classmethod
     def fit_config(cls, config: ControlledDecodingConfig, iteration: int) -> ControlledDecodingConfig:

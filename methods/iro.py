@@ -21,11 +21,11 @@ from harness.core.models.handle import PolicyHandle
 from harness.core.models.rows import Capability
 from harness.core.models.sampling import Sampler
 from harness.core.reward import RewardHandle, argmax
-from harness.core.search.search import Finish, Guide, guided_search, kl_bound, shape_of
+from harness.core.search.search import Finish, Guide, guided_search, kl_bound, search_at_most, shape_of
 from harness.core.search.selection import Search, resample
 from harness.core.streams import Streams
 from harness.core.tuning import Choice, Chunk, Log, Shape, When
-from harness.core.types import Answer, Candidate, FitReport, Prompt
+from harness.core.types import Answer, Candidate, FitReport, Prompt, Work
 from harness.core.values.ensemble import fit_averaged
 from harness.core.values.fitting import ValueSettings
 from harness.core.values.hidden import HiddenValue
@@ -53,6 +53,9 @@ class IroConfig(Search):
     rollout_successors: Annotated[int, Field(ge=0, description="successors of training searches, likewise")] = 0
     warm_start: Annotated[bool, Field(description="fit V_i as a correction of V_{i-1}, on its layer (harness)")] = False
     value: Annotated[ValueSettings, Field(description="how a value head is fitted")] = ValueSettings()
+
+
+_KEEP_EVERY_ROW = ("rows", "reweight")  # settings of `keep` without a last selection
 
 
 class Iro(Generator):
@@ -104,6 +107,17 @@ class Iro(Generator):
     def kl_bound(cls, config: IroConfig, sampler: Sampler) -> float | None:
         return kl_bound(config, sampler.max_new_tokens)
 
+    @classmethod
+    def answer_at_most(cls, config: IroConfig, iteration: int, sampler: Sampler, prompt_tokens: int) -> Work:
+        return search_at_most(config, iteration, sampler, prompt_tokens).with_rewards(config.width)
+
+    @classmethod
+    def rollouts_at_most(cls, config: IroConfig, iteration: int, sampler: Sampler, prompt_tokens: int) -> Work:
+        search = _training_search(config, cls.fit_config(config, iteration), sampler)
+        rows = search.width * search.successors
+        finalists = rows if config.keep in _KEEP_EVERY_ROW else search.width
+        return search_at_most(search, iteration - 1, sampler, prompt_tokens).with_rewards(finalists)
+
     @property
     def fitted_values(self) -> Sequence[PrefixValue]:
         return self.values
@@ -121,10 +135,7 @@ class Iro(Generator):
         return True
 
     def rollout(self, iteration: int, prompts: Sequence[Prompt], record: tuple[int, ...]) -> list[Candidate]:
-        search = self.fit_config(self.config, iteration)
-        if self.config.keep == "reweight":  # one round of plain samples, each with its S
-            rows, length = search.width * search.successors, self.policy.sampler.max_new_tokens
-            search = replace(search, width=rows, successors=1, chunk=length, select="top")
+        search = _training_search(self.config, self.fit_config(self.config, iteration), self.policy.sampler)
         answers = self._search(prompts, search, record)
         return [candidate for answer in answers for candidate in self._kept(answer)]
 
@@ -167,7 +178,7 @@ class Iro(Generator):
         betas = _betas(
             config, len(self.values), config.select == "top" and not (training and config.keep == "reweight")
         )
-        select_finished = not (training and config.keep in ("rows", "reweight"))
+        select_finished = not (training and config.keep in _KEEP_EVERY_ROW)
         guide, finish = Guide(self.values, betas), Finish(self.reward, record, select_finished)
         return guided_search(self.policy, guide, prompts, search, self.streams, finish, self.observer)
 
@@ -205,6 +216,15 @@ def reweighted(samples: Sequence[Candidate], draws: int, streams: Streams, refit
         uniforms = streams.generator("reweight", prompt_id, refit).random(draws)
         drawn += [group[i] for i in resample(scores, np.ones(len(group)), uniforms)]
     return Drawn(drawn, float(np.mean(effective)))
+
+
+def _training_search(config: IroConfig, search: IroConfig, sampler: Sampler) -> IroConfig:
+    """The search that rollouts are written by: with `keep=reweight` one round of plain samples, each with its S."""
+    if config.keep != "reweight":
+        return search
+    return replace(
+        search, width=search.width * search.successors, successors=1, chunk=sampler.max_new_tokens, select="top"
+    )
 
 
 def _betas(config: IroConfig, count: int, only_ratios: bool) -> tuple[float, ...]:

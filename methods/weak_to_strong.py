@@ -21,11 +21,11 @@ from harness.core.models.preference import DpoSettings, TunedCopy, load_copy, tr
 from harness.core.models.rows import Capability
 from harness.core.models.sampling import Sampler
 from harness.core.reward import RewardHandle
-from harness.core.search.search import Guide, guided_search, kl_bound, shape_of
+from harness.core.search.search import Guide, guided_search, kl_bound, search_at_most, shape_of
 from harness.core.search.selection import Search
 from harness.core.streams import Streams
 from harness.core.tuning import Choice, Chunk, Log, Shape
-from harness.core.types import Answer, Candidate, FitReport, Prompt
+from harness.core.types import Answer, Candidate, FitReport, Prompt, Work
 from harness.core.values.log_ratio import LogRatio
 
 
@@ -96,6 +96,12 @@ class WeakToStrong(Generator):
     @classmethod
     def settings_at(cls, rows: int, chunk: int) -> dict[str, Any]:
         return {**shape_of(rows), "chunk": chunk}
+
+    @classmethod
+    def answer_at_most(cls, config: WeakToStrongConfig, iteration: int, sampler: Sampler, prompt_tokens: int) -> Work:
+        work = search_at_most(config, 1, sampler, prompt_tokens)
+        models = 2 if config.tuned else 1  # of the copy's pair the base reads nothing again
+        return replace(work, value_tokens=models * work.policy_tokens)
 
     @classmethod
     def fit_config(cls, config: WeakToStrongConfig, iteration: int) -> WeakToStrongConfig | DpoSettings:

@@ -14,6 +14,8 @@ from pydantic.dataclasses import dataclass
 from harness.core.task import Slice, Task
 from harness.core.types import Completion, Prompt, Scorer
 
+COUNTS: dict[Slice, int] = {"fit": 600, "development": 100, "test": 400, "reserve": 0}
+
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class ToyConfig:
@@ -46,8 +48,7 @@ class Toy(Task):
     }
 
     def prompts(self, part: Slice) -> list[Prompt]:
-        count = {"fit": 600, "development": 100, "test": 400}[part]
-        ids = [hashlib.sha256(f"{part} {i}".encode()).hexdigest()[:12] for i in range(count)]
+        ids = [hashlib.sha256(f"{part} {i}".encode()).hexdigest()[:12] for i in range(COUNTS[part])]
         return [
             Prompt(id, text=f"topic {i % self.config.topics}") for i, id in sorted(enumerate(ids), key=lambda x: x[1])
         ]
@@ -62,4 +63,4 @@ class Toy(Task):
         return {"gold_reward": np.array(gold, dtype=np.float32)}
 
     def describe(self) -> dict[str, object]:
-        return {"slices": {"fit": 600, "development": 100, "test": 400}}
+        return {"slices": {part: count for part, count in COUNTS.items() if count}}

@@ -10,11 +10,13 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
+from matplotlib.figure import Figure
 from scipy.stats import chisquare
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -25,7 +27,7 @@ from harness.core.models.sampling import Sampler
 from harness.core.models.toy import ToyPolicy
 from harness.core.models.transformers_policy import TransformersPolicy
 from harness.core.types import Prompt
-from harness.evidence import figures
+from harness.evidence.figures import files
 from harness.evidence.store import Run
 from harness.methods import METHODS
 from harness.tasks import TASKS
@@ -134,7 +136,7 @@ def planted(tmp_path) -> Run:
             named = {"gold_reward": golds[i], "proxy_reward": proxies[i], "base_nll": 2.0}
             scores += [{**where, "metric": metric, "value": value} for metric, value in named.items()]
     counts = {"calls": 1, "seconds": 0.0, "computed": True}
-    fit = {"method": "iro", "iteration": 1, "phase": "fit", **counts}
+    fit = {"method": "iro", "iteration": 1, "phase": "fit", "artifact": "rollouts", **counts}
     ledger = [
         {**fit, "role": "policy", "sequences": 10, "prefill_tokens": 1000, "tokens": 9000},
         {**fit, "role": "proxy", "sequences": 400, "prefill_tokens": 0, "tokens": 0},
@@ -180,16 +182,16 @@ def place(tmp_path, monkeypatch):
 def unrendered(monkeypatch) -> None:
     """Figures of a run are built but not rendered, which takes longer than the toy run; their files are empty.
 
-    The leaderboard's, which keeps notes, and those of ablations are whole.
+    All others are whole.
     """
-    plain = figures.save
+    plain = files.save
 
-    def build(fig: figures.plt.Figure, path: Path, notes: dict[str, str] | None = None) -> None:
-        if notes:
-            plain(fig, path, notes)
-            return
-        figures.plt.close(fig)
-        for kind in (".png", ".svg"):
-            path.with_suffix(kind).write_bytes(b"")
+    def build(fig: Figure, path: Path, *formats: Any, **notes: Any) -> list[Path]:
+        if not (path.parent / "run.json").exists():
+            return plain(fig, path, *formats, **notes)
+        written = [path.with_name(f"{path.name}.{kind}") for kind in files.FORMATS]
+        for file in written:
+            file.write_bytes(b"")
+        return written
 
-    monkeypatch.setattr(figures, "save", build)
+    monkeypatch.setattr(files, "save", build)

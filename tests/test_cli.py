@@ -1,13 +1,18 @@
 """The two ways to call the command, and what the folder that it is called in cannot do to it."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from harness import __version__
+import harness
+from harness import __version__, cli
+from harness.cli.program import COMMANDS as ALL
+from harness.cli.program import GROUPS
+from harness.running import run
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = {"module": [sys.executable, "-m", "harness"], "script": [str(Path(sys.executable).with_name("harness"))]}
@@ -72,3 +77,63 @@ def test_the_command_says_its_version_and_completes_itself(tmp_path):
         assert says in said and "ablate" in said
     script = call("script", "completion", "bash", cwd=tmp_path).stdout
     subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+
+
+def test_without_a_command_it_shows_each_with_an_example_by_what_one_wants(capsys):
+    assert cli.main([]) == 0
+    said = capsys.readouterr().out
+    for group, commands in GROUPS.items():
+        assert f"\n{group}\n" in said
+        for command in commands:
+            assert f"  python -m harness {command.example} " in said and command.example.startswith(command.name)
+
+
+def test_every_example_works(place, unrendered, capsys, monkeypatch):
+    """In the order in which they are shown: the later ones need a run. `bench` takes the real model's time."""
+    monkeypatch.setattr(run, "choose_workers", lambda *_: 1)
+    for command in ALL:
+        if command.name != "bench":
+            assert cli.main(shlex.split(command.example)) == 0, command.example
+            assert capsys.readouterr().out.strip(), command.example
+
+
+@pytest.mark.slow
+def test_the_example_of_bench_works(place):
+    (bench,) = (command for command in ALL if command.name == "bench")
+    assert cli.main(shlex.split(bench.example)) == 0
+
+
+@pytest.mark.parametrize(
+    "words, says",
+    [
+        (["rnu"], "unknown command 'rnu'. Did you mean 'run'? Valid: ablate, "),
+        (["run", "--metod", "iro"], "run takes no '--metod'. Did you mean '--method'?"),
+        (["run", "--methods=iro"], "run takes no '--methods'. Did you mean '--method'?"),
+        (["run", "iro"], "run takes no 'iro'."),
+        (["run", "--limit", "x"], "argument --limit: invalid int value: 'x'"),
+        (["ablate"], "the following arguments are required: --axis"),
+        (["completion", "fish"], "choose from 'bash', 'zsh', 'tcsh'"),
+        (["--verson"], "unknown option '--verson'"),
+        (["report", "\x1b[31mred"], r"no run '\x1b[31mred'"),
+    ],
+)
+def test_what_is_mistyped_is_one_clear_error(place, capsys, words, says):
+    """argparse printed its usage first, and suggested nothing."""
+    assert cli.main(words) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and says in said and said.count("\n") == 1
+
+
+def test_a_run_in_a_folder_of_a_project_joins_its_results_and_says_so(place, unrendered, capsys, monkeypatch):
+    (place / "results" / "runs").mkdir(parents=True)
+    (place / "notebooks").mkdir()
+    monkeypatch.chdir(place / "notebooks")
+    toy = ["run", "--task", "toy", "--method", "base", "--only", "--limit", "4", "--workers", "1"]
+    assert cli.main([*toy, "--name", "first"]) == 0
+    where = Path("..", "results")
+    assert f"results of this project: {where} (--out names another folder)\n" in capsys.readouterr().err
+    assert cli.main(["report", "latest"]) == 0
+    assert harness.load_run("first").folder.parent == where / "runs"
+    assert cli.main([*toy, "--out", "own"]) == 0
+    assert "results of this project" not in capsys.readouterr().err
+    assert [*Path("own", "runs").iterdir()] and not Path("results").exists()

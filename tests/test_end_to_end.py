@@ -37,7 +37,7 @@ def test_the_main_job_in_miniature(tmp_path):
     assert done.returncode == 0, done.stderr
     (folder,) = (tmp_path / "one" / "runs").iterdir()
     run = load_run(folder)
-    assert "iro (iteration 2)" in done.stdout and "| base | first |" in done.stdout
+    assert "\nIRO, iter. 2, value" in done.stdout and "\nbase " in done.stdout
     completions = run.completions
     assert completions["prompt_id"].n_unique() == 6
     assert completions["n_tokens"].max() <= 16

@@ -1,43 +1,75 @@
-"""What the README claims: its table is the committed run's, its example is a method, its files exist."""
+"""What pages for readers claim: numbers are those of stored runs, commands are understood, examples run."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
+from harness.cli.program import parser
 from harness.core.models.handle import PolicyHandle
 from harness.core.streams import Streams
-from harness.evidence.report import table_markdown
 from harness.evidence.store import load_run
-from harness.evidence.table import comparison
+from tests import quotes
 from tests.conftest import TOY_SAMPLER, toy_prompts
 
 ROOT = Path(__file__).parents[1]
+DOCS = sorted(set((ROOT / "harness" / "docs").glob("*.md")) - {ROOT / "harness" / "docs" / "CHANGELOG.md"})
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in [*quotes.PAGES, *DOCS]}
+RESULTS = {name: page for name, page in PAGES.items() if name.endswith("README.md")}
 
 
 def example(words: str) -> str:
-    """The one block of Python that has these words."""
-    (code,) = (code for code in re.findall(r"```python\n(.*?)```", README, re.S) if words in code)
+    """The one block of Python on any page that has these words."""
+    blocks = {code for page in PAGES.values() for code in re.findall(r"```python\n(.*?)```", page, re.S)}
+    (code,) = (code for code in blocks if words in code)
     return code
 
 
-@pytest.fixture(scope="module")
-def opening() -> tuple[str, str]:
-    """Run id and table of the results at the top."""
-    return re.search(r"<!-- results: (\S+) -->\n(.*?)\n<!-- end of results -->", README, re.S).groups()
+@pytest.mark.parametrize("name", RESULTS)
+def test_every_quoted_number_is_what_its_stored_run_gives(name):
+    assert quotes.numbers_written_anew(PAGES[name]) == PAGES[name], "then: python -m tests.quotes"
+    for run in quotes.quoted_runs(PAGES[name]):
+        about = load_run(ROOT / "results" / "runs" / run).about
+        assert not about["dirty"] and about["status"] == "done"
 
 
-def test_the_table_is_what_the_stored_run_gives(opening):
-    run_id, table = opening
-    run = load_run(ROOT / "results" / "runs" / run_id)
-    assert table == table_markdown(comparison(run))
-    assert not run.about["dirty"] and run.about["status"] == "done"
+def test_the_screen_in_the_readme_is_what_its_command_ends_on():
+    """Its id names versions of libraries too."""
+    (shown,) = re.findall(r"<!--screen (.+?)-->\n```\n(.*?)```", README, re.S)
+    assert re.sub(r"toy-\w{10}", "toy-id", quotes.screen(shown[0])) == re.sub(r"toy-\w{10}", "toy-id", shown[1])
 
 
-def test_every_linked_file_exists():
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert target.startswith("http") or (ROOT / target).exists(), target
+def test_the_readme_is_short_and_its_numbers_are_written_from_runs():
+    assert len(README.encode()) < 9_500 and README.count("\n") < 150
+    bare = quotes.without_what_is_quoted(README)
+    bare = re.sub(r"```.*?```|`[^`]*`|\]\([^)]*\)|\d{4}\.\d{5}", "", bare, flags=re.S)
+    assert not re.findall(r"(?<!Python )(?<!Apache-)\b\d+\.\d+", bare)
+    written = quotes.quoted(README)
+    assert sum(len(re.findall(r"[-+]?\d+\.?\d*", text)) for text in written) <= 30
+
+
+def commands() -> list[tuple[str, str]]:
+    """Every command that a page names, in a line of code or of a block."""
+    found = []
+    for name, page in PAGES.items():
+        for code in [*re.findall(r"`([^`\n]+)`", page), *page.splitlines()]:
+            words = re.match(r"\s*(?:\.venv/bin/)?(?:python -m )?harness ((?:[a-z]).*)$", code)
+            if words and "->" not in code:
+                found.append((name, words[1].split("  #")[0].split(" # ")[0].strip()))
+    return list(dict.fromkeys(found))
+
+
+@pytest.mark.parametrize(("page", "words"), commands())
+def test_every_command_that_a_page_names_is_understood(page, words):
+    parser().parse_args(shlex.split(words))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_linked_file_exists(name):
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", PAGES[name]):
+        assert target.startswith("http") or (ROOT / name).parent.joinpath(target).exists(), target
 
 
 def test_the_example_method_is_one(toy, ledger):

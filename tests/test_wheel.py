@@ -44,9 +44,9 @@ def test_an_installed_wheel_lists_and_runs(tmp_path):
         (folder / name).write_text("raise SystemExit('imported from the current folder')", encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(target), "HARNESS_CACHE": str(tmp_path / "cache")}
     script = [sys.executable, str(target / "bin" / "harness")]
-    for command in ([sys.executable, "-m", "harness", "list"], [*script, "list"]):
+    for command in ([sys.executable, "-m", "harness", "list", "iro"], [*script, "list", "iro"]):
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0 and "iro.width = 4" in done.stdout, done.stderr
+        assert done.returncode == 0 and "\nwidth                4 " in done.stdout, done.stderr
     run = ["run", "--task", "toy", "--method", "iro", "--limit", "4", "--set", "fit.prompts=10", "--out", "out"]
     done = subprocess.run([*script, *run], cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0 and "| iro (iteration 3) | value |" in done.stdout, done.stderr

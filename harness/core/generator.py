@@ -1,8 +1,8 @@
 """The interface of a method: what the harness asks of it, in the order it asks.
 
 For each iteration the harness asks for rollouts on that iteration's own prompts, has the method fit, and evaluates it
-as it then stands. The harness batches, shards, stores and resumes; a method never sees the gold scorer, the test
-prompts' references, or another method.
+as it then stands. The harness batches, shards, stores and resumes; a method never sees the gold scorer, a prompt's
+reference or row, or another method.
 """
 
 from abc import ABC, abstractmethod
@@ -17,7 +17,7 @@ from harness.core.reward import RewardHandle
 from harness.core.search.search import Observer
 from harness.core.streams import Streams
 from harness.core.tuning import Declared
-from harness.core.types import Answer, Candidate, FitReport, Prompt
+from harness.core.types import Answer, Candidate, FitReport, Prompt, Work
 from harness.core.values.value import PrefixValue
 
 
@@ -83,6 +83,16 @@ class Generator(ABC):
     def answer_config(cls, config: Any, iteration: int) -> Any:
         """The settings as far as they shape the answers that given fits of an iteration lead to."""
         return config
+
+    @classmethod
+    def answer_at_most(cls, config: Any, iteration: int, sampler: Sampler, prompt_tokens: int) -> Work | None:
+        """What an answer takes after `iteration` fits where no text ends early; None where more than that decides."""
+        return Work(prompt_tokens + cls.rows_per_prompt(config) * sampler.max_new_tokens)
+
+    @classmethod
+    def rollouts_at_most(cls, config: Any, iteration: int, sampler: Sampler, prompt_tokens: int) -> Work | None:
+        """The same of what it writes for one prompt to fit iteration >= 2 on."""
+        return None
 
     def fit_inputs(self) -> dict[str, str]:
         """What else shapes its fits: fingerprints of models it loads."""

@@ -1,6 +1,7 @@
 """What names a piece of code and a prompt, so that nothing is taken from the cache that other code or texts made.
 
 source_identity(Iro)        # {"shipped": "harness.methods.iro:Iro"}            its `version` says when it changed
+file_identity(Path("grader.py"))     # {"grader.py": "9f86...", "words.py": "6030..."}
 source_identity(Longest)    # {"class": "Longest", "files": {"longest.py": "9f86...", "words.py": "6030..."}}
 prompt_identity(prompt, policy.prompt_tokens(prompt))
 """
@@ -49,6 +50,11 @@ def source_identity(thing: type | Callable[..., Any]) -> dict[str, Any]:
         return {"class": thing.__qualname__, "unreadable": uuid.uuid4().hex}
     files = _sources(path, str(thing.__module__))
     return {"class": thing.__qualname__, "files": dict(sorted(files.items())), **_bases(thing)}
+
+
+def file_identity(path: Path) -> dict[str, str]:
+    """Name -> sha256 of a file of Python and of the modules that it imports from its own folder, which is not run."""
+    return dict(sorted(_sources(path.resolve(), path.stem).items()))
 
 
 def is_shipped(thing: type | Callable[..., Any]) -> bool:

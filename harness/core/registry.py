@@ -89,17 +89,8 @@ class Registry(Mapping[str, type[T]], Generic[T]):
 
         Raises UserError for a missing file, for the name of something shipped, and for one that already means another.
         """
-        where, _, class_name = reference.strip().rpartition(":")
-        if not where or not class_name.isidentifier():
-            raise UserError(f"{self.kind} {reference!r}: write it as FILE.py:Class or package.module:Class")
-        if where.endswith(".py"):
-            path = Path(where).expanduser().resolve()
-            if not path.is_file():
-                raise UserError(f"{self.kind} {reference!r}: there is no file {path}")
-            where = str(path)
-        elif not all(part.isidentifier() for part in where.split(".")):
-            raise UserError(f"{self.kind} {reference!r}: {where!r} is neither a .py file nor the name of a module")
-        name, canonical = snake_case(class_name), f"{where}:{class_name}"
+        canonical = _canonical(self.kind, reference)
+        name = snake_case(canonical.rpartition(":")[2])
         if name in self._shipped:
             raise UserError(
                 f"{self.kind} {reference!r} would be called {name!r}, as a shipped one is; rename the class"
@@ -162,6 +153,11 @@ def snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
+def class_of(kind: str, reference: str) -> type[Any]:
+    """The class that FILE.py:Class or package.module:Class names, whatever it is; `kind` is the word for messages."""
+    return _import_class(_canonical(kind, reference))
+
+
 def import_file(path: Path) -> ModuleType:
     """The module that a file outside of any package makes, once a process; its folder is importable behind all else.
 
@@ -197,6 +193,21 @@ def require_one_checkout() -> None:
                 f"harness is imported from {package}, harness.{part} from {folder or 'nowhere'}: run `pip install "
                 f"-e .` in {package.parent}, with the same python ({sys.executable})"
             )
+
+
+def _canonical(kind: str, reference: str) -> str:
+    """A reference that means the same from any folder."""
+    where, _, class_name = reference.strip().rpartition(":")
+    if not where or not class_name.isidentifier():
+        raise UserError(f"{kind} {reference!r}: write it as FILE.py:Class or package.module:Class")
+    if where.endswith(".py"):
+        path = Path(where).expanduser().resolve()
+        if not path.is_file():
+            raise UserError(f"{kind} {reference!r}: there is no file {path}")
+        where = str(path)
+    elif not all(part.isidentifier() for part in where.split(".")):
+        raise UserError(f"{kind} {reference!r}: {where!r} is neither a .py file nor the name of a module")
+    return f"{where}:{class_name}"
 
 
 def _import_class(reference: str) -> type[Any]:

@@ -26,7 +26,7 @@ from pydantic.dataclasses import dataclass
 from harness.core.as_before import hashed
 from harness.core.types import Completion, Prompt, Scorer
 
-Slice = Literal["fit", "development", "test"]
+Slice = Literal["fit", "development", "test", "reserve"]
 Kind = Literal["continuations", "summaries", "instructions"]
 Profiles = Mapping[str, Mapping[str, Mapping[str, Any]]]  # profile -> section -> setting -> value
 GOLD = "gold_reward"

@@ -49,17 +49,33 @@ def costs(run: Run, part: pl.DataFrame, method: str, iteration: int) -> Costs:
         busy_seconds=_busy(run, method, iteration, part),
     )
     prices = run.record.flops
-    return found if prices is None else _priced(run, found, prices, method, part["prompt_id"].n_unique())
+    if prices is None:
+        return found
+    valuing = _valuing_while_fitting(fit, prices, method)
+    return _priced(run, found, prices, method, part["prompt_id"].n_unique(), valuing)
 
 
-def _priced(run: Run, found: Costs, prices: Prices, method: str, prompts: int) -> Costs:
+def _valuing_while_fitting(fit: pl.DataFrame, prices: Prices, method: str) -> float:
+    """FLOPs of the values that guided the searches of fitting; what trains a head is booked where nothing is sampled.
+
+    0 where a version that did not name artifacts made the run.
+    """
+    if "artifact" not in fit.columns:
+        return 0.0
+    sampling = fit.filter(pl.col("role") == "policy", pl.col("tokens") > 0)["artifact"].unique()
+    valued = fit.filter(pl.col("role") == "value", pl.col("artifact").is_in(sampling.implode()))
+    calls, tokens = int(valued["sequences"].sum()), int(valued["prefill_tokens"].sum())
+    return calls * prices.value_call.get(method, 0) + tokens * prices.value_token.get(method, 0)
+
+
+def _priced(run: Run, found: Costs, prices: Prices, method: str, prompts: int, valuing: float) -> Costs:
     """The same with FLOPs."""
     flops = (
         _sampled(prices, found.policy_tokens, found.reward_calls)
         + found.value_calls * prices.value_call.get(method, 0)
         + found.value_tokens * prices.value_token.get(method, 0)
     )
-    fitting = _sampled(prices, found.fit_policy_tokens, found.fit_proxy_calls)
+    fitting = _sampled(prices, found.fit_policy_tokens, found.fit_proxy_calls) + valuing
     one_text = _tokens(run, "base")  # tokens of a prompt and a text of it, which such a reward would read
     large = None if one_text is None else found.reward_calls * (one_text * prices.policy_token - prices.reward_call)
     return replace(

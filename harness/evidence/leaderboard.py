@@ -1,6 +1,6 @@
 """Which stored run stands in which row of the leaderboard, and whether the stored leaderboard still says so; no torch.
 
-python -m harness leaderboard            # writes results/leaderboard.{md,parquet,png,html}
+python -m harness leaderboard            # writes results/leaderboard.{md,parquet,html} and its figure
 python -m harness leaderboard --check    # exit code 1 where they differ from what results/runs gives
 
 A run that somebody else made joins by copying its folder into results/runs.
@@ -21,7 +21,8 @@ from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.core.nested import flatten
 from harness.core.yaml_text import read_yaml
-from harness.evidence import figures
+from harness.evidence.figures import files
+from harness.evidence.figures.board import leaderboard
 from harness.evidence.leaderboard_html import html
 from harness.evidence.leaderboard_markdown import markdown
 from harness.evidence.leaderboard_row import Entry, Seed, table_of
@@ -80,7 +81,7 @@ def board_of(out: Path) -> Board:
 
 
 def write_leaderboard(out: Path) -> Path:
-    """Write the four files; the path of leaderboard.md."""
+    """Write the files; the path of leaderboard.md."""
     board = board_of(out)
     texts, table = _texts(board), table_of([*board.rows, *board.others])
     for name, text in texts.items():
@@ -88,29 +89,30 @@ def write_leaderboard(out: Path) -> Path:
             part.write_text(text, encoding="utf-8")
     with whole(out / "leaderboard.parquet") as part:
         table.write_parquet(part)
-    figures.leaderboard(board.shown, _drawn(board), out / "leaderboard.png")
+    files.save(leaderboard(board.shown, "full"), out / "leaderboard", notes={"Data": _drawn(board)})
     return out / "leaderboard.md"
 
 
 def difference(out: Path) -> str | None:
     """The first difference between the stored leaderboard and what the runs give; None where they agree."""
     board = board_of(out)
-    for name in ("leaderboard.md", "leaderboard.html", "leaderboard.parquet", "leaderboard.png"):
+    for name in ("leaderboard.md", "leaderboard.html", "leaderboard.parquet"):
         if not (out / name).exists():
             return f"{out / name} is missing"
     for name, text in _texts(board).items():
         stored = (out / name).read_text(encoding="utf-8", errors="replace")
         if stored != text:
             return f"{out / name}: {_first_line(stored.split(chr(10)), text.split(chr(10)))}"
+    drawn, figure = _drawn(board), out / "leaderboard.png"
     try:
-        table, stored_hash = pl.read_parquet(out / "leaderboard.parquet"), figures.data_of(out / "leaderboard.png")
+        table = pl.read_parquet(out / "leaderboard.parquet")
+        stored_hash = files.data_of(figure) if figure.exists() else drawn  # what a copy without figures has not
     except (pl.exceptions.PolarsError, UnidentifiedImageError) as error:
         return f"leaderboard.parquet or leaderboard.png in {out} is damaged: {error}"
     if found := _first_value(table, table_of([*board.rows, *board.others])):
         return f"{out / 'leaderboard.parquet'}: {found}"
-    drawn = _drawn(board)
     if stored_hash != drawn:
-        return f"{out / 'leaderboard.png'}: drawn from data {stored_hash}, the runs give {drawn}"
+        return f"{figure}: drawn from data {stored_hash}, the runs give {drawn}"
     return None
 
 
@@ -121,7 +123,7 @@ def _entries(run: Run, out: Path) -> list[Entry]:
     return [
         Entry(
             task=config.task,
-            model=record.required("config.model", config.model),
+            model=record.required("config.model", record.model_name),
             profile=record.required("config.profile", config.profile),
             seed=record.seed,
             same_reward=run.pool[PROXY].equals(run.pool[GOLD]) or row.is_one_reward,
@@ -143,7 +145,7 @@ def _entries(run: Run, out: Path) -> list[Entry]:
 
 def _reason(source: str, part: str | None) -> str:
     """Why a run stands in the second table; empty where it does not."""
-    if part != "test":
+    if part not in ("test", "reserve"):
         return f"{part} prompts"
     if source == "unknown":
         return "who chose its settings was not recorded"

@@ -14,7 +14,9 @@ from pydantic import Strict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from harness.core.errors import UserError
+from harness.core.nested import flatten
 from harness.core.statistics.stats import Floats
+from harness.core.yaml_text import written_yaml
 
 Scores = TypeVar("Scores", float, Floats, pl.Series, pl.Expr)
 Part = TypeVar("Part")
@@ -131,11 +133,24 @@ class RunRecord:
     trained: Sequence[_Text] = ()  # methods that train weights
     left_out: Mapping[_Text, _Text] = field(default_factory=dict)  # method -> why
     tried: Sequence[Mapping[_Text, Any]] = ()  # layers and poolings, and how well their values rank
+    finished: _Text | None = None  # when, as 2026-11-24T17:09:48Z; None: by a version that did not record it
+    openings: Sequence[Mapping[_Text, Any]] = ()  # of the test slice, each with its time
 
     @property
     def short_commit(self) -> str:
         """The commit, and whether its code was changed, as reports say it."""
         return code_of(self.commit, self.dirty)
+
+    @property
+    def model_name(self) -> str | None:
+        """The model with the arguments that it was given, if any: `org/name (revision=v2)`."""
+        args = ", ".join(f"{name}={written_yaml(value)}" for name, value in flatten(self.settings("model_args")))
+        return f"{self.config.model} ({args})" if args else self.config.model
+
+    @property
+    def date(self) -> str:
+        """When it was finished, else when it last opened the test slice; empty where neither was recorded."""
+        return self.finished or max((str(opening.get("time", "")) for opening in self.openings), default="")
 
     @property
     def reward_versions(self) -> dict[str, int]:

@@ -3,16 +3,16 @@
 python -m harness report imdb-3f2a
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from math import isinf
 from pathlib import Path
 
 import polars as pl
 
 from harness.core.files import whole
-from harness.evidence import figures
 from harness.evidence.command import made_by
 from harness.evidence.cost import AMORTISED_OVER
+from harness.evidence.figures.kinds import draw_all, of_run
 from harness.evidence.markdown import giga, markdown_table, number, one_line, over, p_value, percent, signed
 from harness.evidence.record import Agreement, RunRecord
 from harness.evidence.report_sections import calibrated, drifts, equivalents, gains, kl_cells, layers
@@ -43,20 +43,19 @@ _STEPS = (
 )
 
 
-def write_report(run: Run) -> Path:
-    """Write report.md, table.parquet and the figures into the run's folder; the path of report.md."""
-    table = comparison(run)
+def write_report(run: Run, table: Sequence[Comparison] | None = None) -> Path:
+    """Write report.md, table.parquet and the figures into the run's folder; the path of report.md.
+
+    `table` are the rows of `comparison(run)`, where somebody has them already: they take seconds.
+    """
+    table = comparison(run) if table is None else table
     with whole(run.folder / "table.parquet") as part:
         frame(table).write_parquet(part)
     curve = best_of_n_curve(run)
-    figures.gold_by_method(table, run.folder / "gold_by_method.png")
-    figures.gold_against_compute(table, curve, run.folder / "gold_against_compute.png")
-    figures.win_rates(table, run.folder / "win_rates.png")
-    figures.proxy_against_gold(table, curve, run.folder / "proxy_against_gold.png")
-    if run.values is not None:
-        figures.calibration(run.values, run.folder / "calibration.png")
+    drawings = of_run(table, curve, run.values)
+    draw_all(drawings, run.folder)
     with whole(run.folder / "report.md") as part:
-        part.write_text(_markdown(run, table, curve), encoding="utf-8")
+        part.write_text(_markdown(run, table, curve, drawings), encoding="utf-8")
     return run.folder / "report.md"
 
 
@@ -135,10 +134,10 @@ def _prompts(count: float | None) -> str:
     return "never" if isinf(count) else f"{count:,.0f}"
 
 
-def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]) -> str:
+def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint], drawings: Container[str]) -> str:
     record, config, evaluate = run.record, run.record.config, run.record.settings("evaluate")
     command = made_by(record)
-    where = f"{config.task} ({record.task_source}), {config.model}"
+    where = f"{config.task} ({record.task_source}), {record.model_name}"
     sections = [
         f"# {run.id}",
         f"{where}, {table[0].gold.n} {evaluate.get('slice')} prompts, seed {config.seed}. "
@@ -160,6 +159,7 @@ def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]
         + ("" if table[0].costs.steps is None else _STEPS)
         + (_REFITS if any(row.over_refits for row in table) else ""),
         "![gold by method](gold_by_method.png)",
+        "![gold by iteration](gold_by_iteration.png)" if "gold_by_iteration" in drawings else "",
         "![gold against test-time compute](gold_against_compute.png)",
         "![win rates and gold](win_rates.png)",
         gains(table),

@@ -153,6 +153,11 @@ class Judged:
     withheld: Mapping[str, int] = field(default_factory=dict)  # pairs without a whole reply, by reason; a column each
 
 
+def in_percent(rate: Estimate) -> Estimate:
+    """A share of prompts as a number from 0 to 100."""
+    return Estimate(100 * rate.value, 100 * rate.low, 100 * rate.high, rate.n)
+
+
 def frame(rows: Sequence[Any]) -> pl.DataFrame:
     """Rows of one kind, each a dataclass or a mapping, as a table to store."""
     return pl.DataFrame([flat(row) for row in rows], infer_schema_length=None)

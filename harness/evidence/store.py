@@ -7,7 +7,9 @@ run.completions, run.scores, run.ledger, run.fits, run.pool       # polars
 import json
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,12 @@ import polars as pl
 from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.evidence.record import DAMAGED, RunRecord, read_record
+from harness.evidence.run_names import LATEST, named_run, names_by_run
 from harness.evidence.schema import ABOUT, COLUMNS, GOLD, PROXY
 
 TABLES = ("completions", "scores", "ledger", "fits", "pool")
+BEGUN, DONE = "running", "done"  # status in run.json; what is begun lacks what the end writes
+_LISTED = 12  # runs that an error names; more are counted
 _LATER = ("trace", "values", "refits")  # that a run need not have
 
 
@@ -61,7 +66,7 @@ def runs_folder(out: Path) -> Path:
 
 
 def is_done(folder: Path) -> bool:
-    return (folder / "run.json").exists() and read_about(folder).get("status") == "done"
+    return (folder / "run.json").exists() and read_about(folder).get("status") == DONE
 
 
 def read_about(folder: Path) -> dict[str, Any]:
@@ -91,25 +96,56 @@ def write_table(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> N
 
 
 def find_run(out: Path, reference: str) -> Path:
-    """The folder of a finished run given by path, id or unambiguous prefix of its id."""
+    """The folder of a finished run given by path, id, name, unambiguous prefix of its id, or as `latest`."""
     path = Path(reference)
-    if path.is_dir():
-        if not (path / "run.json").exists():
-            raise UserError(
-                f"{reference!r} holds no run: there is no run.json in it. Give a folder under {out / 'runs'}"
-            )
+    if (path / "run.json").exists():
         folder = path
+    elif reference == LATEST:
+        return latest_run(out)
     else:
-        known = sorted(p.parent for p in (out / "runs").glob("*/run.json"))
-        matches = [p for p in known if p.name == reference] or [p for p in known if p.name.startswith(reference)]
-        if len(matches) != 1:
-            what = "no run" if not matches else "several runs"
-            names = ", ".join(p.name for p in (matches or known)) or "none"
-            raise UserError(f"{what} {reference!r} in {out / 'runs'}. There: {names}")
-        folder = matches[0]
+        folder = _known_run(out, reference)
     if not is_done(folder):
         raise UserError(f"run {folder.name} is not finished: repeat its command to go on, then report it")
     return folder
+
+
+def latest_run(out: Path) -> Path:
+    """The folder of the run that was finished last; of those whose date is not recorded, the one written last."""
+    done = []
+    for path in (out / "runs").glob("*/run.json"):
+        try:
+            if is_done(path.parent):
+                record = read_record(path, read_about(path.parent))
+                done.append((record.date, path.stat().st_mtime_ns, path.parent))
+        except UserError:  # what is wrong with it is said where it is asked for
+            continue
+    if not done:
+        raise UserError(f"there is no finished run in {out / 'runs'}; `harness run --task toy` makes one in seconds")
+    return max(done)[-1]
+
+
+def _known_run(out: Path, reference: str) -> Path:
+    """The folder in OUT/runs that an id, a name or a prefix of an id means. Raises UserError, with the nearest."""
+    known = {path.parent.name: path.parent for path in sorted((out / "runs").glob("*/run.json"))}
+    if reference in known:
+        return known[reference]
+    if (named := named_run(out, reference)) is not None:
+        if named not in known:
+            raise UserError(f"the name {reference!r} means {named}, which is not in {out / 'runs'}; copy it there, or "
+                            f"free the name with `harness name --remove {reference}`")  # fmt: skip
+        return known[named]
+    matches = [name for name in known if name.startswith(reference)]
+    if len(matches) == 1:
+        return known[matches[0]]
+    if Path(reference).is_dir():
+        raise UserError(f"{reference!r} holds no run: there is no run.json in it. Give a folder under {out / 'runs'}")
+    what, listed = ("several runs", matches) if matches else ("no run", [*known])
+    near = get_close_matches(reference, [*known, *chain(*names_by_run(out).values())], n=1)
+    hint = f" Did you mean {near[0]!r}?" if near and not matches else ""
+    there = ", ".join(listed) or "none"
+    if len(listed) > _LISTED:
+        there = f"{len(listed)} of them, which `harness runs` lists"
+    raise UserError(f"{what} {reference!r} in {out / 'runs'}.{hint} There: {there}")
 
 
 def load_run(folder: Path) -> Run:

@@ -5,19 +5,18 @@ write_tuning(Path("results/tuning/imdb-standard-0f3a"))      # reads tries.parqu
 A reader sees gold against each setting, where the ranges ended, which try was chosen, and what all of it cost.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import polars as pl
-from matplotlib.axes import Axes
 
 from harness.core.files import whole
 from harness.core.statistics.stats import Estimate
 from harness.core.yaml_text import read_yaml
-from harness.evidence import plot_style
+from harness.evidence.figures.kinds import Drawing, draw_all
+from harness.evidence.figures.tried import gold_against_settings, shown
 from harness.evidence.markdown import markdown_table
 from harness.evidence.store import read_json, read_parquet
 
@@ -44,11 +43,28 @@ def write_tuning(folder: Path) -> Path:
             ranges = "; ".join(f"{label}: {_range(of)}" for label, of in method["tunables"].items())
             at_edges = "".join(f" **At an edge: {edge}.**" for edge in method["edges"])
             parts.append(f"Ranges as they stand: {ranges}.{at_edges}")
-            _draw(name, own, method, folder / f"{name}.png")
             parts.append(f"![gold against the settings of {name}]({name}.png)")
+    draw_all(of_tuning(folder), folder)
     with whole(folder / "report.md") as part:
         part.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return folder / "report.md"
+
+
+def find_tuning(out: Path, reference: str) -> Path | None:
+    """The folder of a tuning given by path or name; None where there is none."""
+    folders = (Path(reference), out / "tuning" / reference)
+    return next((folder for folder in folders if (folder / "tries.parquet").is_file()), None)
+
+
+def of_tuning(folder: Path) -> dict[str, Drawing]:
+    """A figure a method that has settings to search, by its name."""
+    tries, about = read_parquet(folder / "tries.parquet"), read_json(folder / "about.json")
+    drawings: dict[str, Drawing] = {}
+    for name, method in about["methods"].items():
+        rows = list(tries.filter(pl.col("method") == name).iter_rows(named=True))
+        if method["tunables"]:
+            drawings[name] = partial(gold_against_settings, name, method["tunables"], method["edges"], rows)
+    return drawings
 
 
 def _budgets(tries: pl.DataFrame, methods: Mapping[str, Any]) -> list[dict[str, str | None]]:
@@ -97,48 +113,5 @@ def _settings(row: Mapping[str, Any]) -> str:
 
 def _range(tunable: Mapping[str, Any]) -> str:
     if tunable["scale"] == "choice":
-        return ", ".join(map(_shown, tunable["values"]))
+        return ", ".join(map(shown, tunable["values"]))
     return f"{tunable['low']:g} to {tunable['high']:g} ({tunable['scale']})"
-
-
-def _shown(value: Any) -> str:
-    return " x ".join(map(str, value.values())) if isinstance(value, Mapping) else str(value)
-
-
-def _draw(name: str, tries: pl.DataFrame, method: Mapping[str, Any], path: Path) -> None:
-    """Gold with its interval against each setting, other settings varying; the chosen try is ringed."""
-    tunables: Mapping[str, Mapping[str, Any]] = method["tunables"]
-    with plt.rc_context(plot_style.STYLE):
-        fig, axes = plt.subplots(
-            1, len(tunables), figsize=(2.6 * len(tunables) + 0.8, 3.2), sharey=True, squeeze=False, layout="constrained"
-        )
-        rows = list(tries.iter_rows(named=True))
-        for ax, (label, tunable) in zip(axes[0], tunables.items(), strict=True):
-            _panel(ax, name, label, tunable, rows, method["edges"])
-        axes[0][0].set_ylabel(f"gold, sd of base samples\n(95% interval, n = {rows[0]['gold_n']})")
-        plot_style.save(fig, path)
-
-
-def _panel(
-    ax: Axes, name: str, label: str, tunable: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], edges: Sequence[str]
-) -> None:
-    choices = [_shown(value) for value in tunable.get("values", ())]
-    for row in rows:
-        point = json.loads(row["point"])
-        if tunable["when"] is not None and point[tunable["when"]["name"]] != tunable["when"]["value"]:
-            continue  # it meant nothing in this try
-        value = point[label]
-        x, gold = (choices.index(_shown(value)) if choices else value), _gold(row)
-        error = None if gold.low != gold.low else [[gold.value - gold.low], [gold.high - gold.value]]
-        ax.errorbar(x, gold.value, yerr=error, fmt="o", color=plot_style.colour(name), alpha=0.6, capsize=2)
-        if row["chosen"]:
-            ax.plot(x, gold.value, "o", markersize=12, fillstyle="none", color=plot_style.TEXT, zorder=5)
-    if choices:
-        ax.set_xticks(range(len(choices)), choices, rotation=30 if len(choices) > 2 else 0)
-        ax.set_xlim(-0.5, len(choices) - 0.5)
-    else:
-        ax.set_xscale("log" if tunable["scale"] == "log" else "linear")
-        for end in (tunable["low"], tunable["high"]):  # where the range ends
-            ax.axvline(end, color=plot_style.FAINT, linestyle=":", zorder=0)
-    at_edge = [edge for edge in edges if edge.startswith(f"{label}:")]
-    ax.set_xlabel(label + "".join(f"\nedge{edge.removeprefix(label)}" for edge in at_edge))

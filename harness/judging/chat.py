@@ -110,6 +110,10 @@ class Chat:
             ) from error
         return [replies[question] for question in questions]
 
+    def kept(self, questions: Sequence[str]) -> int:
+        """How many different ones of these questions have an answer in the cache."""
+        return sum(self._kept(question) is not None for question in dict.fromkeys(questions))
+
     def _ask_all(self, questions: Sequence[str], known: int) -> dict[str, Reply]:
         authorise, stop = self._authorisation(), Event()
         with (

@@ -9,6 +9,7 @@ import json
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.core.statistics import stats
 from harness.core.statistics.stats import Estimate
-from harness.evidence import figures
+from harness.evidence.figures import files
+from harness.evidence.figures.judged import judged
 from harness.evidence.markdown import markdown_table, percent
+from harness.evidence.names import display_name
 from harness.evidence.row import Judged, frame
 from harness.evidence.schema import ROW, Row
 from harness.evidence.store import Run, find_run, load_run, read_json
@@ -41,6 +44,65 @@ def judge_run(
 
     `opponent` is base, best_of_n, reference or a stored run. Raises UserError where the sides cannot be compared.
     """
+    case = _case(out, reference, rows, opponent, opponent_rows, judge)
+    run, folder, asked = case.run, case.folder, case.asked
+    if _is_done(folder):
+        print(f"{folder.name} is done", file=sys.stderr)
+        return folder
+    met = case.met()
+    judgements = iter(judge.judge([pair for contest in met for pair in contest.pairs]))
+    annotations = [
+        _annotation(run, contest, judge.annotator, pair, next(judgements)) for contest in met for pair in contest.pairs
+    ]
+    first = met[0]
+    common = (
+        f"{len(first.pairs)} common prompts of task {run.record.config.task} "
+        f"({len(first.ours.prompts)} of {run.id}, {len(first.theirs.prompts)} of {asked['opponent']})"
+    )
+    what = " ".join([f"{common}.", judge.describe(), *_not_at_equal_rows(met)])
+    return _write(folder, asked, pl.DataFrame(annotations, infer_schema_length=None), what)
+
+
+def preview_judgement(
+    out: Path, reference: str, rows: Selection, opponent: str, opponent_rows: Selection, judge: Judge
+) -> list[str]:
+    """Lines of what `judge_run` would do; nothing is done. Raises UserError for what it would refuse."""
+    case = _case(out, reference, rows, opponent, opponent_rows, judge)
+    if _is_done(case.folder):
+        return [case.folder.name, "It is done: the command would show it, and ask nobody."]
+    met = case.met()
+    pairs = [pair for contest in met for pair in contest.pairs]
+    names = ", ".join(dict.fromkeys(display_name(contest.ours.row.method) for contest in met))
+    who = f"{len(met)} rows ({names}) over {display_name(opponent)}"
+    return [
+        case.folder.name,
+        f"{len(pairs):,} pairs on {len(met[0].pairs)} prompts: {who}.",
+        f"{judge.outlook(pairs)}.",
+        *_not_at_equal_rows(met),
+    ]
+
+
+@dataclass(frozen=True)
+class _Case:
+    """What is to be judged, and where that is stored."""
+
+    run: Run
+    other: Run | None
+    folder: Path
+    asked: Mapping[str, Any]
+    rows: Selection
+    opponent: str
+    opponent_rows: Selection
+    judge: Judge
+
+    def met(self) -> list[Contest]:
+        """Who meets whom. Raises UserError where the sides cannot be compared."""
+        if self.judge.reads_scores and self.other is not None:
+            _require_equal_scorers(self.run, self.other)
+        return contests(self.run, self.rows, self.opponent, self.other, self.opponent_rows)
+
+
+def _case(out: Path, reference: str, rows: Selection, opponent: str, opponent_rows: Selection, judge: Judge) -> _Case:
     run = load_run(find_run(out, reference))
     other = None if opponent in IN_THE_RUN else load_run(find_run(out, opponent))
     rival = opponent if other is None else other.id
@@ -53,22 +115,7 @@ def judge_run(
         "judge": judge.about(),
     }
     folder = out / "judgements" / f"{run.id}-{rival}-{judge.name}-{digest(asked)[:10]}"
-    if _is_done(folder):
-        return folder
-    if judge.reads_scores and other is not None:
-        _require_equal_scorers(run, other)
-    met = contests(run, rows, opponent, other, opponent_rows)
-    judgements = iter(judge.judge([pair for contest in met for pair in contest.pairs]))
-    annotations = [
-        _annotation(run, contest, judge.annotator, pair, next(judgements)) for contest in met for pair in contest.pairs
-    ]
-    first = met[0]
-    common = (
-        f"{len(first.pairs)} common prompts of task {run.record.config.task} "
-        f"({len(first.ours.prompts)} of {run.id}, {len(first.theirs.prompts)} of {rival})"
-    )
-    what = " ".join([f"{common}.", judge.describe(), *_not_at_equal_rows(met)])
-    return _write(folder, asked, pl.DataFrame(annotations, infer_schema_length=None), what)
+    return _Case(run, other, folder, asked, rows, opponent, opponent_rows, judge)
 
 
 def import_judgement(out: Path, path: Path) -> Path:
@@ -78,7 +125,10 @@ def import_judgement(out: Path, path: Path) -> Path:
     sides = alpaca_eval.slug("-".join(annotations.row(0, named=True)[side] for side in ("generator", "opponent")))
     folder = out / "judgements" / f"{sides}-import-{digest(asked)[:10]}"
     annotators = ", ".join(sorted(set(annotations["judge"]) - {""})) or "not named"
-    return folder if _is_done(folder) else _write(folder, asked, annotations, f"From {path.name}; judge: {annotators}.")
+    if _is_done(folder):
+        print(f"{folder.name} is done", file=sys.stderr)
+        return folder
+    return _write(folder, asked, annotations, f"From {path.name}; judge: {annotators}.")
 
 
 def table_of(annotations: pl.DataFrame) -> list[Judged]:
@@ -153,7 +203,7 @@ def _write(folder: Path, asked: Mapping[str, Any], annotations: pl.DataFrame, wh
         annotations.write_parquet(part / "annotations.parquet")
         frame(table).write_parquet(part / "table.parquet")
         (part / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-        figures.judged(table, part / "win_rates.png")
+        files.save(judged(table, "full"), part / "win_rates")
         sections = [f"# {folder.name}", what, table_markdown(table), *lines, *_no_whole_reply(withheld)]
         sections += [*_cost(annotations), notes, "![win rates](win_rates.png)"]
         (part / "report.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")
@@ -164,10 +214,7 @@ def _write(folder: Path, asked: Mapping[str, Any], annotations: pl.DataFrame, wh
 
 def _is_done(folder: Path) -> bool:
     """Whether a judgement is there, and all its replies are whole."""
-    if not (folder / "report.md").exists() or read_json(folder / "about.json").get("withheld"):
-        return False
-    print(f"{folder.name} is done", file=sys.stderr)
-    return True
+    return (folder / "report.md").exists() and not read_json(folder / "about.json").get("withheld")
 
 
 def _warnings(table: Sequence[Judged]) -> list[str]:

@@ -73,6 +73,10 @@ class Judge(Protocol):
         """One sentence for the report."""
         ...
 
+    def outlook(self, pairs: Sequence[Pair]) -> str:
+        """What judging them would take; nobody is asked."""
+        ...
+
     def judge(self, pairs: Sequence[Pair]) -> list[Judgement]: ...
 
 
@@ -93,6 +97,9 @@ class ScoreJudge:
 
     def describe(self) -> str:
         return f"Judge: the stored {self.metric} of both sides."
+
+    def outlook(self, pairs: Sequence[Pair]) -> str:
+        return "stored scores are compared, in seconds; no model is asked"
 
     def judge(self, pairs: Sequence[Pair]) -> list[Judgement]:
         """Raises UserError where a side has no such metric."""
@@ -133,11 +140,24 @@ class ChatJudge:
             "about.json. Equal texts are ties and were not asked about."
         )
 
-    def judge(self, pairs: Sequence[Pair]) -> list[Judgement]:
-        """Raises UserError where the server stops answering; answers are kept."""
+    def outlook(self, pairs: Sequence[Pair]) -> str:
+        questions = dict.fromkeys(self._asked(pairs)[1])
+        characters = sum(map(len, questions))
+        return (
+            f"{len(questions):,} questions of {characters:,} characters for {self.annotator}, "
+            f"{self.chat.kept(list(questions)):,} of them answered in the cache; what the endpoint takes for one is "
+            "unknown"
+        )
+
+    def _asked(self, pairs: Sequence[Pair]) -> tuple[list[Pair], list[str]]:
+        """The pairs whose texts differ, and their questions: all with ours first, then all with theirs first."""
         asked = [pair for pair in pairs if pair.ours.text != pair.theirs.text]
         questions = [question(self.template, p.prompt, p.ours.text, p.theirs.text) for p in asked]
-        questions += [question(self.template, p.prompt, p.theirs.text, p.ours.text) for p in asked]
+        return asked, questions + [question(self.template, p.prompt, p.theirs.text, p.ours.text) for p in asked]
+
+    def judge(self, pairs: Sequence[Pair]) -> list[Judgement]:
+        """Raises UserError where the server stops answering; answers are kept."""
+        asked, questions = self._asked(pairs)
         replies = self.chat.ask(questions)
         judged = iter(
             [in_both_orders(*both) for both in zip(replies[: len(asked)], replies[len(asked) :], strict=True)]

@@ -20,7 +20,7 @@ _ROWS = ("method", "iteration", "final_pick", "opponent_method", "opponent_itera
 
 
 def add_judge_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", nargs="?", help="path, id, or the beginning of an id")
+    parser.add_argument("run", nargs="?", help="path, id or its beginning, name, or latest")
     parser.add_argument(
         "--opponent", help="base, best_of_n, reference (the human text) or a stored run (default: base)"
     )
@@ -50,7 +50,8 @@ def add_judge_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--import", type=Path, metavar="FILE", dest="annotations", help="AlpacaEval's annotations instead"
     )
-    parser.add_argument("--out", type=Path, default=Path("results"), help="folder of results (default: results)")
+    parser.add_argument("--dry-run", action="store_true", default=None, help="say what would be judged, and ask nobody")
+    parser.add_argument("--full", action="store_true", help="print the whole report.md instead of a screen of it")
 
 
 def chosen_judge(arguments: argparse.Namespace) -> "Judge":
@@ -73,7 +74,7 @@ def chosen_judge(arguments: argparse.Namespace) -> "Judge":
 
 def require_import_alone(arguments: argparse.Namespace) -> None:
     """Raises UserError where --import comes with options that would judge something."""
-    if given := _given(arguments, ("run", "opponent", "judge", *_ROWS, *_CHAT)):
+    if given := _given(arguments, ("run", "opponent", "judge", "dry_run", *_ROWS, *_CHAT)):
         raise UserError(f"--import shows judgements that were made elsewhere and takes no {', '.join(given)}")
 
 

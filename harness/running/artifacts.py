@@ -20,7 +20,7 @@ from harness.core.digest import digest
 from harness.core.files import from_cache, whole
 from harness.core.ledger import Ledger, Phase
 from harness.core.manifest import batch_manifest
-from harness.core.progress import Progress
+from harness.core.progress import RunProgress
 from harness.running.ranks import Ranks
 from harness.running.workers import run_batches
 
@@ -60,6 +60,7 @@ def run_stage(
     workers: int,
     ranks: Ranks,
     names: Sequence[str] | None = None,
+    progress: RunProgress | None = None,
 ) -> StageResult:
     """Do job(batch) -> (plain data, arrays) for every batch that is not stored yet, and load all of them.
 
@@ -84,10 +85,10 @@ def run_stage(
         with whole(stored[i]) as part:
             part.write_text(json.dumps(batch), encoding="utf-8")
 
-    with Progress(name, len(batches), quiet=not ranks.first) as progress:
-        progress.skip(len(batches) - len(share))
+    with (progress or RunProgress(quiet=not ranks.first)).stage(name, len(batches)) as stage:
+        stage.skip(len(batches) - len(share))
         for _ in run_batches(make, share, workers):
-            progress.step()
+            stage.step()
     ranks.wait()
     payloads, usage = [], []
     for i, path in enumerate(stored):

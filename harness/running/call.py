@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.nested import flatten
+from harness.core.results_folder import results_folder
 from harness.evidence.store import Run, find_run
 from harness.evidence.store import load_run as load_tables
 
@@ -16,7 +17,7 @@ from harness.evidence.store import load_run as load_tables
 def run(
     method: str | list[str] = "iro",
     task: str = "imdb",
-    out: str | Path = "results",
+    out: str | Path | None = None,
     *,
     config: str | Path | None = None,
     fresh: bool = False,
@@ -31,7 +32,8 @@ def run(
     from harness.evidence.report import write_report
     from harness.running.options import DEFAULTS, options_from
 
-    named = {"method": method, "task": task, "out": str(out), **{k: v for k, v in options.items() if k in DEFAULTS}}
+    where = None if out is None else str(out)
+    named = {"method": method, "task": task, "out": where, **{k: v for k, v in options.items() if k in DEFAULTS}}
     if config is not None:
         named = {name: value for name, value in named.items() if value != DEFAULTS[name]}
     settings = {name: value for name, value in options.items() if name not in DEFAULTS}
@@ -49,6 +51,6 @@ def run(
     return loaded
 
 
-def load_run(name: str | Path, out: str | Path = "results") -> Run:
-    """The tables of a finished run by path, id, or the beginning of an id in OUT/runs; without torch."""
-    return load_tables(find_run(Path(out), str(name)))
+def load_run(name: str | Path, out: str | Path | None = None) -> Run:
+    """The tables of a finished run by path, id or its beginning in OUT/runs, name, or `latest`; without torch."""
+    return load_tables(find_run(results_folder(out), str(name)))

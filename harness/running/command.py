@@ -41,7 +41,7 @@ def command_of(config: RunConfig) -> list[str] | None:
     for _ in range(_ROUNDS):
         # not what the command line will say, which has base and best_of_n back, but it resolves alike
         found = _settings(resolve(request.with_given(*_given(named))))
-        missing = [name for name, value in settings.items() if value != found[name]]
+        missing = [name for name, value in settings.items() if value != found.get(name)]
         named |= {name: settings[name] for name in _first(missing)}
     if resolve(request.with_given(*_given(named))).asked() != config.asked():
         return None

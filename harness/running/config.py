@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 
 from harness.core.as_before import AsBefore, hashed
 from harness.core.errors import UserError, unknown
+from harness.core.models.model_settings import ModelSettings
 from harness.core.models.sampling import Sampler
 from harness.core.nested import flatten
 from harness.evidence.schema import REFERENCES
@@ -42,9 +43,12 @@ class Fit:
 
 @settings_dataclass(frozen=True, config=_FORBID)
 class Evaluate:
-    """The prompts that methods are compared on. Settings are tried on `development`; `test` is for settled ones."""
+    """The prompts that methods are compared on. Settings are tried on `development`, and settled for the others."""
 
-    slice: Annotated[Literal["test", "development"], Field(description="which prompts (harness)")] = "test"
+    slice: Annotated[
+        Literal["test", "development", "reserve"],
+        Field(description="which prompts; reserve: those that no run has seen, where the task keeps some (harness)"),
+    ] = "test"
     prompts: Annotated[int, Field(ge=1, description="how many of them, the same as --limit (profile)")] = 64
     trace: Annotated[
         int,
@@ -62,7 +66,11 @@ class Batch:
     memory_gb: Annotated[float, Field(gt=0, description="most memory for the rows of a batch (harness)")] = 2.0
 
 
-SECTIONS: dict[str, type] = {"sampler": Sampler, "fit": Fit, "evaluate": Evaluate, "batch": Batch}
+MODEL_ARGS = "model_args"
+SECTIONS: dict[str, type] = {
+    "sampler": Sampler, "fit": Fit, "evaluate": Evaluate, "batch": Batch, MODEL_ARGS: ModelSettings,
+}  # fmt: skip
+_LATER = frozenset({MODEL_ARGS})  # sections that came later: while all is as before, they stand in no hash
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,9 @@ class RunConfig:
 
     def asked(self) -> dict[str, Any]:
         """Everything asked that shapes the numbers, as plain data; half of what names the run (see identity.py)."""
-        settings = {name: hashed(value) for name, value in self.settings.items()}
+        settings = {
+            name: plain for name, value in self.settings.items() if (plain := hashed(value)) or name not in _LATER
+        }
         return {
             f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("left_out", "tuned", "preset")
         } | {"settings": settings}
@@ -190,6 +200,8 @@ def annotation_of(key: str, types: Mapping[str, type]) -> Any:
     section, *path = key.split(".")
     kind: Any = types[section]
     for i, name in enumerate(path):
+        if get_origin(kind) is dict:
+            return Any  # whatever a library takes by that name
         if not is_dataclass(kind):
             raise UserError(f"setting {key!r}: {'.'.join([section, *path[:i]])} has no parts")
         if name not in names_of(kind):

@@ -38,7 +38,7 @@ def fits(
     context: RunContext, name: str, method: Generator, pool: Pool, fit_slices: Sequence[list[Prompt]]
 ) -> Iterator[Made]:
     """Fit every iteration of a method in turn; refits are charged under a name of their own."""
-    charged, key = _charged(name, method.refit), first_key(name, method, pool)
+    charged, key = charged_as(name, method.refit), first_key(name, method, pool)
     for iteration in range(1, method.iterations + 1):
         key = digest([key, hashed(method.fit_config(method.config, iteration))])
         rollouts: Sequence[Candidate]
@@ -64,7 +64,7 @@ def fitted_again(
     method.refit = refit
     rows: list[dict[str, Any]] = []
     for made in fits(context, name, method, pool, fit_slices):
-        charged = _charged(name, refit)
+        charged = charged_as(name, refit)
         answers = answer(context, charged, made.iteration, method, made.key, test)
         picked = [a.pick(pick) for a in answers for pick in a.picks]
         label = f"{label_of(charged, made.iteration)}: scores"
@@ -81,5 +81,6 @@ def fitted_again(
     return rows
 
 
-def _charged(name: str, refit: int) -> str:
+def charged_as(name: str, refit: int) -> str:
+    """Who pays for a fit of a method: refits have names of their own."""
     return f"{name} (refit {refit})" if refit else name

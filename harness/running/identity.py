@@ -7,11 +7,12 @@
 A run is found done only under this id. Another one that was asked the same is named beside it, with what has changed.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.core.as_before import without_as_before
+from harness.core.as_before import hashed, without_as_before
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.generator import Generator
@@ -20,7 +21,7 @@ from harness.core.models.device import place
 from harness.core.models.policy import Policy
 from harness.core.task import Task
 from harness.evidence.store import is_done, read_about
-from harness.running.config import SCHEMA, RunConfig
+from harness.running.config import MODEL_ARGS, SCHEMA, RunConfig
 
 Identity = Mapping[str, Any]
 _HEX = frozenset("0123456789abcdef")
@@ -38,7 +39,11 @@ _WORDS = {  # part of an identity -> how another one is called
 def engine_of(policy: Policy, config: RunConfig) -> dict[str, str]:
     """What computes, by name and version, where and in which precision: `auto` is another one on another machine."""
     _, dtype = place(config.device, config.dtype)
-    return {**policy.engine, "device": policy.device.type, "dtype": str(dtype).removeprefix("torch.")}
+    args = hashed(config.settings[MODEL_ARGS])
+    return {
+        **policy.engine, "device": policy.device.type, "dtype": str(dtype).removeprefix("torch."),
+        **({MODEL_ARGS: json.dumps(args, sort_keys=True)} if args else {}),
+    }  # fmt: skip
 
 
 def task_code(task: Task) -> dict[str, Any]:

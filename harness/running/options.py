@@ -13,13 +13,16 @@ from typing import Any
 from harness.core.errors import UserError, unknown
 from harness.core.files import cache_folder
 from harness.core.nested import flatten
+from harness.core.results_folder import results_folder
 from harness.core.yaml_text import read_yaml
+from harness.evidence.run_names import checked_name
 from harness.methods import METHODS
 from harness.running.request import Given, Request, Tuned, Workspace
 from harness.tasks import TASKS
 
 DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Request) if f.name not in ("methods", "given", "tuned")}
-DEFAULTS |= {"method": ",".join(Request.methods), "workers": None, "fresh": False, "out": "results"}
+DEFAULTS |= {"method": ",".join(Request.methods), "workers": None, "fresh": False, "name": None}
+DEFAULTS |= {"out": None}  # where results_folder says
 
 # what a --config may hold for an option; the others take text
 _KINDS: dict[str, type] = dict.fromkeys(("seed", "limit", "refits", "workers"), int)
@@ -34,8 +37,10 @@ class Options:
     workspace: Workspace
     fresh: bool
 
-    def require_not_fresh(self, command: str) -> None:
-        """Raises UserError for `fresh`, which only `run` knows."""
+    def require_for_several(self, command: str) -> None:
+        """Raises UserError for `fresh` and `name`, which only `run` knows."""
+        if self.workspace.name is not None:
+            raise UserError(f"name: {self.workspace.name} is for `run`; leave it out of the --config of {command}")
         if self.fresh:
             raise UserError(f"fresh: true is for `run`; leave it out of the --config of {command}")
 
@@ -71,11 +76,13 @@ def options_from(asked: Mapping[str, Any], settings: Given, config: Path | None 
             raise UserError(f"tuned in {config} is {was!r}: leave it as `tune` wrote it, or out")
         same = TASKS.name_of(named["task"]), named["model"], named["profile"], tuple(given)
         tuned = Tuned(str(tuning["name"]), *same, tuning.get("edges", {}), tuning.get("budgets", {}))
-    workers, out, fresh = chosen.pop("workers"), Path(chosen.pop("out")), chosen.pop("fresh")
+    workers, out, fresh, name = (chosen.pop(option) for option in ("workers", "out", "fresh", "name"))
     if workers is not None and workers < 1:
         raise UserError(f"--workers {workers}: give at least 1")
+    if name is not None:
+        checked_name(name)
     request = Request(methods=methods, given=(*given, *settings), tuned=tuned, **chosen)
-    return Options(request, Workspace(out, cache_folder(), workers), fresh)
+    return Options(request, Workspace(results_folder(out), cache_folder(), workers, name), fresh)
 
 
 def parse_setting(text: str) -> tuple[str, Any]:

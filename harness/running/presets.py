@@ -5,7 +5,7 @@ python -m harness run --method iro --preset published
 `published` has the settings of IRO's paper and published code (arXiv 2506.17828, table 7): three iterations, width and
 successors 4, the best finalist by the proxy as training data, top-k 50 (which the code hides in a function), and its
 temperature and top-p by the kind of task. The chunk is the task's, since texts differ in length. Left out are its
-faults (DESIGN.md lists them) and its value models of the policy's own size; what the guiding reward says is never gold.
+faults (docs/methods.md lists them) and its value models of the size of the policy; the guiding reward is never gold.
 """
 
 from collections.abc import Mapping

@@ -51,7 +51,7 @@ def open_slice(folder: Path, config: RunConfig, policy: Policy, task: Task, iden
         "threads": torch.get_num_threads(),
         "task_source": task.source,
         "task_facts": task.describe(),
-        "openings": about["openings"] + [opening] * (config.settings["evaluate"].slice == "test"),
+        "openings": about["openings"] + [opening] * (config.settings["evaluate"].slice != "development"),
     }
     write_about(folder, about)
     return about

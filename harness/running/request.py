@@ -55,3 +55,4 @@ class Workspace:
     out: Path
     cache: Path
     workers: int | None = None  # None: as many as cores and memory allow
+    name: str | None = None  # that the run is given (see evidence/run_names.py)

@@ -23,8 +23,8 @@ from harness.evidence.record import versions_in_words
 from harness.evidence.schema import ANSWER
 from harness.evidence.store import Run, is_done, load_run
 from harness.running.config import RunConfig, resolve
+from harness.running.material import policy_of
 from harness.running.request import Request
-from harness.running.run import policy_of
 from harness.tasks import TASKS
 
 TOLERANCE = 1e-3  # raw units of the gold
@@ -70,7 +70,8 @@ def _rescored(runs: Sequence[Run], n: int, cache: Path) -> Rescored:
         now, then = versions_in_words(task.versions), versions_in_words(recorded)
         count = f"{len(runs)} run" + ("s" if len(runs) > 1 else "")
         return Rescored(name, 0, 0.0, not_scored=f"{count} of rewards {then}, and this version has {now or 'none'}")
-    prompts = {p.id: p for part in ("development", "test") for p in task.prompts(part)}
+    slices = {run.record.settings("evaluate")["slice"] for run in runs}
+    prompts = {p.id: p for part in slices for p in task.prompts(part)}
     stored = pl.concat([_stored(run) for run in runs])
     if unknown := set(stored["prompt_id"]) - set(prompts):
         raise UserError(f"task {config.task} has no prompt {min(unknown)!r}, which {runs[0].id} and others answered")

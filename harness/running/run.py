@@ -5,7 +5,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,9 @@ from typing import Any
 import numpy as np
 
 from harness.core.digest import digest
-from harness.core.errors import UserError
 from harness.core.generator import Generator
 from harness.core.manifest import write_manifest
-from harness.core.models import device
-from harness.core.models.loading import load_policy
-from harness.core.models.policy import Policy
-from harness.core.models.toy import LONGEST, ToyPolicy
+from harness.core.progress import RunProgress
 from harness.core.reward import Scale
 from harness.core.statistics.stats import PLANNING_SD, detectable_difference
 from harness.core.task import GOLD
@@ -27,6 +23,8 @@ from harness.core.types import Prompt
 from harness.core.values.calibration import calibration, held_out
 from harness.evidence.record import Agreement
 from harness.evidence.report import write_report
+from harness.evidence.run_names import give_name, require_free
+from harness.evidence.screen import show_run
 from harness.evidence.store import Run, is_done, load_run, read_about, runs_folder, write_about, write_table
 from harness.evidence.table import comparison
 from harness.methods import METHODS
@@ -35,14 +33,14 @@ from harness.running.config import RunConfig
 from harness.running.evaluate import Rows, agreement, evaluate, score_pool
 from harness.running.fits import first_key, fits, fitted_again
 from harness.running.fitted import write_fitted
-from harness.running.identity import identity_of, made_otherwise, require_same, run_id
+from harness.running.identity import made_otherwise, require_same, run_id
+from harness.running.material import Material, material_of
+from harness.running.plan import plan
 from harness.running.provenance import PeakMemory, open_slice
 from harness.running.ranks import Ranks, join_ranks
 from harness.running.request import Workspace
 from harness.running.settings_source import settings_from
 from harness.running.stages import (
-    RAW,
-    VERSIONS,
     Pool,
     RunContext,
     answer,
@@ -51,45 +49,47 @@ from harness.running.stages import (
     sample_pool,
     trace,
 )
-from harness.running.workers import choose_workers
-from harness.tasks import TASKS
 
 _FRESH = re.compile(r"-fresh\d+$")
 
 
 def run_and_report(config: RunConfig, workspace: Workspace, fresh: bool) -> None:
-    """Do a run or find it done, and print its report; `fresh` recomputes next to it and prints the differences."""
+    """Do a run or find it done, and show what it found; `fresh` recomputes next to it and prints the differences."""
     ranks = join_ranks()
     folder = complete(config, workspace, ranks, fresh)
     ranks.leave()
     if not ranks.first:
         return
     run = load_run(folder)
-    print(write_report(run).read_text(encoding="utf-8"))
-    print(f"report, tables and figures: {folder}", file=sys.stderr)
+    table = comparison(run)
+    write_report(run, table)
+    show_run(run, table)
     stored = folder.with_name(_FRESH.sub("", folder.name))
     if stored != folder:
         print(_differences(load_run(stored), run))
 
 
-def complete(config: RunConfig, workspace: Workspace, ranks: Ranks, fresh: bool = False) -> Path:
+def complete(config: RunConfig, workspace: Workspace, ranks: Ranks, fresh: bool = False, place: str = "") -> Path:
     """The folder of the finished run, OUT/runs/<id>; `fresh` makes it anew next to one that is there.
 
     Model and task are loaded first, for the id holds what they are: a run of another model, other prompts or other
     code is not this one, though it was asked the same. A fresh run has a cache of its own, so that it can resume, which
-    goes when the run is done.
+    goes when the run is done. `place` names it among several runs of one command: "run 2 of 5".
     """
     runs, started = runs_folder(workspace.out), time.time()
     with PeakMemory() as memory:
-        material = _load(config, workspace, ranks)
+        material = material_of(config, workspace, ranks)
         identity = material.identity
         name = run_id(config, identity)
         folder = runs / name
         if fresh:
             again = (runs / f"{name}-fresh{n}" for n in count(1))
             folder = next(one for one in chain([folder], again) if not is_done(one))
+        if workspace.name is not None:
+            require_free(workspace.out, workspace.name, folder.name)
         if is_done(folder):
             require_same(folder, config, identity)
+            _give_name(workspace, folder, ranks)
             about = read_about(folder)
             print(f"{name} is done (commit {about['commit'][:10]}); --fresh recomputes it", file=sys.stderr)
             return folder
@@ -100,49 +100,24 @@ def complete(config: RunConfig, workspace: Workspace, ranks: Ranks, fresh: bool 
             if fresh
             else workspace.cache
         )
-        material.context.artifacts = Artifacts(root)
-        _execute(material, folder, memory, started)
+        context = material.context
+        context.artifacts = Artifacts(root)
+        stages = [stage.planned for stage in plan(context, material.fit_slices, material.test)]
+        with RunProgress(stages, place, quiet=not ranks.first) as context.progress:
+            _execute(material, folder, memory, started)
+    _give_name(workspace, folder, ranks)
     if fresh and ranks.first:
         shutil.rmtree(root)
     return folder
 
 
-@dataclass(frozen=True)
-class _Material:
-    """What a run works on, and what that makes it."""
-
-    context: RunContext
-    fit_slices: list[list[Prompt]]
-    test: list[Prompt]
-    identity: dict[str, Any]
+def _give_name(workspace: Workspace, folder: Path, ranks: Ranks) -> None:
+    if workspace.name is not None and ranks.first:
+        give_name(workspace.out, workspace.name, folder.name)
+        print(f"{folder.name} is called {workspace.name}", file=sys.stderr)
 
 
-def _load(config: RunConfig, workspace: Workspace, ranks: Ranks) -> _Material:
-    """Model, task, methods and prompts of a run, and its identity: the first rank's, for all ranks must agree."""
-    with ranks.first_before_others():
-        policy = policy_of(config, workspace.cache)
-        task = TASKS[config.task](config.settings[config.task], policy, workspace.cache)
-    alone = [m for m in config.methods if METHODS[m].needs_one_process(config.settings[m])]
-    if alone and ranks.count > 1:
-        raise UserError(
-            f"{', '.join(alone)}: their training cannot be shared by {ranks.count} launched processes; run them in one"
-        )
-    require_capabilities(config, policy)
-    workers, need_gb = 1, config.settings["batch"].memory_gb
-    if ranks.count == 1:
-        workers = choose_workers(workspace.workers, policy.device.type, need_gb)
-    context = RunContext(config, policy, task, Artifacts(workspace.cache), workers, ranks)
-    methods = {name: context.method(name, RAW) for name in config.methods}
-    fit_slices, test = _slices(context, max([1, *(method.iterations for method in methods.values())]))
-    prompts = {"fit": [p for part in fit_slices for p in part], config.settings["evaluate"].slice: test}
-    for part in prompts.values():
-        policy.require_room(part, [config.settings["sampler"].max_new_tokens] * len(part))
-    keys = {part: [context.prompt_key(p) for p in of_part] for part, of_part in prompts.items()}
-    identity = identity_of(config, policy, task, methods, keys, VERSIONS)
-    return _Material(context, fit_slices, test, ranks.agreed(identity))
-
-
-def _execute(material: _Material, folder: Path, memory: PeakMemory, started: float) -> None:
+def _execute(material: Material, folder: Path, memory: PeakMemory, started: float) -> None:
     """Do the run and write its tables; of several ranks, all work and the first writes."""
     context, fit_slices, test = material.context, material.fit_slices, material.test
     config, policy, task, ranks = context.config, context.policy, context.task, context.ranks
@@ -201,61 +176,12 @@ def _execute(material: _Material, folder: Path, memory: PeakMemory, started: flo
     write_manifest(folder, counts, rows=counts)
     about |= {
         "status": "done",
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": time.time() - started,
         "workers": context.workers * ranks.count,
         "memory_gb": memory.gb,
     }
     write_about(folder, about)
-
-
-def policy_of(config: RunConfig, cache: Path) -> Policy:
-    """The frozen model of a run."""
-    if (config.model == "toy") != (TASKS[config.task].default_model == "toy"):
-        raise UserError(
-            f"model {config.model!r} does not fit task {config.task!r}: the toy model goes with the toy task"
-        )
-    return open_policy(config, cache)
-
-
-def open_policy(config: RunConfig, cache: Path) -> Policy:
-    """The model of a run, whatever its task."""
-    if config.model == "toy":
-        device.place(config.device, config.dtype)
-        length = config.settings["sampler"].max_new_tokens
-        if length > LONGEST:
-            raise UserError(f"sampler.max_new_tokens={length}: the toy lists all its texts; give at most {LONGEST}")
-        return ToyPolicy(length=length)
-    return load_policy(config.model, config.device, config.dtype, cache)
-
-
-def require_capabilities(config: RunConfig, policy: Policy) -> None:
-    """Raises UserError where a method needs what the policy cannot give, before any work is done."""
-    for name in config.methods:
-        if missing := METHODS[name].needs(config.settings[name]) - policy.capabilities:
-            raise UserError(
-                f"{name} needs {' and '.join(sorted(missing))} of the policy; {policy.name!r} gives "
-                f"{', '.join(sorted(policy.capabilities))}. Leave the method out, or choose another model"
-            )
-
-
-def _slices(context: RunContext, iterations: int) -> tuple[list[list[Prompt]], list[Prompt]]:
-    """Fit prompts of each iteration, and the test prompts; stops where model or task have less than asked for."""
-    config = context.config
-    context.layers()
-    each, prompts = config.settings["fit"].prompts, context.task.prompts("fit")
-    if iterations * each > len(prompts):
-        raise UserError(
-            f"{iterations} iterations of fit.prompts={each} need {iterations * each} fit prompts; task {config.task} "
-            f"has {len(prompts)}"
-        )
-    part, asked = config.settings["evaluate"].slice, config.settings["evaluate"].prompts
-    held_out = context.task.prompts(part)
-    if asked > len(held_out):
-        raise UserError(f"evaluate.prompts={asked}, but task {config.task} has {len(held_out)} {part} prompts")
-    if shared := {p.id for p in prompts} & {p.id for p in held_out}:
-        example = min(shared)
-        raise UserError(f"fit and {part} share {len(shared)} prompts, e.g. {example!r}; give the task disjoint slices")
-    return [prompts[i * each : (i + 1) * each] for i in range(iterations)], held_out[:asked]
 
 
 def _run_method(
@@ -269,7 +195,7 @@ def _run_method(
     for made in fits(context, name, method, pool, fit_slices):
         iteration = made.iteration
         if method.fitted_values:
-            held.append(held_out(made.rollouts, made.report.held_out))
+            held.append(context.withheld.bare_candidates(held_out(made.rollouts, made.report.held_out)))
         choices = dict(made.report.choices)
         tried = choices.pop("tried", [])
         rows["tried"] += [{"method": name, "iteration": iteration, **row} for row in tried]

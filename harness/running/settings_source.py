@@ -6,16 +6,17 @@ settings_from(config)        # "defaults", "tune:imdb-standard-0f3a", or "chosen
 from collections.abc import Sequence
 from typing import Any
 
-from harness.running.config import RunConfig, resolve
+from harness.running.config import MODEL_ARGS, RunConfig, resolve
 from harness.running.request import Request
 
 DEFAULTS, BY_HAND = "defaults", "chosen by hand"
 _APART = ("evaluate", "batch")  # which prompts, and how work is cut: nothing that a method is helped by
+_MODEL = (*_APART, MODEL_ARGS)  # and which model
 
 
 def settings_from(config: RunConfig) -> str:
     """`tune:` is believed only where the settings are those of the file that it wrote, with nothing changed since."""
-    if _settings(config) == _settings(_asked_with(config, ())):
+    if _settings(config, _MODEL) == _settings(_asked_with(config, ()), _MODEL):
         return DEFAULTS
     tuned = config.tuned
     if tuned is None or (tuned.task, tuned.model, tuned.profile) != (config.task, config.model, config.profile):
@@ -29,5 +30,5 @@ def _asked_with(config: RunConfig, given: Sequence[tuple[str, Any]]) -> RunConfi
     return resolve(Request(**same, only=True, given=given))
 
 
-def _settings(config: RunConfig) -> dict[str, Any]:
-    return {name: value for name, value in config.settings.items() if name not in _APART}
+def _settings(config: RunConfig, apart: Sequence[str] = _APART) -> dict[str, Any]:
+    return {name: value for name, value in config.settings.items() if name not in apart}

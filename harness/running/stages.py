@@ -24,12 +24,14 @@ from harness.core.ledger import Ledger, Phase
 from harness.core.manifest import write_manifest
 from harness.core.models.handle import PolicyHandle
 from harness.core.models.policy import Policy
+from harness.core.progress import RunProgress
 from harness.core.reward import RewardHandle, Scale, require_some
 from harness.core.search.finalists import sample_rows
 from harness.core.search.tree import Prefix, Tree
 from harness.core.streams import Streams
 from harness.core.task import Task
 from harness.core.types import Answer, Candidate, Completion, FitReport, Prompt
+from harness.core.withheld import Withheld
 from harness.evidence.schema import GOLD, OWN_NLL, PROXY
 from harness.methods import METHODS
 from harness.running.artifacts import Artifacts, Made, StageResult, run_stage
@@ -55,7 +57,7 @@ VERSIONS = {
     "trace": 1,
 }  # raised when a change alters numbers; tests/running/test_golden.py says when
 TRACED = ("score", "values", "betas", PROXY, GOLD)  # what a row of a search tree says of its prefix
-_SCORED_TOGETHER = 64  # completions of a score batch
+SCORED_TOGETHER = 64  # completions of a score batch
 RAW = Scale(0.0, 1.0)
 
 Key = tuple[str, tuple[int, ...], str]  # of a completion: prompt id, tokens, text (all there is behind an API)
@@ -73,6 +75,8 @@ class RunContext:
     ranks: Ranks
     ledger: Ledger = field(default_factory=Ledger)
     usage: list[dict[str, Any]] = field(default_factory=list)  # the rows of ledger.parquet
+    withheld: Withheld = field(default_factory=Withheld)  # from methods
+    progress: RunProgress = field(default_factory=RunProgress)
 
     def __post_init__(self) -> None:
         self.streams = Streams(self.config.seed)
@@ -96,11 +100,11 @@ class RunContext:
         return [self.prompt_key(completion.prompt), completion.tokens, completion.text, completion.stop]
 
     def method(self, name: str, scale: Scale) -> Generator:
-        reward = RewardHandle(self.task.reward(), self.ledger, scale)
+        reward = RewardHandle(self.withheld.scorer(self.task.reward()), self.ledger, scale)
         return METHODS[name](self.config.settings[name], self.handle, reward, self.streams)
 
     def layers(self) -> tuple[int, ...]:
-        """Layers whose states rollouts carry: as set, or spread over the lower half of the model (see DESIGN.md)."""
+        """Layers whose states rollouts carry: as set, or spread over the lower half of the model."""
         asked, depth = self.config.settings["fit"].layers, self.policy.depth
         if any(not 0 <= layer <= depth for layer in asked):
             raise UserError(f"fit.layers={list(asked)}: layers of {self.policy.name} are 0..{depth}")
@@ -128,7 +132,21 @@ class RunContext:
     ) -> tuple[Path, StageResult]:
         """Do a stage or find it done: its folder, and what it made. Named batches are found by any list with them."""
         folder = self.artifacts.folder(stage, {**self._inputs, "version": VERSIONS[stage], **inputs})
-        return folder, run_stage(label, folder, batches, job, self.ledger, phase, self.workers, self.ranks, names)
+        return folder, self.do(label, folder, batches, job, phase, names)
+
+    def do(
+        self,
+        label: str,
+        folder: Path,
+        batches: Sequence[Any],
+        job: Callable[[Any], Made],
+        phase: Phase,
+        names: Sequence[str] | None = None,
+        workers: int | None = None,
+    ) -> StageResult:
+        """Do a stage whose folder is known; see `run_stage`."""
+        workers = self.workers if workers is None else workers
+        return run_stage(label, folder, batches, job, self.ledger, phase, workers, self.ranks, names, self.progress)
 
     def charge(self, method: str, iteration: int, result: StageResult) -> None:
         """Book a stage on a method as if it had made it alone; `computed` is true for the first who is charged."""
@@ -175,7 +193,7 @@ def roll_out(
     layers = context.layers()
 
     def job(batch: list[Prompt]) -> Made:
-        return _candidates_to_data(method.rollout(iteration, batch, layers))
+        return _candidates_to_data(method.rollout(iteration, context.withheld.bare(batch), layers))
 
     inputs = {"method": key, "iteration": iteration, "layers": layers}
     inputs["prompts"] = [context.prompt_key(p) for p in prompts]
@@ -195,14 +213,14 @@ def fit(
 
     def job(_: None) -> Made:
         with context.ledger.timed("value", calls=1, sequences=len(rollouts)):
-            report = method.fit(iteration, rollouts)
+            report = method.fit(iteration, context.withheld.bare_candidates(rollouts))
         with whole(folder / "fitted") as part:
             method.save(part)
         write_manifest(folder, [f"fitted/{name}" for name in files_below(folder / "fitted")])
         return {"choices": report.choices, "rows": report.rows, "held_out": report.held_out}, {}
 
     label = f"{name} iteration {iteration}: fit"
-    result = run_stage(label, folder, [None], job, context.ledger, "fit", 1, context.ranks)
+    result = context.do(label, folder, [None], job, "fit", workers=1)
     with from_cache(folder / "fitted", remove=folder):
         method.load(folder / "fitted")
     context.charge(name, iteration, result)
@@ -218,7 +236,7 @@ def answer(
         # one thread a process on a CPU; an accelerator's work is not CPU time
         clock = time.process_time if context.policy.device.type == "cpu" else time.perf_counter
         start = clock()
-        answers = method.generate(batch)
+        answers = method.generate(context.withheld.bare(batch))
         context.ledger.spend("policy", busy_seconds=clock() - start)
         return [answer_to_data(a) for a in answers], {}
 
@@ -252,9 +270,9 @@ def trace(
     def job(batch: list[Prompt]) -> Made:
         tree = Tree()
         method.observer = tree
-        answers = [a for a in method.generate(batch) if a.prompt.id in wanted]
+        answers = [a for a in method.generate(context.withheld.bare(batch)) if a.prompt.id in wanted]
         method.observer = None
-        ends = [c.completion for a in answers for c in a.finalists]
+        ends = context.withheld.whole([c.completion for a in answers for c in a.finalists])
         scored = zip(ends, gold(ends)[GOLD].tolist(), proxy(ends).tolist(), strict=True)
         finalists = {(c.prompt.id, c.text): {GOLD: of_gold, PROXY: of_proxy} for c, of_gold, of_proxy in scored}
         return [row for a in answers for row in _tree_rows(a.prompt.id, tree.rounds[a.prompt.id], finalists)], {}
@@ -309,7 +327,7 @@ def score(
 ) -> dict[Key, dict[str, float]]:
     """Metrics of completions in raw units: the task's, the proxy, where asked for NLL a token under base and `own`."""
     ordered = [c for _, c in sorted({key_of(c): c for c in completions}.items())]
-    cuts = [ordered[i : i + _SCORED_TOGETHER] for i in range(0, len(ordered), _SCORED_TOGETHER)]
+    cuts = [ordered[i : i + SCORED_TOGETHER] for i in range(0, len(ordered), SCORED_TOGETHER)]
     gold = GoldHandle(context.task, context.ledger)
     proxy = RewardHandle(context.task.reward(), context.ledger, RAW)
 

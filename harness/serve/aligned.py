@@ -10,7 +10,7 @@ digits of its scores, since these depend on the shape of a batch, and so which o
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,14 +27,16 @@ from harness.core.ledger import Ledger
 from harness.core.models.handle import PolicyHandle
 from harness.core.models.policy import Policy
 from harness.core.registry import import_file
+from harness.core.results_folder import results_folder
 from harness.core.reward import RewardHandle, Scale, checked
 from harness.core.streams import Streams
 from harness.core.types import Answer, Candidate, Completion, Prompt, Scorer
+from harness.core.withheld import Withheld
 from harness.evidence.store import find_run
 from harness.methods import METHODS
-from harness.running.config import SECTIONS, RunConfig
+from harness.running.config import MODEL_ARGS, SECTIONS, RunConfig
 from harness.running.fitted import Fitted, read_fitted
-from harness.running.run import open_policy, require_capabilities
+from harness.running.material import open_policy, require_capabilities
 from harness.tasks import TASKS
 from harness.tasks.own import NAME as OWN
 
@@ -81,6 +83,7 @@ class Aligned:
         self._config, self._policy, self._given = config, policy, reward
         self._ledger = Ledger()
         self._generators: dict[int, Generator] = {}  # by seed, the last one used
+        self._withheld = Withheld()  # what the reward reads of a prompt and the method does not
         self._scores: dict[tuple[str, str], float] = {}  # by prompt id and text, in reward units, of one call
         self._asks_reward = False  # where it does not, a method that scores all finalists gets NaN for them
         self.pick = _default_pick(about, method)
@@ -116,10 +119,13 @@ class Aligned:
         for batch in self._batches(sorted(distinct.values(), key=lambda p: p.id)):
             started = time.perf_counter()
             with self._ledger.phase("generate"):
-                answers = generator.generate(batch)
+                answers = generator.generate(self._withheld.bare(batch))
             self._ledger.drain()
             seconds = (time.perf_counter() - started) / len(batch)
-            made |= {a.prompt.id: self._answer(a, pick, seconds, proxy) for a in answers}
+            made |= {
+                a.prompt.id: self._answer(replace(a, prompt=distinct[a.prompt.id]), pick, seconds, proxy)
+                for a in answers
+            }
         return [made[prompt.id] for prompt in asked]
 
     def _answer(self, answer: Answer, pick: str, seconds: float, proxy: bool) -> AlignedAnswer:
@@ -183,7 +189,7 @@ class Aligned:
     def _score(self, completions: Sequence[Completion]) -> np.ndarray:
         if not self._asks_reward:
             return np.full(len(completions), np.nan, dtype=np.float32)
-        scores = checked("the reward", self._reward, completions)
+        scores = checked("the reward", self._withheld.scorer(self._reward), completions)
         self._scores |= {_key(c): float(score) for c, score in zip(completions, scores, strict=True)}
         return scores
 
@@ -208,16 +214,16 @@ def load(
     *,
     model: str | None = None,
     device: str = "auto",
-    out: str | Path = "results",
+    out: str | Path | None = None,
 ) -> Aligned:
-    """An aligned model from a run (id, path, or the beginning of an id in OUT/runs), or from a folder of `align`.
+    """An aligned model from a run (path, id or its beginning in OUT/runs, name, or `latest`), or a folder of `align`.
 
     `method` may be left out where only one fitted something, `iteration` means the last. `reward` is for folders of
     `align` whose function cannot be imported; `model` says where the model lies now. Raises UserError for another
     model than the one that was fitted on.
     """
     return open_aligned(
-        fitted_folder(source, Path(out)), method, iteration, reward and Reward.of(reward), model, device
+        fitted_folder(source, results_folder(out)), method, iteration, reward and Reward.of(reward), model, device
     )
 
 
@@ -250,7 +256,7 @@ def open_aligned(
     if reward is not None and asked["task"] != OWN:
         raise UserError(f"the reward of {folder} is that of task {asked['task']!r}; leave reward out")
     METHODS.name_of(of_method.reference or name)
-    typed = {n: _typed(n, SECTIONS[n], settings[n]) for n in ("sampler", "batch")}
+    typed = {n: _typed(n, SECTIONS[n], settings.get(n, {})) for n in ("sampler", "batch", MODEL_ARGS)}
     typed[name] = _typed(name, METHODS[name].Config, settings[name])
     given = asked["model"] if model is None else model
     config = RunConfig(asked["task"], given, asked["profile"], asked["seed"], device, about.dtype, (name,), typed)

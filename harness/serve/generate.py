@@ -17,7 +17,9 @@ from harness.core.given_prompts import prompts_of
 
 def add_generate_options(parser: argparse.ArgumentParser) -> None:
     """What `generate` takes."""
-    parser.add_argument("run", metavar="RUN", help="path, id, or the beginning of an id, or a folder of harness.align")
+    parser.add_argument(
+        "run", metavar="RUN", help="path, id or its beginning, name, latest, or a folder of harness.align"
+    )
     parser.add_argument("--prompt", action="append", default=[], help="a text to continue; may be given repeatedly")
     parser.add_argument(
         "--prompts", type=Path, metavar="FILE", help="a text a line; .jsonl: rows with prompt or messages"
@@ -31,7 +33,6 @@ def add_generate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", help="where the model lies now (default: where it lay)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     parser.add_argument("--json", action="store_true", help="one JSON object a line: text, picks, values, costs")
-    parser.add_argument("--out", type=Path, default=Path("results"), help="folder of results (default: results)")
 
 
 def generated(arguments: argparse.Namespace) -> Iterator[str]:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from harness.core.digest import digest
@@ -16,33 +17,27 @@ from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.core.statistics.stats import PLANNING_SD, detectable_difference
 from harness.core.yaml_text import read_yaml
-from harness.evidence.ablation import Point, write_ablation
+from harness.evidence.ablation import write_ablation
+from harness.evidence.ablation_rows import Point
 from harness.evidence.report import write_report
 from harness.evidence.store import load_run
-from harness.running.config import resolve
+from harness.running.config import RunConfig, resolve
+from harness.running.preview import Preview, preview
 from harness.running.ranks import join_ranks
 from harness.running.request import Request, Workspace
 from harness.running.run import complete
 from harness.sweeps.axes import Axis, axis_of
 
 
-def ablate(axes: str, values: str | None, request: Request, workspace: Workspace) -> str:
-    """Run every value of an axis, or of two by comma, write table and figure, and return the report.
+def ablate(axes: str, values: str | None, request: Request, workspace: Workspace) -> Path | None:
+    """Run every value of an axis, or of two by comma; the folder of table, figure and report.
 
+    None in launched processes that write nothing.
     `values` are by comma, those of a second axis after a semicolon.
     """
-    plain = resolve(request)
-    names = [name.strip() for name in axes.split(",")]
-    if len(set(names)) < len(names):
-        raise UserError(f"--axis {','.join(names)} names an axis twice; give one axis, or two different ones")
-    varied = {name: axis_of(name, plain) for name in names}
-    points = _points(varied, values)
-    budget = varied[names[0]].is_budget
-    settings = {p: [s for a, v in zip(varied.values(), p, strict=True) for s in a.settings(v, plain)] for p in points}
-    configs = {}
-    for point, given in settings.items():
-        only = budget and point != max(points)
-        configs[point] = resolve(replace(request.with_given(*given), only=only or request.only))
+    plain, varied = resolve(request), _axes(axes, request)
+    configs = _configs(varied, values, request)
+    points = list(configs)
     n = plain.settings["evaluate"].prompts
     smallest = detectable_difference(PLANNING_SD, n)
     print(
@@ -50,10 +45,13 @@ def ablate(axes: str, values: str | None, request: Request, workspace: Workspace
         file=sys.stderr,
     )
     ranks = join_ranks()
-    folders = {point: complete(config, workspace, ranks) for point, config in configs.items()}
+    folders = {
+        point: complete(config, workspace, ranks, place=f"{axes} {_named(point)} ({i} of {len(points)})")
+        for i, (point, config) in enumerate(configs.items(), 1)
+    }
     ranks.leave()
     if not ranks.first:
-        return ""
+        return None
     for folder in folders.values():
         write_report(load_run(folder))
     reference = next((p for p, config in configs.items() if config.asked() == plain.asked()), points[0])
@@ -66,7 +64,36 @@ def ablate(axes: str, values: str | None, request: Request, workspace: Workspace
     folder = workspace.out / "ablations" / f"{plain.task}-{'-'.join(axis['name'] for axis in about['axes'])}-{made_of}"
     with whole(folder / "about.json") as part:
         part.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-    return write_ablation(folder, workspace.out).read_text(encoding="utf-8")
+    write_ablation(folder, workspace.out)
+    return folder
+
+
+def preview_ablation(axes: str, values: str | None, request: Request, workspace: Workspace) -> dict[str, Preview]:
+    """The runs that `ablate` would do, by their values, none of them done."""
+    found: dict[str, Preview] = {}
+    for point, config in _configs(_axes(axes, request), values, request).items():
+        speed = next((one.speed for one in found.values() if one.speed is not None), None)
+        found[_named(point) or axes] = preview(config, workspace, speed=speed)
+    return found
+
+
+def _axes(axes: str, request: Request) -> dict[str, Axis]:
+    """The axes that are named, by comma."""
+    plain, names = resolve(request), [name.strip() for name in axes.split(",")]
+    if len(set(names)) < len(names):
+        raise UserError(f"--axis {','.join(names)} names an axis twice; give one axis, or two different ones")
+    return {name: axis_of(name, plain) for name in names}
+
+
+def _configs(varied: Mapping[str, Axis], values: str | None, request: Request) -> dict[Point, RunConfig]:
+    """The run of each point."""
+    plain, points, first = resolve(request), _points(varied, values), next(iter(varied.values()))
+    configs = {}
+    for point in points:
+        given = [s for axis, value in zip(varied.values(), point, strict=True) for s in axis.settings(value, plain)]
+        only = first.is_budget and point != max(points)
+        configs[point] = resolve(replace(request.with_given(*given), only=only or request.only))
+    return configs
 
 
 def _points(varied: Mapping[str, Axis], values: str | None) -> list[Point]:
@@ -88,6 +115,10 @@ def _points(varied: Mapping[str, Axis], values: str | None) -> list[Point]:
         asked = axis.values if text is None else [_value(one, str(values)) for one in text.split(",")]
         lists.append(list(dict.fromkeys(asked)) or [None])
     return list(product(*lists))
+
+
+def _named(point: Point) -> str:
+    return " x ".join(str(value) for value in point if value is not None)
 
 
 def _value(text: str, values: str) -> Any:

@@ -29,6 +29,7 @@ from harness.evidence.table import comparison
 from harness.evidence.tuning import write_tuning
 from harness.methods import METHODS
 from harness.running.config import RunConfig, annotation_of, names_of, resolve
+from harness.running.preview import Preview, preview
 from harness.running.ranks import Ranks, join_ranks
 from harness.running.request import NO_TREES, Given, Request, Workspace
 from harness.running.run import complete
@@ -41,20 +42,12 @@ ROUNDS = 3  # of as many tries as a method has, at most, unless --most-tries say
 _PICKS = ("value", "first", "reward")  # cheapest first: which row of a method is compared
 
 
-def tune(tries: int, most: int | None, request: Request, workspace: Workspace) -> str:
-    """Search, choose, write what was found, and return the report."""
-    most = ROUNDS * tries if most is None else most
-    if most < tries:
-        raise UserError(f"--most-tries {most}: give at least --tries, which is {tries}")
-    if slices := [value for key, value in request.given if key == "evaluate.slice" and value != "development"]:
-        raise UserError(f"evaluate.slice = {slices[0]!r}: tune looks at development prompts only; leave it out")
-    limit = PROMPTS if request.limit is None else request.limit
-    asked = replace(request, limit=limit, only=True, given=(NO_TREES, *request.given))
-    asked = asked.with_given(("evaluate.slice", "development"))
+def tune(tries: int, most: int | None, request: Request, workspace: Workspace) -> Path | None:
+    """Search, choose, write what was found; its folder, None in launched processes that write nothing."""
+    most = most_tries(tries, most)
+    asked = _asked(request)
     plain = resolve(asked)
-    declared = {name: [repr(one) for one in METHODS[name].tunables] for name in plain.methods}
-    folder = workspace.out / "tuning" / f"{plain.task}-{plain.profile}-{digest([plain.asked(), declared])[:10]}"
-    ranks = join_ranks()
+    folder, ranks = _folder(plain, workspace), join_ranks()
     sessions = ranks.of_first(_sessions(folder, (tries, most)))
     searches = []
     for name in plain.methods:
@@ -64,9 +57,44 @@ def tune(tries: int, most: int | None, request: Request, workspace: Workspace) -
         searches.append(search)
     ranks.leave()
     if not ranks.first:
-        return ""
+        return None
     _write(folder, plain, request, searches, sessions)
-    return write_tuning(folder).read_text(encoding="utf-8")
+    write_tuning(folder)
+    return folder
+
+
+def preview_tuning(request: Request, workspace: Workspace) -> dict[str, Preview]:
+    """The first try of each method, with its defaults; none is done. What follows depends on what they would find."""
+    asked = _asked(request)
+    plain = resolve(asked)
+    within, found = replace(workspace, out=_folder(plain, workspace)), dict[str, Preview]()
+    for name in plain.methods:
+        config = _Search(name, asked, plain, within, Ranks()).config({})
+        speed = next((one.speed for one in found.values() if one.speed is not None), None)
+        found[name] = preview(config, within, speed=speed, told_by=workspace.out)
+    return found
+
+
+def most_tries(tries: int, most: int | None) -> int:
+    """Tries that a method has at most. Raises UserError for fewer than it has anyway."""
+    most = ROUNDS * tries if most is None else most
+    if most < tries:
+        raise UserError(f"--most-tries {most}: give at least --tries, which is {tries}")
+    return most
+
+
+def _asked(request: Request) -> Request:
+    """The request on development prompts. Raises UserError where it names others."""
+    if slices := [value for key, value in request.given if key == "evaluate.slice" and value != "development"]:
+        raise UserError(f"evaluate.slice = {slices[0]!r}: tune looks at development prompts only; leave it out")
+    limit = PROMPTS if request.limit is None else request.limit
+    asked = replace(request, limit=limit, only=True, given=(NO_TREES, *request.given))
+    return asked.with_given(("evaluate.slice", "development"))
+
+
+def _folder(plain: RunConfig, workspace: Workspace) -> Path:
+    declared = {name: [repr(one) for one in METHODS[name].tunables] for name in plain.methods}
+    return workspace.out / "tuning" / f"{plain.task}-{plain.profile}-{digest([plain.asked(), declared])[:10]}"
 
 
 @dataclass(frozen=True)
@@ -92,6 +120,7 @@ class _Search:
     workspace: Workspace
     ranks: Ranks
     tries: list[Try] = field(default_factory=list)
+    until: int = 0  # tries that it has as things stand
 
     def __post_init__(self) -> None:
         kind, config = METHODS[self.name], self.plain.settings[self.name]
@@ -116,6 +145,7 @@ class _Search:
 
     def go_on(self, tries: int, most: int) -> None:
         """Search until there are `tries`, and in rounds of as many while the best is at an edge, up to `most`."""
+        self.until = tries
         if not self.tries:
             rng = Streams(self.plain.seed).generator("tune", self.name)
             for i, point in enumerate(first_points(self.space, max(1, tries // 2), rng)):
@@ -123,7 +153,7 @@ class _Search:
         self._refine(tries)
         while self.edges and len(self.tries) < most:
             before = len(self.tries)
-            until = min(before + tries, most)
+            until = self.until = min(before + tries, most)
             ends = ", ".join(end.label for end in self.edges)
             self.space, points = beyond(self.space, self.tried, max(1, (until - before) // 2))
             for point in points:
@@ -138,13 +168,18 @@ class _Search:
 
     def _attempt(self, point: Point, why: str) -> None:
         settings = {} if why == "defaults" else self.space.settings(point)
-        alone = replace(self.asked, methods=(self.name,), given=self._given)
-        config = resolve(alone.with_given(*((f"{self.name}.{name}", value) for name, value in settings.items())))
-        folder = complete(config, self.workspace, self.ranks)
+        config = self.config(settings)
+        place = f"{self.name}, try {len(self.tries) + 1} of {max(self.until, len(self.tries) + 1)}"
+        folder = complete(config, self.workspace, self.ranks, place=place)
         row, seconds = _judged(folder, self.name) if self.ranks.first else (None, 0.0)
         cost = 0.0 if row is None else row.costs.flops or row.costs.policy_tokens
         gold, cost = self.ranks.of_first((0.0 if row is None else row.gold.value, cost))
         self.tries.append(Try(point, settings, why, folder.name, Tried(point, gold, cost), row, seconds))
+
+    def config(self, settings: Mapping[str, Any]) -> RunConfig:
+        """The run of a try."""
+        alone = replace(self.asked, methods=(self.name,), given=self._given)
+        return resolve(alone.with_given(*((f"{self.name}.{name}", value) for name, value in settings.items())))
 
     def about(self) -> dict[str, Any]:
         """What the report says of the search, as plain data."""

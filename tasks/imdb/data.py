@@ -17,6 +17,7 @@ import polars as pl
 
 from harness.core.assets import ASSETS, fetch
 from harness.core.errors import UserError
+from harness.core.quiet import silence_libraries
 
 PROMPTS, MEASURE = 4_050, 1_000
 
@@ -70,9 +71,8 @@ def _read(source: str, cache: Path) -> tuple[list[str], list[bool]]:
         table = table.filter(pl.col("source") == "imdb")
         return table["text"].to_list(), (table["label"] == 1).to_list()
     from datasets import load_dataset  # slow to import, and only the hub needs it
-    from huggingface_hub.utils import logging
 
-    logging.set_verbosity_error()  # it would say every retry
+    silence_libraries()
     name = ASSETS["movie-reviews"].hub
     print(f"looking for the data set {name!r} on the hub", file=sys.stderr, flush=True)
     try:

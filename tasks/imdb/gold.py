@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModel, AutoTokenizer, BertModel, logging
+from transformers import AutoModel, AutoTokenizer, BertModel
 
 from harness.core.assets import fetch
 from harness.core.files import whole
 from harness.core.progress import Progress
+from harness.core.quiet import silence_libraries
 from harness.tasks.imdb.data import Review, Snippet, snippets
 
 VERSION = 2  # of the scores: part of the keys of everything made with them
@@ -33,8 +34,7 @@ class Gold(torch.nn.Module):
 
     def __init__(self, cache: Path) -> None:
         super().__init__()
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
+        silence_libraries()
         folder = _minilm(cache)
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.encoder: BertModel = AutoModel.from_pretrained(folder, dtype=torch.float32, add_pooling_layer=False)

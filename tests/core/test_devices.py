@@ -19,7 +19,7 @@ from harness.core.models.sampling import Sampler
 from harness.core.models.transformers_policy import TransformersPolicy
 from harness.core.streams import Streams
 from harness.core.values.log_ratio import LogRatio
-from harness.evidence import figures
+from harness.evidence.figures import files
 from tests import letters_task
 from tests.conftest import tiny_prompts
 from tests.core.models.architectures import make
@@ -92,7 +92,7 @@ def run(model: Path, out: Path, monkeypatch) -> dict[str, pl.DataFrame]:
 def here(model, tmp_path_factory) -> dict[str, pl.DataFrame]:
     """The tables of the run on the CPU."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "save", lambda *_: None)
+        patch.setattr(files, "save", lambda *_, **__: [])
         return run(model, tmp_path_factory.mktemp("cpu"), patch)
 
 

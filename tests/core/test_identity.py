@@ -7,7 +7,7 @@ import pytest
 
 from harness.core.errors import UserError
 from harness.core.generator import Generator
-from harness.core.identity import is_shipped, prompt_identity, source_identity
+from harness.core.identity import file_identity, is_shipped, prompt_identity, source_identity
 from harness.core.types import Message, Prompt
 from harness.methods.iro import Iro
 from harness.tasks.imdb import Imdb
@@ -55,6 +55,13 @@ def written(tmp_path, monkeypatch):
     yield load
     for name in [n for n in sys.modules if n.split(".")[0] in ("ours", "alone", "beside", "helpers")]:
         del sys.modules[name]
+
+
+def test_a_file_is_named_as_its_module_is_and_without_being_imported(written, tmp_path):
+    files = source_identity(written("alone").Alone)["files"]
+    del sys.modules["alone"]
+    assert file_identity(tmp_path / "alone.py") == files and list(files) == sorted(files)
+    assert "alone" not in sys.modules and {"alone.py", "beside.py", "helpers/inner.py"} <= files.keys()
 
 
 def test_shipped_code_is_named_and_not_read():

@@ -50,6 +50,16 @@ def test_a_reward_of_the_policys_size_is_shown_where_a_method_calls_it_more_than
     assert large == [20 * 100, 90 * 100 + 8 * 2000, 90 * 100 + 30 * 7, 90 * 100 + 30 * 7 + 9 * 2000]
 
 
+def test_values_that_guided_the_searches_of_a_fit_are_part_of_what_it_took_and_training_a_head_is_not(planted):
+    value = {"method": "iro", "iteration": 1, "phase": "fit", "role": "value", "calls": 1, "seconds": 1.0}
+    guided = {**value, "artifact": "rollouts", "sequences": 300, "prefill_tokens": 20}
+    trained = {**value, "artifact": "fit", "sequences": 1000, "prefill_tokens": 0}
+    ledger = pl.concat([planted.ledger, pl.DataFrame([guided, trained])], how="diagonal_relaxed")
+    about = {**planted.about, "flops": {**PRICES, "value_token": {"iro": 11.0}}}
+    row = of_row(replace(planted, about=about, ledger=ledger), "iro", 1, "value")
+    assert row.fit_flops == (1000 + 9000) * 100 + 400 * 5 + 300 * 7 + 20 * 11
+
+
 def test_steps_and_seconds_are_of_a_prompt_and_unknown_where_an_earlier_version_did_not_count(planted):
     row = of_row(planted, "iro", 1, "value")
     assert row.steps is None and row.busy_seconds is None

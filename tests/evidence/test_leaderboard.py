@@ -248,7 +248,7 @@ def edit_figure(path: Path) -> None:
         ("leaderboard.html", edit_text, "the runs give"),
         ("leaderboard.parquet", edit_table, "column gold is"),
         ("leaderboard.png", edit_figure, "drawn from data None"),
-        ("leaderboard.png", Path.unlink, "is missing"),
+        ("leaderboard.md", Path.unlink, "is missing"),
         ("leaderboard.png", lambda path: path.write_bytes(b"x"), "is damaged"),
         ("leaderboard.parquet", lambda path: path.write_bytes(b"x"), "is damaged"),
     ],
@@ -261,6 +261,15 @@ def test_a_check_names_the_edited_file(place, capsys, name, edit, says):
     assert leaderboard("--check") == 1
     said = capsys.readouterr().out
     assert name in said and says in said
+
+
+def test_a_check_needs_no_figure(place):
+    """Figures are drawn on demand; a copy without them is whole."""
+    run("--limit", "12")
+    leaderboard()
+    for kind in ("png", "svg", "pdf"):
+        (RESULTS / f"leaderboard.{kind}").unlink()
+    assert leaderboard("--check") == 0
 
 
 def test_rescoring_passes_on_an_untouched_run_and_finds_an_edited_score(place, capsys):

@@ -27,9 +27,13 @@ def test_a_gold_that_is_the_proxy_in_other_units_is_named_in_table_report_and_sc
     assert cli.main(RUN) == 0
     shown = capsys.readouterr()
     assert ("warning: Gold and proxy are one function (correlation 1 on" in shown.err) == one
-    assert ("| gold, which is the proxy (sd) |" in shown.out) == one
-    assert ("**Gold and proxy are one function" in shown.out) == one
-    assert ("| final pick | gold (sd) |" in shown.out) != one
+    assert ("mind gold and proxy are one function, so nothing held out" in shown.out) == one
+    assert (" gold = proxy (sd) " in shown.out) == one
+    (folder,) = (place / "results" / "runs").iterdir()
+    report = (folder / "report.md").read_text(encoding="utf-8")
+    assert ("| gold, which is the proxy (sd) |" in report) == one
+    assert ("**Gold and proxy are one function" in report) == one
+    assert ("| final pick | gold (sd) |" in report) != one
     assert cli.main(["leaderboard"]) == 0
     assert ("steered and judged by the same reward" in capsys.readouterr().out) == one
 

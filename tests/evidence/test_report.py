@@ -66,19 +66,22 @@ def test_kl_is_an_estimate_or_a_bound_and_never_both(planted, unrendered):
     assert "two columns that do not compare" in text
 
 
-def test_every_figure_is_a_png_and_an_svg_and_comes_out_the_same_again(planted):
+def test_every_figure_is_a_png_an_svg_and_a_pdf_and_comes_out_the_same_again(planted):
     def drawn() -> dict[str, bytes]:
         write_report(planted)
-        return {path.name: path.read_bytes() for path in planted.folder.iterdir() if path.suffix in (".png", ".svg")}
+        return {
+            path.name: path.read_bytes() for path in planted.folder.iterdir() if path.suffix in (".png", ".svg", ".pdf")
+        }
 
     first = drawn()
     names = {"gold_by_method", "gold_against_compute", "win_rates", "proxy_against_gold"}
-    assert set(first) == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
+    assert set(first) == {f"{name}.{kind}" for name in names for kind in ("png", "svg", "pdf")}
     assert first == drawn()
     for name, content in first.items():
         if name.endswith(".svg"):
             xml.etree.ElementTree.fromstring(content)
             assert b"<dc:date>" not in content
+        assert b"CreationDate" not in content
 
 
 def test_a_run_of_the_base_alone_has_a_report(planted):

@@ -141,7 +141,7 @@ def test_reporting_two_seeds_of_the_toy_and_every_mistake(place, capsys, unrende
     capsys.readouterr()
 
     def report(*names: str) -> tuple[int, str, str]:
-        code, said = cli.main(["report", *names]), capsys.readouterr()
+        code, said = cli.main(["report", *names, "--full"]), capsys.readouterr()
         return code, said.out, said.err
 
     code, text, _ = report(one, zero[:-2])

@@ -69,7 +69,8 @@ def stored(place) -> Path:
 
 
 def judge(*arguments: str) -> int:
-    return cli.main(["judge", *arguments])
+    """The command, with the report in full."""
+    return cli.main(["judge", *arguments, "--full"])
 
 
 def judgement(place: Path, beginning: str) -> Path:
@@ -84,7 +85,7 @@ def table(folder: Path) -> list[dict]:
 def test_gold_against_base_counts_wins_ties_and_missing_scores(stored, capsys):
     assert judge("toy-one") == 0
     folder = judgement(stored, "toy-one-base-gold")
-    drawn = {"win_rates.png", "win_rates.svg"}
+    drawn = {"win_rates.png", "win_rates.svg", "win_rates.pdf"}
     stored = {"annotations.parquet", "table.parquet", "report.md", "about.json"}
     assert {p.name for p in folder.iterdir()} == stored | drawn
     best, iro = table(folder)  # base does not meet itself, and iro's `first` is its `value`

@@ -78,4 +78,6 @@ def test_without_the_extra_it_says_how_to_install_and_all_leaves_it_out(monkeypa
 def test_a_method_left_out_has_a_row_that_says_why(place, capsys, unrendered):
     options = ["--task", "toy", "--limit", "8", "--set", "fit.prompts=12", "--workers", "1"]
     assert cli.main(["run", "--method", "all", *options]) == 0
-    assert "| dpo | left out: the toy has no weights to train |" in capsys.readouterr().out
+    assert "DPO was left out: the toy has no weights to train" in " ".join(capsys.readouterr().out.split())
+    (folder,) = (place / "results" / "runs").iterdir()
+    assert "| dpo | left out: the toy has no weights to train |" in (folder / "report.md").read_text(encoding="utf-8")

@@ -49,8 +49,8 @@ def test_a_method_and_a_task_of_files_outside_run_end_to_end(place, outside, unr
     named = ["--method", f"{outside / 'longest.py'}:Longest,iro", "--task", f"{outside / 'shout.py'}:Shout"]
     options = ["--set", "longest.n=3", "--set", "iro.iterations=1", "--limit", "20", "--workers", "1"]
     assert cli.main(["run", *named, *options]) == 0
-    assert "| longest | first |" in capsys.readouterr().out
     (folder,) = (place / "results" / "runs").iterdir()
+    assert "| longest | first |" in (folder / "report.md").read_text(encoding="utf-8")
     run = load_run(folder)
     assert run.id.startswith("shout-") and set(run.completions["method"]) == {
         "base", "base_greedy", "best_of_n", "longest", "iro",
@@ -80,13 +80,15 @@ def test_its_settings_are_axes_and_what_tune_writes_names_its_file(place, outsid
         "fit.prompts=10",
     ]
     assert cli.main(["ablate", "--axis", "longest.n", "--values", "1,4", *named, "--workers", "1"]) == 0
-    report = capsys.readouterr().out
+    (written,) = (place / "results" / "ablations").glob("*/report.md")
+    report = written.read_text(encoding="utf-8")
     assert "| samples a prompt (longest.n) | method |" in report and "gold - same at 4" in report
     assert cli.main(["tune", "--tries", "1", *named, "--workers", "1"]) == 0
     METHODS._added.clear()
     (chosen,) = (place / "results" / "tuning").glob("*/chosen.yaml")
     assert cli.main(["run", "--config", str(chosen), "--limit", "4", "--workers", "1"]) == 0
-    assert cli.main(["list", "--method", f"iro,{outside / 'longest.py'}:Longest", "--task", "toy"]) == 0
-    listed = capsys.readouterr().out.split("\n  iro: ")[1]
-    assert "  longest: Picks the longest of n plain samples [an example]\n    longest.n = 4    samples" in listed
-    assert "cards" not in listed and "--profile quick" in listed
+    assert cli.main(["list", "iro", f"{outside / 'longest.py'}:Longest", "toy"]) == 0
+    listed = capsys.readouterr().out.partition("\niro (method): ")[2].partition("\nlongest (method): ")[2]
+    assert listed.startswith("Picks the longest of n plain samples.\nsource: an example\n")
+    assert "\nn        4        integer" in listed and "--set longest.n=4" in listed
+    assert "cards" not in listed and "\ntoy (task): " in listed and "\n--profile quick: " in listed

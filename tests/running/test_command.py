@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from harness import cli
+from harness.cli import program
 from harness.core.nested import flatten
 from harness.core.yaml_text import read_yaml, written_yaml
 from harness.evidence.command import made_by
@@ -25,7 +25,7 @@ TUNING = Path(__file__).parents[2] / "results" / "tuning"
 
 def resolved(words: list[str]) -> RunConfig:
     """What a command, without the name of the program, asks for."""
-    return resolve(read_options(cli._parser().parse_args(words)).request)
+    return resolve(read_options(program.parser().parse_args(words)).request)
 
 
 def printed(config: RunConfig) -> list[str]:
@@ -47,6 +47,12 @@ ASKED = [
     ["--task", "toy", "--method", "best_of_n,base,iro", "--only", "--set", "best_of_n.n=5"],
     ["--method", "iro,dpo", "--profile", "paper", "--preset", "published", "--set", "iro.chunk=3"],
     ["--preset", "published", "--set", "sampler.top_k=7", "--set", "iro.keep=rows"],
+    [
+        "--set",
+        'model_args.system_prompt="be brief: yes"',
+        "--set",
+        "model_args.chat_template_kwargs.enable_thinking=false",
+    ],
     ["--model", "my models/a folder; rm", "--device", "cpu", "--dtype", "bfloat16"],
     ["--set", "iro.beta=[1, 0.001, 1e-05]", "--set", "fit.layers=[2, 5]", "--set", "iro.value.learning_rate=1e-5"],
     ["--set", "iro.width=3", "--set", "width=5", "--set", "iro.successors=2"],

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from harness import cli
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.nested import flatten
@@ -134,3 +135,9 @@ def test_best_of_n_has_the_largest_budget_of_those_beside_it():
 )
 def test_a_budget_is_cut_as_squarely_as_it_divides(rows, shape):
     assert tuple(shape_of(rows).values()) == shape
+
+
+def test_a_slice_that_a_task_does_not_keep_is_named(place, capsys):
+    asked = ["run", "--task", "toy", "--set", "evaluate.slice=reserve", "--limit", "1"]
+    assert cli.main(asked) == 2
+    assert "task toy has 0 reserve prompts" in capsys.readouterr().err

@@ -18,10 +18,11 @@ def runs_of(place, out):
 
 
 @pytest.fixture
-def once_and_thrice(place, unrendered, capsys):
+def once_and_thrice(place, unrendered):
     assert cli.main([*RUN, "--out", "once"]) == 0
     assert cli.main([*RUN, "--out", "thrice", "--refits", "3"]) == 0
-    return runs_of(place, "once"), runs_of(place, "thrice"), capsys.readouterr().out
+    thrice = runs_of(place, "thrice")
+    return runs_of(place, "once"), thrice, (thrice.folder / "report.md").read_text(encoding="utf-8")
 
 
 def test_refits_add_to_a_run_and_change_nothing_of_it(once_and_thrice):

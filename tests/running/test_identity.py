@@ -189,6 +189,41 @@ def test_a_model_saved_anew_in_its_folder_is_another_model(world, capsys, tiny):
     assert world.ids() == {old.id, new.id}
 
 
+def test_what_a_model_is_given_is_part_of_the_run_and_of_its_name(world, capsys):
+    plain = world.run("--set", "mini.chat=true")
+    assert "model_args" not in plain.record.config.settings  # ids of before there were any stay
+    given = ["--set", "model_args.system_prompt=be brief", "--set", "model_args.chat_template_kwargs.style=bare"]
+    other = world.run("--set", "mini.chat=true", *given)
+    assert other.id != plain.id and responses(other) != responses(plain) and computed(other, "base") == {True}
+    assert other.record.model_name.endswith("(chat_template_kwargs.style=bare, system_prompt=be brief)")
+    assert other.record.settings_from == plain.record.settings_from == "chosen by hand"  # mini.chat
+    world.run("--set", "model_args.attn_implementation=eager")
+    assert world.run("--set", "model_args.attn_implementation=eager").id != world.run().id
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    "given, says",
+    [
+        ("model_args.tp_plan=auto", "model_args.device_map=auto"),
+        ("model_args.revision=v2", "only hub models have revisions"),
+        ("model_args.revison=v2", "'model_args.revision'"),
+        ("model_args.attn_implementation=quick", "setting model_args.attn_implementation = 'quick'"),
+        ("model_args.system_prompt.style=x", "has no parts"),
+    ],
+)
+def test_what_a_model_cannot_be_given_is_one_error(world, capsys, given, says):
+    options = ["--task", "mini", "--method", "base", "--only", "--model", str(world.place / "model")]
+    world.run()
+    assert cli.main(["run", *options, "--set", given]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_the_toy_takes_no_arguments(place, capsys):
+    assert cli.main(["run", "--task", "toy", "--set", "model_args.system_prompt=hi"]) == 2
+    assert "the toy takes none" in capsys.readouterr().err
+
+
 def test_an_edited_chat_template_makes_new_answers(world, capsys):
     chat = ["--set", "mini.chat=true"]
     old = world.run(*chat)

@@ -84,7 +84,10 @@ def test_a_run_leaves_tables_with_unique_keys_a_report_and_figures(place, capsys
     assert about["openings"][0]["settings"] == digest(about["config"])[:10]
     assert stored.id == f"toy-{digest([about['config'], about['identity']])[:10]}"
     printed = capsys.readouterr().out
-    assert "iro (iteration 3)" in printed and (stored.folder / "report.md").read_text() in printed
+    assert printed.startswith(f"{stored.id}  toy, toy, 12 test prompts, quick, seed 0\n") and "\nIRO " in printed
+    assert f"report results/runs/{stored.id}/report.md" in printed and "| iro" not in printed
+    assert cli.main(["report", stored.id, "--full"]) == 0
+    assert capsys.readouterr().out == (stored.folder / "report.md").read_text() + "\n"
 
 
 def test_asking_again_reports_and_changes_nothing(ran, capsys):
@@ -105,7 +108,7 @@ def test_two_launched_processes_end_with_the_same_bytes_as_one(place, finished):
     command = [*launcher, "harness", *RUN, "--out", str(place / "two")]
     done = subprocess.run(command, cwd=ROOT, env=_env(place), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "2 worker(s)" in done.stderr and done.stdout.count("# toy-") == 1
+    assert "2 worker(s)" in done.stderr and done.stdout.count("\nreport ") == 1
     assert table_bytes(finished, "results") == table_bytes(place, "two")
 
 
@@ -444,7 +447,8 @@ def test_unscored_completions_are_counted_and_shown(place, capsys, monkeypatch):
 
     monkeypatch.setattr(Toy, "score", some_nan)
     assert run("--workers", "1") == 0
-    assert "unscored)" in capsys.readouterr().out
+    assert "have no score (NaN)" in " ".join(capsys.readouterr().out.split())
+    assert "unscored)" in (the_run(place).folder / "report.md").read_text()
 
 
 def test_a_full_disk_is_said_in_one_line(place, capsys, monkeypatch):
@@ -475,13 +479,6 @@ def test_artifacts_of_other_inputs_have_another_folder(tmp_path):
     one = artifacts.folder("pool", {"a": 1, "b": 2})
     assert one == artifacts.folder("pool", {"b": 2, "a": 1}) != artifacts.folder("pool", {"a": 1, "b": 3})
     assert json.loads((one / "inputs.json").read_text()) == {"a": 1, "b": 2}
-
-
-def test_the_listing_shows_every_method_task_and_setting(capsys):
-    assert cli.main(["list"]) == 0
-    said = capsys.readouterr().out
-    for words in ("iro.width = 4", "best_of_n.n = 16", "sampler.top_k = 50", "--profile standard", "arXiv 2506.17828"):
-        assert words in said
 
 
 def parquet(column: str) -> bytes:

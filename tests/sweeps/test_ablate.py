@@ -17,6 +17,11 @@ def ablate(*extra: str, axis: str = "width") -> int:
     return cli.main(["ablate", "--axis", axis, *TOY, *extra])
 
 
+def report_of(place) -> str:
+    (path,) = (place / "results" / "ablations").glob("*/report.md")
+    return path.read_text(encoding="utf-8")
+
+
 def written(place):
     (folder,) = (place / "results" / "ablations").iterdir()
     return folder, pl.read_parquet(folder / "table.parquet")
@@ -24,7 +29,8 @@ def written(place):
 
 def test_each_width_is_a_run_and_all_share_one_fit(place, capsys):
     assert ablate("--values", "1,4,9") == 0
-    report = capsys.readouterr().out
+    screen, report = capsys.readouterr().out, report_of(place)
+    assert "rows per prompt, U: IRO, 16 prompts" in screen and "| iro" not in screen
     needs = report.split("## What a search needs")[1]
     assert "| iro (iteration 2) | value | best-of-9 | " in needs
     folder, table = written(place)
@@ -43,14 +49,14 @@ def test_each_width_is_a_run_and_all_share_one_fit(place, capsys):
     equal = table.filter((pl.col("method") == "iro") & (pl.col("value") == "9"))
     assert equal["against_best_of_n"].to_list() == equal["against_widest"].to_list()
     assert ablate("--values", "1,4,9") == 0
-    assert capsys.readouterr().out == report  # again: from the stored runs
+    assert capsys.readouterr().out == screen and report_of(place) == report  # again: from the stored runs
     for path in folder.glob("*.*"):
         if path.name != "about.json":
             path.unlink()
     assert cli.main(["report", folder.name]) == 0
-    assert capsys.readouterr().out == report and {p.name for p in folder.iterdir()} > drawn
-    assert cli.main(["report", "toy-width"]) == 0
-    assert capsys.readouterr().out == report
+    assert capsys.readouterr().out == screen and {p.name for p in folder.iterdir()} > drawn
+    assert cli.main(["report", "toy-width", "--full"]) == 0
+    assert capsys.readouterr().out == report + "\n"
     shutil.copytree(folder, folder.with_name("toy-width-another"))
     assert cli.main(["report", "toy-wid"]) == 2
     both = ", ".join(sorted(["toy-width-another", folder.name]))
@@ -69,7 +75,7 @@ def test_an_axis_of_budgets_compares_at_the_rows_that_were_taken(place, capsys):
     """IRO on as many rows as the axis says, ARGS on none: beside all of the pool, with its cost, and no search."""
     (place / "methods.yaml").write_text("method: iro,args\n", encoding="utf-8")
     assert ablate("--values", "1,4", "--config", str(place / "methods.yaml"), "--set", "iro.iterations=1") == 0
-    report = capsys.readouterr().out
+    report = report_of(place)
     table, needs = report.split("## What a search needs")
     lines = [line.split(" | ") for line in table.splitlines() if line.startswith("| ")]
     column = {name: i for i, name in enumerate(lines[0])}
@@ -83,7 +89,7 @@ def test_an_axis_of_budgets_compares_at_the_rows_that_were_taken(place, capsys):
 
 def test_values_are_compared_with_the_default_on_the_same_prompts(place, capsys):
     assert ablate("--values", "rows,all,reweight", axis="keep") == 0
-    report = capsys.readouterr().out
+    report = report_of(place)
     assert "gold - same at rows" in report
     shown = [line.split(" | ") for line in report.splitlines() if line.startswith("| ")][1:]
     assert [line[1] for line in shown].count("base") == 1  # not once a value
@@ -126,7 +132,7 @@ def test_an_axis_that_is_a_column_needs_one_run(place, capsys):
         mean = dict(gold.select("final_pick", "value").rows())
         assert row["against_reference"] == pytest.approx((mean["reward"] - mean["value"]) / unit)
     second = tables["iteration"].filter(pl.col("value") == "2")["against_reference"]
-    assert second.is_not_null().all() and "gold - same at value" in capsys.readouterr().out
+    assert second.is_not_null().all() and "vs value" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

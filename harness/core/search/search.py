@@ -19,11 +19,12 @@ import torch
 from harness.core.models.device import widest
 from harness.core.models.handle import PolicyHandle
 from harness.core.models.rows import Chunk, Rows
+from harness.core.models.sampling import Sampler
 from harness.core.reward import RewardHandle
 from harness.core.search.finalists import Pick, finalists_of
 from harness.core.search.selection import RULES, Rivals, Search
 from harness.core.streams import Streams
-from harness.core.types import Answer, Prompt
+from harness.core.types import Answer, Prompt, Work
 from harness.core.values.value import PrefixScorer
 
 
@@ -99,6 +100,12 @@ def kl_bound(search: Search, max_new_tokens: int) -> float | None:
         return None
     rounds, k = ceil(max_new_tokens / search.chunk), search.successors
     return rounds * (log(k) - (k - 1) / k) if search.width == 1 else log(search.width) + rounds * log(k)
+
+
+def search_at_most(search: Search, values: int, sampler: Sampler, prompt_tokens: int) -> Work:
+    """What the search of one prompt takes with so many values, where no row ends early."""
+    rows, length = search.width * search.successors, sampler.max_new_tokens
+    return Work(prompt_tokens + rows * length, value_calls=values * rows * ceil(length / search.chunk))
 
 
 def guided_search(

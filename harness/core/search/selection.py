@@ -19,7 +19,7 @@ class Search:
     width: Annotated[int, Field(ge=1, description="prefixes kept per round (w in the paper; table 7: 4)")] = 4
     successors: Annotated[int, Field(ge=1, description="samples per kept prefix (k in the paper; table 7: 4)")] = 4
     chunk: Annotated[int, Field(ge=1, description="tokens per round (l in the paper; harness: 8)")] = 8
-    select: Annotated[Literal["top", "resample"], Field(description="top: the paper's; resample: DESIGN.md")] = "top"
+    select: Annotated[Literal["top", "resample"], Field(description="top: the paper's; resample: by weight")] = "top"
     diversity: Annotated[bool, Field(description="top: equal texts after all different ones (harness)")] = True
 
 

@@ -32,7 +32,7 @@ class ValueSettings:
     least error.
     """
 
-    poolings: Annotated[tuple[Pooling, ...], Field(min_length=1, description="poolings tried (DESIGN.md)")] = (
+    poolings: Annotated[tuple[Pooling, ...], Field(min_length=1, description="poolings tried (docs/methods.md)")] = (
         "last",
         "mean_all",
         "mean_response",

@@ -1,11 +1,23 @@
 """How rows look: own methods apart from each other and from ours, in colour and in grey."""
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import pytest
 
-from harness.evidence.plot_style import COLOURS, OWN_COLOURS, OWN_MARKERS, colour, drawn_as, label, look
+from harness.evidence.figures.style import (
+    COLOURS,
+    MARKERS,
+    ONE_TEXT,
+    OWN_COLOURS,
+    OWN_MARKERS,
+    colour,
+    drawn_as,
+    label,
+    look,
+    marker,
+)
 from harness.evidence.schema import Row
+from harness.methods import METHODS
 
 NAMES = ("longest", "shortest", "mine", "rerank", "beam_of_mine", "my_method")
 
@@ -32,7 +44,7 @@ def test_a_look_is_that_of_the_name_alone():
 def test_own_colours_differ_in_grey_and_stand_out_from_the_page():
     shades = [lightness(hue) for hue in OWN_COLOURS]
     assert shades == sorted(shades) and all(b - a > 7 for a, b in pairwise(shades)) and max(shades) < 80
-    assert len(set(OWN_MARKERS)) == len(OWN_MARKERS) and not set(OWN_MARKERS) & set("osD")
+    assert len(set(OWN_MARKERS)) == len(OWN_MARKERS) and not set(OWN_MARKERS) & set(MARKERS.values())
 
 
 @pytest.mark.parametrize("method", ["iro", "longest"])
@@ -44,5 +56,24 @@ def test_picks_of_a_method_look_different(method):
 
 def test_what_picks_nothing_is_not_called_a_first_sample():
     """ARGS and DPO write one text, and a search's `first` is the first of its finalists: none is a first sample."""
-    assert label(Row("args", 0, "first")) == "args, no pick" and label(Row("base", 0, "first")) == "base"
-    assert label(Row("iro", 2, "first")) == "iro, iteration 2, no pick"
+    assert label(Row("args", 0, "first")) == "ARGS" and label(Row("base", 0, "first")) == "base"
+    assert label(Row("iro", 2, "first")) == "IRO, iteration 2, no pick"
+
+
+def test_methods_differ_in_grey():
+    """Three markers told the picks, so that eight methods differed in colour alone."""
+    assert set(MARKERS) == set(COLOURS) == set(METHODS)
+    assert len(set(MARKERS.values())) == len(MARKERS)
+    assert len({marker(name) for name in NAMES}) > 1
+
+
+def test_own_methods_that_share_a_marker_differ_in_lightness():
+    for a, b in combinations(NAMES, 2):
+        apart = abs(lightness(colour(a)) - lightness(colour(b))) > 7
+        assert marker(a) != marker(b) or apart, (a, b)
+
+
+def test_methods_of_one_pick_are_drawn_full_and_named_without_it():
+    for method in ONE_TEXT:
+        assert {look(Row(method, 0, pick))["fillstyle"] for pick in ("value", "reward", "first")} == {"full"}
+        assert "pick" not in label(Row(method, 1, "first"))

@@ -1,26 +1,16 @@
 """What figures draw, read back from the drawing: points where they were measured, and what they are compared with."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
 from harness.core.statistics.stats import Estimate
-from harness.evidence import ablation_figures, figures
-from harness.evidence.ablation_figures import Drawn, Level
+from harness.evidence.figures.along import Drawn, Level, gold_by_iteration
+from harness.evidence.figures.curves import gold_against_compute
 from harness.evidence.schema import Row
 from harness.evidence.table import best_of_n_curve, comparison
-
-
-@pytest.fixture
-def drawn(monkeypatch) -> list[Figure]:
-    """Figures as they are built, in place of files."""
-    found: list[Figure] = []
-    for module in (figures, ablation_figures):
-        monkeypatch.setattr(module, "save", lambda fig, path, notes=None: found.append(fig))
-    return found
 
 
 def points(fig: Figure) -> dict[str, ErrorbarContainer]:
@@ -33,31 +23,32 @@ def on_page(container: ErrorbarContainer) -> float:
     return float(line.get_transform().transform(line.get_xydata())[0, 0])
 
 
-def test_points_stand_at_the_cost_that_was_measured(planted, drawn):
+@pytest.mark.parametrize("width", ["column", "full"])
+def test_points_stand_at_the_cost_that_was_measured(planted, width):
     """Every iteration was moved by 5% of its cost, and DPO was drawn cheaper than the base."""
     table = comparison(planted)
     base, value, reward = (table[i] for i in (0, 2, 3))
     dear = replace(base.costs, policy_tokens=base.costs.policy_tokens * 1.01)
     dpo = replace(base, key=Row("dpo", 1, "first"), costs=dear)
     rows = [replace(base, key=Row("args", 3, "first"), costs=dear), dpo, base, value, reward]
-    figures.gold_against_compute(rows, best_of_n_curve(planted), Path("x.png"))
-    found = points(drawn[0])
-    names = {"base": base, "dpo, iteration 1, no pick": dpo, "iro, iteration 1, picked by value": value}
+    fig = gold_against_compute(rows, best_of_n_curve(planted), width)
+    found = points(fig)
+    names = {"base": base, "DPO, iteration 1": dpo, "IRO, iteration 1, picked by value": value}
     for name, row in names.items():
         [x], [y] = found[name].lines[0].get_data()
         assert (x, y) == (row.costs.policy_tokens, row.gold.value)
-    assert on_page(found["base"]) < on_page(found["dpo, iteration 1, no pick"])
+    assert on_page(found["base"]) < on_page(found["DPO, iteration 1"])
     # rows of one method at one cost: apart on the page alone
-    pair = [found[f"iro, iteration 1, picked by {who}"] for who in ("value", "proxy")]
+    pair = [found[f"IRO, iteration 1, picked by {who}"] for who in ("value", "proxy")]
     assert pair[0].lines[0].get_xdata() == pair[1].lines[0].get_xdata() and on_page(pair[0]) < on_page(pair[1])
-    ax = drawn[0].axes[0]
+    ax = fig.axes[0]
     low, high = ax.get_ylim()
     assert all(low < bound < high for row in rows for bound in (row.gold.low, row.gold.high))
     left, right = ax.get_xlim()
     assert all(left < row.costs.policy_tokens < right for row in rows) and "side by side" in ax.get_xlabel()
 
 
-def test_gold_by_iteration_has_intervals_lines_and_what_they_are_compared_with(drawn):
+def test_gold_by_iteration_has_intervals_lines_and_what_they_are_compared_with():
     """It was six dots."""
     rows = [
         Drawn(Row("iro", i, pick), i, Estimate(0.5 + i / 10, 0.4, 0.9, 50))
@@ -68,9 +59,9 @@ def test_gold_by_iteration_has_intervals_lines_and_what_they_are_compared_with(d
         Level("base", "base", Estimate(0.0, -0.1, 0.1, 50)),
         Level("best_of_n", "best-of-16", Estimate(0.4, 0.3, 0.5, 50)),
     ]
-    ablation_figures.gold_by_iteration(rows, levels, Path("x.png"))
-    ax, found = drawn[0].axes[0], points(drawn[0])
-    assert list(found) == ["iro, picked by value", "iro, picked by proxy"]
+    fig = gold_by_iteration(rows, levels, "column")
+    ax, found = fig.axes[0], points(fig)
+    assert list(found) == ["IRO, picked by value", "IRO, picked by proxy"]
     for container in found.values():
         assert list(container.lines[0].get_xdata()) == [1, 2, 3] and container.lines[2]  # bars
         assert container.lines[0].get_linestyle() != "None"

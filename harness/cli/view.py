@@ -10,18 +10,21 @@ import sys
 import webbrowser
 from pathlib import Path
 
+from harness.cli.command import Command
+from harness.cli.options import add_out
 from harness.core.errors import UserError
 
 
-def add_view_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "run", nargs="?", metavar="RUN", help="path, id, or the beginning of an id, of one run (default: all runs)"
+        "run", nargs="?", metavar="RUN", help="path, id or its beginning, name, or latest (default: all runs)"
     )
     parser.add_argument("--no-open", action="store_true", help="print where the page is, and open nothing")
     parser.add_argument("--site", type=Path, metavar="FOLDER", help="write all pages there, as a site of files")
+    add_out(parser)
 
 
-def view(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> None:
     """Write the page asked for, print its path, and open it. Raises UserError where there is no such run."""
     path = _written(arguments)
     print(path)
@@ -43,3 +46,6 @@ def _written(arguments: argparse.Namespace) -> Path:
     path, home = folder / "report.html", Path("../../index.html")
     write_if_changed(folder, path, str(home) if (folder / home).is_file() else "")
     return path
+
+
+COMMAND = Command("view", "all runs, or one with its answers, as pages", "view --no-open", add_options, run)

@@ -1,0 +1,57 @@
+"""Options that several commands have: those of what runs something, the folder of results, completion by files."""
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import shtab
+
+from harness.core.results_folder import results_folder
+
+_OUT = "folder of results (default: results, here or in a folder above, of the same project)"
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """What `run`, `ablate` and `tune` take; running/options.py reads them."""
+    parser.add_argument(
+        "--method", help="method, several by comma, or all (default: iro); one of your own is FILE.py:Class"
+    )
+    parser.add_argument("--task", help="task (default: imdb); one of your own is FILE.py:Class")
+    parser.add_argument("--model", help="folder, hub id or embedded name (default: the task's)")
+    parser.add_argument("--profile", help="quick, standard or paper (default: quick)")
+    parser.add_argument("--preset", help="published: the settings of IRO's paper, over the profile's")
+    parser.add_argument("--seed", type=int, help="seed of every stream (default: 0)")
+    parser.add_argument("--limit", type=int, help="number of prompts evaluated")
+    parser.add_argument("--refits", type=int, help="fit everything so often and show the spread (default: once)")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting, e.g. iro.width=4")
+    completed(parser.add_argument("--config", type=Path, help="any of these in a YAML file; the command line wins"))
+    parser.add_argument("--device", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
+    parser.add_argument("--dtype", help="auto, float32, bfloat16, float16 (default: auto)")
+    parser.add_argument("--workers", type=int, help="processes on a CPU (default: its cores, as far as memory allows)")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, what it costs, and do nothing")
+    completed(parser.add_argument("--out", type=Path, help=_OUT), shtab.DIRECTORY)
+
+
+def add_out(parser: argparse.ArgumentParser) -> None:
+    """The folder of results, for what reads or adds to it."""
+    completed(parser.add_argument("--out", type=Path, default=results_folder(), help=_OUT), shtab.DIRECTORY)
+
+
+def say_where(out: Path) -> None:
+    """A line on the screen where a command will write above the folder that it was called in."""
+    if out == results_folder() != Path("results"):
+        print(f"results of this project: {out} (--out names another folder)", file=sys.stderr)
+
+
+def say_report(report: Path, show: Callable[[Path], None], full: bool) -> None:
+    """The screen of what lies in the report's folder, or all of report.md."""
+    if full:
+        print(report.read_text(encoding="utf-8"))
+    else:
+        show(report.parent)
+
+
+def completed(option: argparse.Action, what: Mapping[str, object] = shtab.FILE) -> None:
+    """Have the shell complete an option's value by the names of files."""
+    option.complete = what  # type: ignore[attr-defined]  # where shtab looks for it

@@ -1,0 +1,124 @@
+"""What a run works on: the model, the task, the prompts, and the identity that these make.
+
+material = material_of(config, workspace, ranks)
+material.context, material.fit_slices, material.test, material.identity
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.core.as_before import hashed
+from harness.core.errors import UserError
+from harness.core.models import device
+from harness.core.models.loading import load_policy
+from harness.core.models.policy import Policy
+from harness.core.models.toy import LONGEST, ToyPolicy
+from harness.core.types import Prompt
+from harness.methods import METHODS
+from harness.running.artifacts import Artifacts
+from harness.running.config import MODEL_ARGS, RunConfig
+from harness.running.identity import identity_of
+from harness.running.ranks import Ranks
+from harness.running.request import Workspace
+from harness.running.stages import RAW, VERSIONS, RunContext
+from harness.running.workers import choose_workers
+from harness.tasks import TASKS
+
+
+@dataclass(frozen=True)
+class Material:
+    """Everything that a run starts from."""
+
+    context: RunContext
+    fit_slices: list[list[Prompt]]
+    test: list[Prompt]
+    identity: dict[str, Any]
+
+
+def material_of(
+    config: RunConfig, workspace: Workspace, ranks: Ranks, context_of: type[RunContext] = RunContext
+) -> Material:
+    """Model, task, methods and prompts of a run, and its identity: the first rank's, for all ranks must agree."""
+    with ranks.first_before_others():
+        policy = policy_of(config, workspace.cache)
+        task = TASKS[config.task](config.settings[config.task], policy, workspace.cache)
+    alone = [m for m in config.methods if METHODS[m].needs_one_process(config.settings[m])]
+    if alone and ranks.count > 1:
+        raise UserError(
+            f"{', '.join(alone)}: their training cannot be shared by {ranks.count} launched processes; run them in one"
+        )
+    require_capabilities(config, policy)
+    workers, need_gb = 1, config.settings["batch"].memory_gb
+    if ranks.count == 1:
+        workers = choose_workers(workspace.workers, policy.device.type, need_gb)
+    context = context_of(config, policy, task, Artifacts(workspace.cache), workers, ranks)
+    methods = {name: context.method(name, RAW) for name in config.methods}
+    fit_slices, test = _slices(context, max([1, *(method.iterations for method in methods.values())]))
+    prompts = {"fit": [p for part in fit_slices for p in part], config.settings["evaluate"].slice: test}
+    for part in prompts.values():
+        policy.require_room(part, [config.settings["sampler"].max_new_tokens] * len(part))
+    keys = {part: [context.prompt_key(p) for p in of_part] for part, of_part in prompts.items()}
+    identity = identity_of(config, policy, task, methods, keys, VERSIONS)
+    return Material(context, fit_slices, test, ranks.agreed(identity))
+
+
+def policy_of(config: RunConfig, cache: Path) -> Policy:
+    """The frozen model of a run."""
+    if (config.model == "toy") != (TASKS[config.task].default_model == "toy"):
+        raise UserError(
+            f"model {config.model!r} does not fit task {config.task!r}: the toy model goes with the toy task"
+        )
+    return open_policy(config, cache)
+
+
+def open_policy(config: RunConfig, cache: Path) -> Policy:
+    """The model of a run, whatever its task."""
+    if config.model == "toy":
+        device.place(config.device, config.dtype)
+        length = config.settings["sampler"].max_new_tokens
+        if length > LONGEST:
+            raise UserError(f"sampler.max_new_tokens={length}: the toy lists all its texts; give at most {LONGEST}")
+        if args := hashed(config.settings[MODEL_ARGS]):
+            raise UserError(f"model_args={args}: the toy takes none; leave them out")
+        return ToyPolicy(length=length)
+    args = config.settings[MODEL_ARGS]
+    if args.tp_plan:
+        raise UserError(
+            f"model_args.tp_plan={args.tp_plan!r}: launched processes share out the prompts of a run, and cannot share "
+            "a model besides; give model_args.device_map=auto, which spreads it over the devices of one process"
+        )
+    return load_policy(config.model, config.device, config.dtype, cache, args)
+
+
+def require_capabilities(config: RunConfig, policy: Policy) -> None:
+    """Raises UserError where a method needs what the policy cannot give, before any work is done."""
+    for name in config.methods:
+        if missing := METHODS[name].needs(config.settings[name]) - policy.capabilities:
+            raise UserError(
+                f"{name} needs {' and '.join(sorted(missing))} of the policy; {policy.name!r} gives "
+                f"{', '.join(sorted(policy.capabilities))}. Leave the method out, or choose another model"
+            )
+
+
+def _slices(context: RunContext, iterations: int) -> tuple[list[list[Prompt]], list[Prompt]]:
+    """Fit prompts of each iteration, and the test prompts; stops where model or task have less than asked for."""
+    config = context.config
+    context.layers()
+    each, prompts = config.settings["fit"].prompts, context.task.prompts("fit")
+    if iterations * each > len(prompts):
+        raise UserError(
+            f"{iterations} iterations of fit.prompts={each} need {iterations * each} fit prompts; task {config.task} "
+            f"has {len(prompts)}"
+        )
+    part, asked = config.settings["evaluate"].slice, config.settings["evaluate"].prompts
+    try:
+        held_out = context.task.prompts(part)
+    except KeyError:  # of a task that looks slices up by name and keeps no reserve
+        held_out = []
+    if asked > len(held_out):
+        raise UserError(f"evaluate.prompts={asked}, but task {config.task} has {len(held_out)} {part} prompts")
+    if shared := {p.id for p in prompts} & {p.id for p in held_out}:
+        example = min(shared)
+        raise UserError(f"fit and {part} share {len(shared)} prompts, e.g. {example!r}; give the task disjoint slices")
+    return [prompts[i * each : (i + 1) * each] for i in range(iterations)], held_out[:asked]

@@ -1,0 +1,163 @@
+"""The stages of a run before any is done: what they are called, their batches, and what each takes at most.
+
+stages = plan(context, fit_slices, test)
+[stage.label for stage in stages]           # in the order in which the run does them
+total(stages).policy_tokens
+
+What an answer takes is asked of the method (`Generator.answer_at_most`), for prompts of the mean length; texts that end
+early take less. None is what cannot be said beforehand: CARDS, what training weights reads.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Literal
+
+from harness.core.generator import Generator
+from harness.core.ledger import Phase
+from harness.core.progress import Planned
+from harness.core.reward import Scale
+from harness.core.types import Prompt, Work
+from harness.running.fits import charged_as
+from harness.running.stages import SCORED_TOGETHER, RunContext, label_of
+
+Kind = Literal["sampling", "fit", "scores"]
+_RAW = Scale(0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Work of stages, adding up field by field."""
+
+    policy_tokens: int = 0  # read in prompts, and sampled
+    value_calls: int = 0  # prefixes valued
+    value_tokens: int = 0  # read by models that guide
+    reward_calls: int = 0  # texts that the proxy scores
+    gold_calls: int = 0
+    read_tokens: int = 0  # of answers under the base, for its log-likelihood
+    fitted_texts: int = 0  # that fits rest on
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
+
+    def share(self, part: float) -> "Counts":
+        """Of a part of the work, rounded."""
+        return Counts(**{f.name: round(getattr(self, f.name) * part) for f in fields(self)})
+
+    def times(self, n: int) -> "Counts":
+        return Counts(**{f.name: getattr(self, f.name) * n for f in fields(self)})
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    label: str  # as the stage says when it is done
+    kind: Kind
+    method: str
+    phase: Phase
+    prompts: int
+    batches: int
+    counts: Counts | None  # at most, in all; None: not to be said beforehand
+    at_least: Counts = field(default_factory=Counts)  # where `counts` is None
+
+    @property
+    def planned(self) -> Planned:
+        """Of its progress: tokens, texts."""
+        counts = self.counts or self.at_least
+        if self.kind == "sampling":
+            return Planned(self.label, "sampling", counts.policy_tokens + counts.value_tokens)
+        return Planned(self.label, self.kind, counts.fitted_texts if self.kind == "fit" else counts.gold_calls)
+
+
+def plan(context: RunContext, fit_slices: Sequence[Sequence[Prompt]], test: Sequence[Prompt]) -> list[PlannedStage]:
+    """All stages of a run in their order."""
+    settings = context.config.settings
+    samples, length = settings["fit"].samples, settings["sampler"].max_new_tokens
+    first = _Part(context, fit_slices[0])
+    texts = len(fit_slices[0]) * samples
+    pool = Counts(first.tokens + texts * length, reward_calls=texts)
+    stages = [
+        PlannedStage(
+            "base samples of fit prompts", "sampling", "harness", "fit", first.count, first.batches(samples), pool
+        ),
+        _scores("base samples: scores", "harness", first.count, Counts(reward_calls=texts, gold_calls=texts)),
+    ]
+    parts, answered = [_Part(context, prompts) for prompts in fit_slices], _Part(context, test)
+    for refit in range(settings["fit"].refits):
+        for name in context.config.methods:
+            method = context.method(name, _RAW)
+            if refit and method.iterations == 0:
+                continue
+            stages += _of_method(context, name, method, refit, parts, answered)
+    return stages
+
+
+def total(stages: Sequence[PlannedStage]) -> Counts:
+    """Of all whose work can be said beforehand."""
+    return sum((stage.counts for stage in stages if stage.counts is not None), Counts())
+
+
+class _Part:
+    """Prompts as plans see them: how many, and how long."""
+
+    def __init__(self, context: RunContext, prompts: Sequence[Prompt]) -> None:
+        self._context, self._prompts, self.count = context, prompts, len(prompts)
+        self.tokens = sum(context.policy.prompt_length(prompt) for prompt in prompts)
+
+    @property
+    def mean(self) -> int:
+        return round(self.tokens / self.count)
+
+    def batches(self, rows: int, memory_factor: int = 1) -> int:
+        return len(self._context.batches(self._prompts, rows, memory_factor))
+
+    def counts(self, work: Work | None) -> Counts | None:
+        """What all of them take, given what one of the mean length does."""
+        if work is None:
+            return None
+        one = Counts(work.policy_tokens, work.value_calls, work.value_tokens, work.reward_calls)
+        return one.times(self.count)
+
+
+def _of_method(
+    context: RunContext, name: str, method: Generator, refit: int, parts: Sequence[_Part], test: _Part
+) -> list[PlannedStage]:
+    config, sampler, kind = method.config, context.config.settings["sampler"], type(method)
+    samples, charged = context.config.settings["fit"].samples, charged_as(name, refit)
+    stages = []
+    for iteration in range(min(1, method.iterations), method.iterations + 1):
+        part = parts[max(0, iteration - 1)]
+        of_rollouts = kind.rollouts_at_most(config, iteration, sampler, part.mean) if iteration > 1 else None
+        if iteration > 1:
+            rollouts = part.counts(of_rollouts)
+            rows = part.batches(kind.rows_per_prompt(kind.fit_config(config, iteration)), kind.memory_factor(config))
+            stages.append(
+                PlannedStage(
+                    f"{charged} iteration {iteration}: rollouts", "sampling", name, "fit", part.count, rows, rollouts,
+                    part.counts(Work(part.mean + sampler.max_new_tokens)) or Counts(),
+                )
+            )  # fmt: skip
+        if iteration:
+            texts = part.count * (samples if of_rollouts is None else max(1, of_rollouts.reward_calls))
+            of_fit = None if kind.trains_weights or kind.fitted_as else Counts(fitted_texts=texts)
+            label = f"{charged} iteration {iteration}: fit"
+            stages.append(PlannedStage(label, "fit", name, "fit", part.count, 1, of_fit, Counts(fitted_texts=texts)))
+        label = label_of(charged, iteration)
+        answers = test.counts(kind.answer_at_most(config, iteration, sampler, test.mean))
+        batches = test.batches(kind.rows_per_prompt(config), kind.memory_factor(config))
+        fewest = test.counts(Work(test.mean + sampler.max_new_tokens)) or Counts()
+        stages.append(
+            PlannedStage(f"{label}: answers", "sampling", name, "generate", test.count, batches, answers, fewest)
+        )
+        one_each = Counts(gold_calls=test.count, reward_calls=test.count)
+        nll = 0 if refit else test.tokens + test.count * sampler.max_new_tokens
+        stages.append(_scores(f"{label}: scores", name, test.count, one_each + Counts(read_tokens=nll)))
+        if name == "best_of_n":
+            all_samples = one_each.times(kind.rows_per_prompt(config))
+            stages.append(_scores("best_of_n: scores of all samples", name, test.count, all_samples))
+        if not refit and method.searches and (traced := context.config.settings["evaluate"].trace):
+            stages.append(PlannedStage(f"{label}: search trees", "sampling", name, "generate", traced, 1, None, fewest))
+    return stages
+
+
+def _scores(label: str, method: str, prompts: int, counts: Counts) -> PlannedStage:
+    batches = -(-counts.gold_calls // SCORED_TOGETHER)
+    return PlannedStage(label, "scores", method, "score", prompts, batches, counts)

@@ -1,0 +1,288 @@
+"""Every vendor's form, by an example in the vendor's style, called in the grader's process."""
+
+import sys
+
+import pytest
+
+from harness.core.errors import UserError
+from harness.core.graders.forms import FORMS, Parameters, form_of
+from harness.core.graders.grade import Item
+from harness.core.graders.load import load_grader
+from harness.core.types import Message
+
+CHAT = (Message("system", "Be brief."), Message("user", "What is 2 + 2?"))
+ROW = {"answer": "4", "reference_answer": "4", "ground_truth": "4", "label": "4", "data_source": "sums"}
+RIGHT = Item(CHAT, "It is 4", {**ROW, "reward_model": {"style": "rule", "ground_truth": "4"}})
+WRONG = Item("What is 2 + 2?", "It is 5!", RIGHT.row)
+
+EXAMPLES = {
+    "ours": (
+        "single",
+        """
+def correct(prompt, response, answer, **row):
+    asked = prompt if isinstance(prompt, str) else prompt[-1]["content"]
+    return asked == "What is 2 + 2?" and answer in response and "label" in row
+""",
+    ),
+    "ours, batched": (
+        "batched",
+        """
+def correct(prompts, responses, answer):
+    assert len(prompts) == len(responses) == len(answer)
+    return [float(a in r) for r, a in zip(responses, answer)]
+""",
+    ),
+    "OpenAI": (
+        "openai",
+        """
+from typing import Any
+
+def grade(sample: dict[str, Any], item: dict[str, Any]) -> float:
+    said = sample["choices"][0]["message"]["content"]
+    assert said == sample["output_text"] and sample["output_tools"] == []
+    return 1.0 if item["reference_answer"] in said else 0.0
+""",
+    ),
+    "Azure": (
+        "openai",
+        """
+def grade(sample, item):
+    return {"result": item["reference_answer"] in sample["output_text"], "reason": "looked for the number"}
+""",
+    ),
+    "TRL": (
+        "trl",
+        """
+def accuracy_reward(prompts, completions, ground_truth, completion_ids, trainer_state, log_extra, log_metric, **kwargs):
+    log_extra("said", ["x"] * len(completions))
+    log_metric("mean_length", 7.0)
+    said = [c if isinstance(c, str) else c[0]["content"] for c in completions]
+    kinds = [isinstance(p, str) == isinstance(c, str) for p, c in zip(prompts, completions)]
+    assert all(kinds) and len(completion_ids) == len(said) and "label" in kwargs
+    return [1.0 if truth in text else 0.0 for text, truth in zip(said, ground_truth)]
+""",
+    ),
+    "TRL, completions first": (
+        "trl",
+        """
+async def short_reward(completions, **kwargs):
+    said = [c if isinstance(c, str) else c[0]["content"] for c in completions]
+    return [1.0 if len(text) < 8 else 0.0 for text in said]
+""",
+    ),
+    "verifiers": (
+        "rubric",
+        """
+async def correct_answer(completion, answer, state, task, info, parser) -> float:
+    assert state["answer"] == answer and task == "default" and info == {}
+    return 1.0 if answer in parser.parse_answer(completion) else 0.0
+""",
+    ),
+    "verifiers, a group": (
+        "rubric_group",
+        """
+def best_of_group(completions, answers, states):
+    said = [c if isinstance(c, str) else c[-1]["content"] for c in completions]
+    return [float(a in text and s["answer"] == a) for text, a, s in zip(said, answers, states)]
+""",
+    ),
+    "verl": (
+        "verl",
+        """
+import re
+
+def extract_solution(solution_str):
+    found = re.findall(r"\\d+", solution_str)
+    return found[-1] if found else None
+
+def compute_score(data_source, solution_str, ground_truth, extra_info=None):
+    right = extract_solution(solution_str) == ground_truth
+    return {"score": 1.0 if right else 0.0, "acc": right}
+""",
+    ),
+    "Fireworks": (
+        "fireworks",
+        """
+from dataclasses import dataclass, field
+
+@dataclass
+class EvaluateResult:
+    score: float
+    is_score_valid: bool = True
+    reason: str = ""
+    metrics: dict = field(default_factory=dict)
+
+def evaluate(messages, ground_truth=None, **kwargs):
+    last = messages[-1]
+    assert last.role == "assistant" and last.content == last["content"]
+    return EvaluateResult(float(ground_truth in last.content), metrics={"length": {"score": 0.5, "reason": ""}})
+""",
+    ),
+    "Bedrock": (
+        "bedrock",
+        """
+def lambda_handler(event, context):
+    found = []
+    for sample in event:
+        truth = sample["reference_answer"]
+        assert truth == sample["metadata"]["reference_answer"] and sample["messages"][-1]["role"] == "assistant"
+        right = 1.0 if truth in sample["messages"][-1]["content"] else 0.0
+        listed = [{"name": "accuracy", "value": right, "type": "Reward"}]
+        found.append({"id": sample["id"], "aggregate_reward_score": right, "metrics_list": listed})
+    return found[::-1]
+""",
+    ),
+    "promptfoo": (
+        "promptfoo",
+        """
+def get_assert(output, context):
+    right = context["vars"]["answer"] in output
+    return {"pass": right, "score": 1.0 if right else 0.0, "reason": "contains"}
+""",
+    ),
+    "OpenRLHF": (
+        "openrlhf",
+        """
+def reward_func(queries, prompts, labels):
+    said = [query[len(prompt):] for query, prompt in zip(queries, prompts)]
+    rewards = [float(label in text) for text, label in zip(said, labels)]
+    return {"rewards": rewards, "scores": rewards, "extra_logs": {}}
+""",
+    ),
+}
+
+
+@pytest.mark.parametrize("vendor", EXAMPLES)
+def test_an_example_in_the_vendors_form_is_told_apart_and_graded(vendor, tmp_path):
+    form, source = EXAMPLES[vendor]
+    (tmp_path / "mine.py").write_text(source)
+    grader = load_grader(str(tmp_path / "mine.py"))
+    try:
+        assert grader._worker.job.form == form
+        grades = grader.grade([RIGHT, WRONG])
+        assert [(grade.score, grade.error) for grade in grades] == [(1.0, None), (0.0, None)], grades
+    finally:
+        grader.close()
+
+
+def test_metrics_beside_the_score_are_kept(tmp_path):
+    for vendor, metrics in {
+        "verl": {"acc": 1.0},
+        "TRL": {"mean_length": 7.0},
+        "Bedrock": {"accuracy": 1.0},
+        "Fireworks": {"length": 0.5},
+    }.items():
+        (tmp_path / "mine.py").write_text(EXAMPLES[vendor][1])
+        grader = load_grader(str(tmp_path / "mine.py"))
+        assert dict(grader.grade([RIGHT])[0].metrics) == metrics, vendor
+        grader.close()
+
+
+def test_a_reward_of_verifiers_v1_runs_where_its_package_is_installed(tmp_path, monkeypatch):
+    source = (
+        "import verifiers as vf\n\nclass Sums(vf.Task):\n    @vf.reward(weight=1.0)\n"
+        "    async def correct(self, trace) -> float:\n        return float(self.data.answer in trace.last_reply)\n"
+    )
+    (tmp_path / "mine.py").write_text(source)
+    with pytest.raises(UserError, match="needs the package verifiers"):
+        load_grader(str(tmp_path / "mine.py"))
+    stand_in = "class Task: pass\n\ndef reward(weight=1.0):\n    return lambda function: function\n"
+    (tmp_path / "verifiers.py").write_text(stand_in)
+    monkeypatch.syspath_prepend(tmp_path)
+    grader = load_grader(f"{tmp_path / 'mine.py'}:Sums.correct")
+    assert [grade.score for grade in grader.grade([RIGHT, WRONG])] == [1.0, 0.0]
+    assert grader.reads == frozenset({"answer"})
+    grader.close()
+
+
+def test_a_row_of_eval_protocol_is_refused_where_its_package_is_missing(tmp_path):
+    (tmp_path / "mine.py").write_text("def test_correct(row):\n    return row\n")
+    with pytest.raises(UserError, match=r"eval-protocol, \(row\), which needs the package eval_protocol"):
+        load_grader(str(tmp_path / "mine.py"))
+
+
+EVAL_PROTOCOL = """
+class _Model:
+    def __init__(self, **given):
+        vars(self).update({"evaluation_result": None, **given})
+
+    def model_dump(self):
+        return {name: value.model_dump() if isinstance(value, _Model) else value for name, value in vars(self).items()}
+
+class EvaluationRow(_Model): pass
+class Message(_Model): pass
+class EvaluateResult(_Model): pass
+
+def evaluation_test(**settings):
+    def wrap(function):
+        async def dual(*args, **kwargs):
+            assert len(args) == 1 and not kwargs, "called in another way, the real one starts pytest's machinery"
+            return function(row=args[0])
+        return dual
+    return wrap
+"""
+
+EVALUATION = """
+from eval_protocol import EvaluateResult, EvaluationRow, evaluation_test
+
+@evaluation_test(mode="pointwise")
+def test_correct(row: EvaluationRow) -> EvaluationRow:
+    right = row.ground_truth in row.messages[-1].content
+    row.evaluation_result = EvaluateResult(score=float(right), is_score_valid=True)
+    return row
+"""
+
+
+def test_a_row_of_eval_protocol_is_graded_where_its_package_is_installed(tmp_path, monkeypatch):
+    (tmp_path / "eval_protocol").mkdir()
+    (tmp_path / "eval_protocol/__init__.py").write_text("from eval_protocol.models import *\n")
+    (tmp_path / "eval_protocol/models.py").write_text(EVAL_PROTOCOL)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "mine.py").write_text(EVALUATION)
+    grader = load_grader(str(tmp_path / "mine.py"))
+    assert [grade.score for grade in grader.grade([RIGHT, WRONG])] == [1.0, 0.0]
+    assert grader.reads == "everything"
+    grader.close()
+
+
+@pytest.mark.parametrize(
+    "function, required, form",
+    [
+        ("f", ("prompt", "response"), "single"),
+        ("f", ("prompts", "completions", "answer"), "trl"),  # singular: a column, as TRL has them
+        ("f", ("completions", "answers"), "rubric_group"),
+        ("f", ("completion",), "rubric"),
+        ("f", ("prompt", "completion", "info"), "rubric"),
+        ("f", ("messages",), "fireworks"),
+        ("compute_score", ("solution_str", "ground_truth"), "verl"),
+        ("f", ("queries", "prompts", "labels"), "openrlhf"),
+    ],
+)
+def test_parameters_tell_the_form(function, required, form):
+    assert form_of(Parameters(function, required)).name == form
+
+
+@pytest.mark.parametrize(
+    "required", [(), ("text",), ("answer",), ("completion", "my_column"), ("sample", "item", "more")]
+)
+def test_other_parameters_are_refused_with_every_form(required):
+    with pytest.raises(UserError, match="fits no form") as raised:
+        form_of(Parameters("f", required))
+    assert all(form.shape in str(raised.value) for form in FORMS)
+
+
+def test_parameters_of_two_forms_are_ambiguous_unless_the_name_is_one_vendors():
+    both = ("queries", "prompts", "labels", "completions")
+    with pytest.raises(UserError, match=r"fits several forms \(TRL .*OpenRLHF"):
+        form_of(Parameters("f", both))
+    assert form_of(Parameters("reward_func", both)).name == "openrlhf"
+
+
+def test_the_process_has_neither_torch_nor_numpy_from_the_harness(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import sys\ndef f(prompt, response):\n    return len({'torch', 'numpy', 'pydantic'} & set(sys.modules))\n"
+    )
+    grader = load_grader(str(tmp_path / "mine.py"))
+    assert grader.grade([WRONG])[0].score == 0.0
+    grader.close()
+    assert "mine" not in sys.modules

@@ -1,0 +1,139 @@
+"""Numbers and tables that pages take from stored runs, between markers; `python -m tests.quotes` writes them anew.
+
+gains <!--q imdb-c771ef4927 iro/3/value against_best_of_n-->+0.44 [+0.36, +0.52]<!--/q-->
+<!--q imdb-c771ef4927 iro/3/value-args/0/first gold-->                  # their difference, paired by prompt
+<!--table imdb-c771ef4927-->...<!--/table-->                            # a row a method
+    <!--screen run --task toy-->...<!--/screen-->                           # what a command ends on, 80 columns wide
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from harness.core.statistics import stats
+from harness.core.statistics.stats import Estimate
+from harness.evidence.markdown import giga, markdown_table, percent, signed
+from harness.evidence.names import display_name
+from harness.evidence.row import Comparison
+from harness.evidence.schema import GOLD, Row
+from harness.evidence.screen import chosen_rows
+from harness.evidence.store import Run, load_run
+from harness.evidence.table import comparison
+
+ROOT = Path(__file__).parents[1]
+PAGES = (ROOT / "README.md", ROOT / "results" / "README.md")
+_QUOTE = re.compile(r"<!--q (\S+) (\S+) ([^\s>]+)-->(.*?)<!--/q-->", re.S)
+_TABLE = re.compile(r"<!--table ([^\s>]+)-->\n(.*?)<!--/table-->", re.S)
+_SCREEN = re.compile(r"<!--screen (.+?)-->\n(.*?)<!--/screen-->", re.S)
+
+
+def written_anew(page: str) -> str:
+    """The page with every number, table and screen as it is today."""
+    return _SCREEN.sub(
+        lambda m: f"<!--screen {m[1]}-->\n```\n{screen(m[1])}```\n<!--/screen-->", numbers_written_anew(page)
+    )
+
+
+def numbers_written_anew(page: str) -> str:
+    """The page with every quote and table as the stored runs give it."""
+    page = _QUOTE.sub(lambda m: f"<!--q {m[1]} {m[2]} {m[3]}-->{quote(m[1], m[2], m[3])}<!--/q-->", page)
+    return _TABLE.sub(lambda m: f"<!--table {m[1]}-->\n{table(m[1])}<!--/table-->", page)
+
+
+def screen(words: str) -> str:
+    """What a command prints in an empty folder, with an empty cache."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = {**os.environ, "COLUMNS": "80", "HARNESS_CACHE": str(Path(folder) / "cache")}
+        command = [sys.executable, "-P", "-m", "harness", *words.split()]
+        done = subprocess.run(command, cwd=folder, env=settings, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def quoted(page: str) -> list[str]:
+    """The numbers that are quoted in running text."""
+    return [m[4] for m in _QUOTE.finditer(page)]
+
+
+def without_what_is_quoted(page: str) -> str:
+    return _QUOTE.sub("", _TABLE.sub("", _SCREEN.sub("", page)))
+
+
+def quoted_runs(page: str) -> set[str]:
+    return {m[1] for pattern in (_QUOTE, _TABLE) for m in pattern.finditer(page)}
+
+
+def quote(run: str, rows: str, field: str) -> str:
+    """A field of a row of a run's table, or of the difference of two rows in gold."""
+    if "-" in rows:
+        ours, theirs = (_gold(_run(run), _key(row)) for row in rows.split("-"))
+        assert field == "gold", f"{rows} differ in gold alone, not in {field}"
+        return str(signed(stats.difference(ours, theirs)))
+    name, _, form = field.partition(":")
+    value: Any = _rows(run)[_key(rows)]
+    for part in name.split("."):
+        value = getattr(value, part)
+    return percent(value) if form == "percent" else _shown(name, value)
+
+
+def table(run: str) -> str:
+    """A row a method, the best by gold first: its last iteration and cheapest pick."""
+    everything = comparison(_run(run))
+    rows = chosen_rows(everything, most=len({row.key.method for row in everything}))
+    cells = [
+        {
+            "method": display_name(row.key.method) + (" (weights trained)" if row.trains_weights else ""),
+            "gold, sd [95%]": row.gold.shown(),
+            "against best-of-n [95%]": signed(row.against_best_of_n) or "",
+            "GFLOPs a prompt": giga(row.costs.flops or 0.0),
+            "reward calls": f"{row.costs.reward_calls:.0f}",
+        }
+        for row in rows
+    ]
+    return "\n".join(markdown_table(cells)) + "\n"
+
+
+def _shown(field: str, value: Any) -> str:
+    match field, value:
+        case _, Estimate() if "win_rate" in field or "share" in field:
+            return percent(value)
+        case _, Estimate() if "against" in field:
+            return str(signed(value))
+        case _, float() if "flops" in field:
+            return giga(value)
+        case _, float():
+            return f"{value:.2f}"
+    return str(value)
+
+
+def _key(row: str) -> Row:
+    method, iteration, pick = row.split("/")
+    return Row(method, int(iteration), pick)
+
+
+@cache
+def _run(run: str) -> Run:
+    return load_run(ROOT / "results" / "runs" / run)
+
+
+@cache
+def _rows(run: str) -> dict[Row, Comparison]:
+    return {row.key: row for row in comparison(_run(run))}
+
+
+def _gold(run: Run, key: Row) -> Any:
+    """(P,) gold in sd of base samples, by prompt id."""
+    same = {"method": key.method, "iteration": key.iteration, "final_pick": key.final_pick, "metric": GOLD}
+    scores = run.scores.filter(*(pl.col(name) == value for name, value in same.items())).sort("prompt_id")
+    return run.record.standardised(GOLD, scores["value"].to_numpy())
+
+
+if __name__ == "__main__":
+    for path in PAGES:
+        path.write_text(written_anew(path.read_text(encoding="utf-8")), encoding="utf-8")
