@@ -21,9 +21,10 @@ from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.evidence.leaderboard_markdown import INTRO, SHORT, cells_of, markdown_rows, settings_apart
 from harness.evidence.leaderboard_row import Entry, settings_in_words, table_of
+from harness.evidence.schema import GOLD
 
 _FILES = ("README.md", "results.json", "results.parquet")
-_GOLD = "gold reward, sd of base samples above the base's mean"
+_UNIT = "gold reward, sd of base samples above the base's mean"
 
 
 def export(entries: Sequence[Entry], folder: Path) -> Path:
@@ -50,7 +51,7 @@ def entry_of_index(entry: Entry) -> dict[str, Any]:
     row, costs = entry.row, entry.row.costs
     wins = row.win_rate_over_base
     metrics: dict[str, tuple[str, float | None]] = {
-        "gold_reward": (_GOLD, row.gold.value),
+        GOLD: (_UNIT, row.gold.value),
         "gold_minus_best_of_n": (
             f"gold less that of {row.beside}, paired, in the same unit",
             None if row.against_best_of_n is None else row.against_best_of_n.value,
@@ -87,7 +88,7 @@ def result_of(entry: Entry) -> dict[str, Any]:
         "settings_from": entry.settings_from,
         "settings": dict(entry.settings),
         "rewards": dict(entry.rewards),
-        "unit": _GOLD,
+        "unit": _UNIT,
         **{name: None if of is None else _estimate(of) for name, of in estimates.items()},
         "set_beside": row.beside,
         "p_holm": row.p_holm,

@@ -278,7 +278,7 @@ def test_all_that_a_run_stores_is_listed_and_verified(ran):
     tables = {name: len(vars(stored)[name]) for name in names}
     assert {name: entry["rows"] for name, entry in listed.items()} == {f"{k}.parquet": n for k, n in tables.items()}
     folders = [path.parent for path in (ran / "cache").glob("*/*/inputs.json")]
-    assert {folder.parent.name for folder in folders} == {"pool", "rollouts", "fit", "generate", "score"}
+    assert {folder.parent.name for folder in folders} == {"pool", "rollouts", "fit", "generate", "score", "trace"}
     assert [problem for folder in [stored.folder, *folders] for problem in verify(folder)] == []
     fit = next(folder for folder in folders if (folder / "fitted" / "value-2").exists())
     shutil.rmtree(fit / "fitted" / "value-2")  # as a disk may lose it: the run went on with V_1 alone
