@@ -7,8 +7,6 @@ import pytest
 from PIL import Image
 
 from harness import cli
-from harness.cli.figure import chosen
-from harness.core.errors import UserError
 from harness.evidence.schema import Row
 
 ROOT = Path(__file__).parents[1]
@@ -65,7 +63,7 @@ def test_a_kind_that_is_not_there_lists_those_that_are(capsys):
         (["--columns", "golds"], "unknown column 'golds'. Did you mean 'gold'?"),
         (["--columns", "seconds"], "--columns seconds: none of these rows"),
         (["--columns", "gold", "--kind", "win_rates"], "name two figures; give one of them"),
-        (["--rows", "iro:9"], "unknown row 'iro:9'"),
+        (["--rows", "iro:9"], "no row of imdb-9c6816a774 is 'iro:9'"),
         (["--rows", "base", "--kind", "calibration"], "unknown kind of figure"),
         (["--to", str(ROOT / "LICENSE")], "is a file; give a folder"),
     ],
@@ -78,22 +76,3 @@ def test_mistakes_are_told(arguments, says, capsys):
 def test_rows_of_an_ablation_cannot_be_chosen(capsys):
     assert figure("imdb-iteration", "--rows", "base") == 2
     assert "--rows chooses from the table of a run, and 'imdb-iteration' is an ablation" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "asked, found",
-    [
-        ("base", [KEYS[0]]),
-        ("iro", KEYS[1:]),
-        ("iro:last", KEYS[3:]),
-        ("iro:1:value,base", [KEYS[0], KEYS[1]]),
-        ("iro::reward", [KEYS[2], KEYS[4]]),
-    ],
-)
-def test_rows_are_named_by_method_iteration_and_pick(asked, found):
-    assert chosen(KEYS, asked) == found
-
-
-def test_a_row_that_is_not_there_lists_those_that_are():
-    with pytest.raises(UserError, match=r"unknown row 'iro:3'.* Valid: base, iro:1:reward, iro:1:value, iro:2:reward"):
-        chosen(KEYS, "iro:3")

@@ -7,7 +7,7 @@ python -m harness figure imdb-width-3f2a --kind win_rate_by_width --to paper/fig
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,13 +15,10 @@ from typing import TYPE_CHECKING
 from harness.cli.command import Command
 from harness.cli.options import add_out
 from harness.core.errors import UserError, unknown
-from harness.evidence.schema import Row
 
 if TYPE_CHECKING:  # what draws is slow to import
     from harness.evidence.figures.kinds import Drawing
     from harness.evidence.store import Run
-
-LAST = "last"  # the last iteration of a method
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -86,6 +83,7 @@ def _require_whole(arguments: argparse.Namespace, what: str) -> None:
 
 
 def _of_run(run: "Run", arguments: argparse.Namespace) -> "Mapping[str, Drawing]":
+    from harness.evidence.choice import chosen_rows
     from harness.evidence.figures.by_method import columns_by_method
     from harness.evidence.figures.columns import COLUMNS
     from harness.evidence.figures.kinds import of_run
@@ -94,7 +92,7 @@ def _of_run(run: "Run", arguments: argparse.Namespace) -> "Mapping[str, Drawing]
     table = comparison(run)
     values = run.values
     if arguments.rows is not None:
-        keys = chosen([row.key for row in table], arguments.rows)
+        keys = chosen_rows([row.key for row in table], arguments.rows, run.id)
         table, values = [row for row in table if row.key in keys], None  # calibration shows no rows of the table
     if arguments.columns is None:
         return of_run(table, best_of_n_curve(run), values)
@@ -105,23 +103,6 @@ def _of_run(run: "Run", arguments: argparse.Namespace) -> "Mapping[str, Drawing]
         if all(COLUMNS[name].of(row) is None for row in table):
             raise UserError(f"--columns {name}: none of these rows of {run.id} has a value there; leave it out")
     return {"columns": partial(columns_by_method, table, names)}
-
-
-def chosen(keys: Sequence[Row], asked: str) -> list[Row]:
-    """The rows that `--rows` names, in the table's order. Raises UserError for a name that stands for none."""
-    found: set[Row] = set()
-    for part in asked.split(","):
-        method, iteration, pick = [*part.split(":"), "", ""][:3]
-        rows = [row for row in keys if row.method == method]
-        last = max((row.iteration for row in rows), default=0)
-        of = {"": None, LAST: last}.get(iteration, iteration)
-        rows = [row for row in rows if of is None or str(row.iteration) == str(of)]
-        rows = [row for row in rows if pick in ("", row.final_pick)]
-        if not rows:
-            valid = [":".join(map(str, row)) if row.iteration else row.method for row in keys]
-            raise unknown("row", part, dict.fromkeys(valid))
-        found.update(rows)
-    return [row for row in keys if row in found]
 
 
 COMMAND = Command("figure", "one figure, as a paper needs it", "figure latest", add_options, run)

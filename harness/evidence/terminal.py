@@ -4,7 +4,7 @@ screen = Terminal()                                     # stdout
 screen.say("imdb-3f2a", "300 test prompts")             # words, wrapped
 screen.show(grid([Column("method", names), Column("gold (sd)", golds)], screen.width))
 
-What comes from files and models is printed as it is read, less what would steer a terminal: see `printable`.
+What comes from files and models is printed as it is read, with what would steer a terminal as its code.
 """
 
 import os
@@ -20,6 +20,7 @@ from rich.console import Console, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from harness.core.printable import printable
 from harness.core.statistics.stats import Estimate
 
 USUAL_WIDTH = 80  # where nothing says how wide a page is
@@ -53,14 +54,14 @@ class Terminal:
 
     def say(self, text: str, style: str = "") -> None:
         """Words in as many lines as they need; a word that is wider than a line is broken."""
-        self.show(Text(printable(text), style, overflow="fold"))
+        self.show(Text(one_line(text), style, overflow="fold"))
 
     def say_after(self, label: str, text: str, style: str = "") -> None:
         """The same behind a label, further lines below the first word."""
         table = Table.grid(padding=(0, 1))
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
-        table.add_row(Text(label, "dim"), Text(printable(text), style))
+        table.add_row(Text(label, "dim"), Text(one_line(text), style))
         self.show(table)
 
     def show(self, what: RenderableType) -> None:
@@ -113,7 +114,7 @@ def grid(
             table.add_column("", no_wrap=True)
     plots = intervals(plotted, min(room, _WIDEST), plain) if plotted and room >= _NARROWEST else []
     for i in range(len(columns[0].cells)):
-        cells = [Text(printable(column.cells[i])) for column in columns]
+        cells = [Text(one_line(column.cells[i])) for column in columns]
         if plots:
             cells.insert(1, Text(plots[i], "cyan"))
         table.add_row(*cells, style="bold green" if i == best else "")
@@ -144,9 +145,9 @@ def intervals(estimates: Sequence[Estimate], width: int, plain: bool = False) ->
     return drawn
 
 
-def printable(text: str) -> str:
-    """The text with blanks for line ends and tabs, and a mark for every other character that is not to be printed."""
-    return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)
+def one_line(text: str) -> str:
+    """The text with blanks for line ends and tabs, and what could steer a terminal as its code."""
+    return printable("".join(" " if c.isspace() else c for c in text))
 
 
 _RULE = box.Box("    \n    \n ── \n    \n    \n    \n    \n    \n")
@@ -164,5 +165,5 @@ def _shortened(column: Column) -> Column:
 
 
 def _width(column: Column) -> int:
-    widest = max(cell_len(printable(text)) for text in (column.title, *column.cells))
+    widest = max(cell_len(one_line(text)) for text in (column.title, *column.cells))
     return min(widest, _WRAPPED) if column.wraps else widest
