@@ -8,10 +8,11 @@ read before (two FLOPs a parameter and token count the weights alone) and the tr
 """
 
 from dataclasses import dataclass, replace
-from math import inf
+from math import inf, nan
 
 import polars as pl
 
+from harness.core.errors import UserError
 from harness.evidence.record import Prices
 from harness.evidence.row import Costs
 from harness.evidence.store import Run
@@ -86,6 +87,25 @@ def _priced(run: Run, found: Costs, prices: Prices, method: str, prompts: int, v
         flops_amortised=flops + fitting / AMORTISED_OVER,
         flops_large_reward=None if large is None else flops + large,
     )
+
+
+def at_reward_price(run: Run, price: str) -> Run:
+    """The run as if a call of its reward took `price`: FLOPs, or `policy` for a model of the policy's size.
+
+    Raises UserError for another price, and where the run stored none to set it beside.
+    """
+    prices, one_text = run.record.flops, _tokens(run, "base")
+    if prices is None or one_text is None:
+        raise UserError(
+            f"--reward-price {price}: {run.id} has no FLOPs of the policy, or no base whose texts it would read"
+        )
+    try:
+        flops = one_text * prices.policy_token if price == "policy" else float(price)
+    except ValueError:
+        flops = nan
+    if not 0 <= flops < inf:
+        raise UserError(f"--reward-price {price!r}: give FLOPs of one call, such as 3e9, or policy")
+    return replace(run, about={**run.about, "flops": {**run.about["flops"], "reward_call": flops}})
 
 
 def break_even(own: Costs, rival: SampledCost) -> float | None:

@@ -6,7 +6,8 @@ from math import inf
 import polars as pl
 import pytest
 
-from harness.evidence.cost import AMORTISED_OVER, SampledCost, best_of_n_costs, costs
+from harness.core.errors import UserError
+from harness.evidence.cost import AMORTISED_OVER, SampledCost, at_reward_price, best_of_n_costs, costs
 from harness.evidence.table import comparison
 from tests.conftest import PRICES
 
@@ -48,6 +49,19 @@ def test_a_reward_of_the_policys_size_is_shown_where_a_method_calls_it_more_than
     assert all(row.large_reward_flops is None for row in comparison(priced))
     large = [row.large_reward_flops for row in comparison(replace(priced, completions=often))]
     assert large == [20 * 100, 90 * 100 + 8 * 2000, 90 * 100 + 30 * 7, 90 * 100 + 30 * 7 + 9 * 2000]
+
+
+def test_a_call_of_the_reward_takes_what_the_reader_says(planted):
+    priced = replace(planted, about={**planted.about, "flops": PRICES})
+    assert of_row(at_reward_price(priced, "40"), "best_of_n", 0, "reward").flops == 90 * 100 + 8 * 40
+    large = at_reward_price(priced, "policy")
+    assert of_row(large, "best_of_n", 0, "reward").flops == 90 * 100 + 8 * 20 * 100
+    assert of_row(large, "iro", 1, "value").fit_flops == (1000 + 9000) * 100 + 400 * 20 * 100
+    for wrong in ("dear", "nan", "-1", "inf"):
+        with pytest.raises(UserError, match="give FLOPs of one call"):
+            at_reward_price(priced, wrong)
+    with pytest.raises(UserError, match="has no FLOPs of the policy"):
+        at_reward_price(planted, "policy")
 
 
 def test_values_that_guided_the_searches_of_a_fit_are_part_of_what_it_took_and_training_a_head_is_not(planted):
