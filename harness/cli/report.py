@@ -64,12 +64,15 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _at_reward_price(run: "Run", arguments: argparse.Namespace) -> None:
     from harness.evidence.cost import at_reward_price
+    from harness.evidence.markdown import giga
     from harness.evidence.screen import show_run
     from harness.evidence.table import comparison
 
     if arguments.html or arguments.full:
         raise UserError("--reward-price shows the screen of a run, which is not stored; leave --html and --full out")
     priced = at_reward_price(run, arguments.reward_price)
+    assert priced.record.flops is not None  # else it could not have another price
+    print(f"a call of the reward taken as {giga(priced.record.flops.reward_call)} GFLOPs", file=sys.stderr)
     show_run(priced, comparison(priced))
 
 
