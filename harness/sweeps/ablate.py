@@ -88,9 +88,10 @@ def _axes(axes: str, request: Request) -> dict[str, Axis]:
 def _configs(varied: Mapping[str, Axis], values: str | None, request: Request) -> dict[Point, RunConfig]:
     """The run of each point."""
     plain, points, first = resolve(request), _points(varied, values), next(iter(varied.values()))
+    # settings of all values first: they refuse those that could not be compared below
+    settings = {p: [s for a, v in zip(varied.values(), p, strict=True) for s in a.settings(v, plain)] for p in points}
     configs = {}
-    for point in points:
-        given = [s for axis, value in zip(varied.values(), point, strict=True) for s in axis.settings(value, plain)]
+    for point, given in settings.items():
         only = first.is_budget and point != max(points)
         configs[point] = resolve(replace(request.with_given(*given), only=only or request.only))
     return configs
