@@ -99,7 +99,7 @@ def look(row: Row) -> dict[str, Any]:
 
 def shade(iteration: int, last: int) -> float:
     """Opacity: the last iteration is solid, earlier ones are fainter."""
-    return 1.0 if iteration in (0, last) else 0.35 + 0.5 * iteration / last
+    return 1.0 if iteration in (0, last) else 0.45 + 0.4 * iteration / last
 
 
 def label(row: Row) -> str:
