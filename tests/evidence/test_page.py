@@ -42,13 +42,13 @@ def test_it_opens_with_the_verdict_and_the_last_iteration_beside_best_of_n(store
     page = opened(stored.folder / "report.html")
     row = next(one for one in comparison(stored) if one.key == ("iro", 3, "value"))
     said = page.locator("#verdict").inner_text()
-    assert said.startswith("iro (iteration 3), picked by value, is ") and said.endswith("reward calls.")
+    assert said.startswith("IRO (iteration 3), picked by value, is ") and said.endswith("reward calls.")
     assert f"{row.beside}: {row.against_best_of_n.shown('+.2f')} sd of gold on 12 prompts" in said
     assert page.locator("#count").inner_text() == "12 of 12 prompts" and page.locator("article").count() == 10
     first = page.locator("article").first
     assert first.locator(".card h3").all_inner_texts() == [
-        "iro, iteration 3, picked by value",
-        "best_of_n, picked by proxy",
+        "IRO, iteration 3, picked by value",
+        "best-of-n, picked by proxy",
     ]
     assert first.locator(".prompt").inner_text().startswith("topic ")
     before = "document.querySelector('#browser').compareDocumentPosition(document.querySelector('#report'))"
@@ -281,8 +281,8 @@ def test_figures_take_the_colours_of_the_page_and_can_run_and_load_nothing(store
     folder = copied(stored, tmp_path)
     (folder / "gold_by_method.svg").write_text(DRAWN)
     page = opened(write_page(load_run(folder)), scheme="dark")
-    drawn = page.locator("svg.figure")
-    assert drawn.count() == 1 and drawn.get_attribute("aria-label")
+    drawn = page.locator("svg.figure").first
+    assert drawn.get_attribute("aria-label") == "gold by method"
     ink = page.evaluate("getComputedStyle(document.body).color")
     assert drawn.locator("text").evaluate("(one) => getComputedStyle(one).fill") == ink == "rgb(230, 232, 235)"
     assert page.evaluate("window.hacked") is None and page.locator("#browser").is_visible()
@@ -344,7 +344,7 @@ RUNS = Path(__file__).parents[2] / "results" / "runs"
 def test_the_verdict_says_method_difference_interval_n_and_cost():
     rows = stored_rows(RUNS / "imdb-c771ef4927")
     assert str(verdict(rows)) == (
-        "iro (iteration 3), picked by value, is better than best-of-16: +0.44 [+0.36, +0.52] sd of gold on 300 "
+        "IRO (iteration 3), picked by value, is better than best-of-16: +0.44 [+0.36, +0.52] sd of gold on 300 "
         "prompts, p = 0.001 (Holm), at 140 GFLOPs an answer (610 with fitting) and 0 reward calls; best-of-16 takes "
         "140 GFLOPs an answer and 16 reward calls."
     )
@@ -358,5 +358,5 @@ def test_a_difference_that_could_be_chance_is_not_called_one():
 @pytest.mark.parametrize("folder", sorted(RUNS.iterdir()), ids=lambda folder: folder.name)
 def test_every_stored_run_has_a_verdict_and_a_page(folder):
     said = str(verdict(stored_rows(folder)))
-    assert said.startswith("iro (iteration ") and " prompts" in said and "reward calls" in said
+    assert said.startswith("IRO (iteration ") and " prompts" in said and "reward calls" in said
     assert page_of(load_run(folder)).count('id="verdict"') == 1

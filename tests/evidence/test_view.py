@@ -89,7 +89,7 @@ def test_the_page_of_a_run_is_loaded_only_when_it_is_opened(index, opened):
     assert page.requested == [index.as_uri()]
     page.get_by_role("link", name=THREE[0]).click()
     page.locator("#verdict").wait_for()
-    assert "iro (iteration 3)" in page.locator("#verdict").inner_text()
+    assert "IRO (iteration 3)" in page.locator("#verdict").inner_text()
     page.get_by_role("link", name="All runs").click()
     page.locator("#results").wait_for()
     assert page.url == index.as_uri()
@@ -103,9 +103,9 @@ def test_runs_are_filtered_by_task_model_method_and_name(index, stored, opened):
     page.get_by_label("Model").select_option("smollm2-135m-instruct")
     assert set(shown(page)) == set(THREE)
     page.get_by_label("Method").select_option("dpo")
-    assert shown(page) == [THREE[0]] and column(page, "row") == ["dpo (iteration 1) (weights trained)"]
+    assert shown(page) == [THREE[0]] and column(page, "row") == ["DPO (weights trained)"]
     page.get_by_label("Method").select_option("iro")
-    assert column(page, "row")[shown(page).index(THREE[0])] == "iro (iteration 3), picked by value"
+    assert column(page, "row")[shown(page).index(THREE[0])] == "IRO (iteration 3), picked by value"
     page.keyboard.press("Escape")
     page.evaluate("document.activeElement.blur()")
     page.keyboard.press("/")
@@ -113,6 +113,17 @@ def test_runs_are_filtered_by_task_model_method_and_name(index, stored, opened):
     assert shown(page) == [THREE[0]]
     page.get_by_label("Search in names").fill("nothing")
     assert "No run is like this." in page.locator("#results").inner_text()
+
+
+def test_a_run_is_found_by_the_name_that_somebody_gave_it(out, opened, tmp_path):
+    place = shutil.copytree(out, tmp_path / "named")
+    assert cli.main(["name", THREE[1], "first-try", "--out", str(place)]) == 0
+    (place / "names" / "odd.json").write_text("[]")
+    assert cli.main(["view", "--no-open", "--out", str(place)]) == 0
+    page = opened(place / "index.html")
+    page.get_by_label("Search in names").fill("first")
+    assert shown(page) == [THREE[1]] and column(page, "name") == ["first-try"]
+    assert "names/odd.json" in page.locator("#left-out").inner_text()
 
 
 def test_a_click_on_a_head_sorts_and_the_address_holds_it(index, opened):

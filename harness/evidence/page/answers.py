@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from harness.evidence.names import display_name
 from harness.evidence.page.verdict import TableRow, main_row
 from harness.evidence.schema import ANSWER, BASE_NLL, GOLD, PROXY, ROW, Row
 from harness.evidence.store import Run
@@ -18,9 +19,9 @@ def page_data(run: Run, table: list[TableRow]) -> dict[str, Any]:
     """What the browser shows of the rows that stand in the run's table. Rows that gave one prompt the same share it.
 
     prompts: [id, text]. picks[row][prompt]: a place in answers[prompt]: [text, gold (sd), proxy (sd), base NLL, tokens,
-    stop]. start: the rows shown at first, IRO's last iteration (or what else speaks for the run) and best-of-n.
-    trees: one for a method, iteration and prompt, with rounds of [parent, text, S, kept, [V_1, ..], proxy, gold]; the
-    last three are null where they are not known. searches: how each method searched.
+    stop]. start: the rows shown at first, IRO's last iteration (or what else speaks for the run) and best-of-n. names:
+    of methods, for people. trees: one for a method, iteration and prompt, with rounds of [parent, text, S, kept,
+    [V_1, ..], proxy, gold]; the last three are null where they are not known. searches: how each method searched.
     """
     wide = run.scores.pivot("metric", index=list(ANSWER), values="value")
     found = run.completions.join(wide, on=ANSWER, how="inner", maintain_order="left")
@@ -45,6 +46,7 @@ def page_data(run: Run, table: list[TableRow]) -> dict[str, Any]:
         "answers": [list(of_prompt) for of_prompt in answers],
         "start": [keys.index(row.key) if row is not None and row.key in keys else 0 for row in start],
         "trees": [] if run.trace is None else _trees(run, run.trace, place),
+        "names": {key.method: display_name(key.method) for key in keys},
         "searches": _searches(run, [key.method for key in keys]),
     }
 

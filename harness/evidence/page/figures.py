@@ -6,7 +6,7 @@ load: a run's folder may come from anybody.
 
 import base64
 import re
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -24,7 +24,8 @@ def with_figures(html: str, folder: Path) -> str:
 
     def drawn(match: re.Match[str]) -> str:
         path = folder / match[1]
-        return _inline(path.with_suffix(".svg"), match[2]) or _picture(path, match[2])
+        label = unescape(match[2])
+        return _inline(path.with_suffix(".svg"), label) or _picture(path, label)
 
     return re.sub(r'<img src="([\w.-]+\.png)" alt="([^"]*)">', drawn, html)
 
@@ -40,7 +41,8 @@ def _inline(path: Path, label: str) -> str | None:
     prefix = re.sub(r"\W", "", path.stem)
     _keep_drawing(root, prefix)
     root.attrib |= {"role": "img", "aria-label": label, "class": "figure"}
-    return ElementTree.tostring(root, encoding="unicode")
+    drawn = ElementTree.tostring(root, encoding="unicode")
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(label)}">{drawn}</div>'
 
 
 def _keep_drawing(element: ElementTree.Element, prefix: str) -> None:

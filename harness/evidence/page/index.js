@@ -8,7 +8,7 @@ const OFFERED = {
   model: unique(data.runs.map((run) => run.model)).sort(),
   method: unique(data.runs.flatMap((run) => Object.keys(run.methods))).sort(),
 };
-const COLUMNS = ["run", "gold - best-of-n", "row", "gold (sd)", "prompts", "set beside", "date", "task", "model", "profile", "seed", "settings", "methods"];
+const COLUMNS = ["run", "name", "gold - best-of-n", "row", "gold (sd)", "prompts", "set beside", "date", "task", "model", "profile", "seed", "settings", "methods"];
 const NUMBERS = ["seed", "prompts", "gold (sd)", "gold - best-of-n"];
 const DEFAULTS = { task: ANY, model: ANY, method: ANY, q: "", sort: "date", order: "down" };
 const index = stateInUrl(DEFAULTS, isKnown, show);
@@ -26,7 +26,7 @@ function chosen(state) {
   return data.runs.filter((run) =>
     ["task", "model"].every((name) => state[name] === ANY || run[name] === state[name]) &&
     (state.method === ANY || state.method in run.methods) &&
-    [run.id, run.from, ...Object.keys(run.methods)].some((text) => text.toLowerCase().includes(words)));
+    [run.id, ...run.names, run.from, ...Object.keys(run.methods)].some((text) => text.toLowerCase().includes(words)));
 }
 
 function show(state) {
@@ -34,7 +34,8 @@ function show(state) {
   if (byId("search").value !== state.q) byId("search").value = state.q;
   const runs = chosen(state);
   byId("count").textContent = `${runs.length} of ${data.runs.length} runs`;
-  const made = table(COLUMNS, runs.map((run) => line(run, state.method === ANY ? run.best : run.methods[state.method])), { className: "sortable" });
+  const columns = data.runs.some((run) => run.names.length) ? COLUMNS : COLUMNS.filter((name) => name !== "name");
+  const made = table(columns, runs.map((run) => line(run, state.method === ANY ? run.best : run.methods[state.method], columns)), { className: "sortable" });
   const sorted = made.querySelector("table");
   for (const head of sorted.tHead.rows[0].cells) head.classList.toggle("number", NUMBERS.includes(head.textContent));
   sortable(sorted, (name, direction) => index.note({ sort: name, order: direction }));
@@ -42,17 +43,17 @@ function show(state) {
   byId("results").replaceChildren(runs.length ? made : note("No run is like this."));
 }
 
-function line(run, row) {
+function line(run, row, columns) {
   const [name, n, gold, low, high, gain, gainLow, gainHigh, beside] = row ?? [];
   const opened = run.page === null ? visible(run.id) : element("a", { href: run.page, textContent: visible(run.id) });
   const cells = {
-    date: [run.date.slice(0, 10), run.date], task: [run.task], model: [run.model], profile: [run.profile], seed: [run.seed ?? "", run.seed], prompts: [n ?? "", n],
+    name: [run.names.join(", ")], date: [run.date.slice(0, 10), run.date], task: [run.task], model: [run.model], profile: [run.profile], seed: [run.seed ?? "", run.seed], prompts: [n ?? "", n],
     row: [name ?? ""], "gold (sd)": [interval(gold, low, high, number), gold], "gold - best-of-n": [interval(gain, gainLow, gainHigh, signed), gain],
     "set beside": [beside ?? ""], settings: [run.slice === "test" ? run.from : `${run.from}, ${run.slice} prompts`], methods: [Object.keys(run.methods).join(", ")],
   };
   const first = element("th", { scope: "row" }, opened);
   first.dataset.value = run.id;
-  return element("tr", {}, first, ...COLUMNS.slice(1).map((column) => {
+  return element("tr", {}, first, ...columns.slice(1).map((column) => {
     const [text, value] = cells[column];
     const cell = element("td", { textContent: visible(String(text)), className: NUMBERS.includes(column) ? "number" : "" });
     if (value != null) cell.dataset.value = value;

@@ -17,6 +17,7 @@ from harness.core.statistics.stats import Estimate
 from harness.evidence.page.markup import HERE, document, scripts
 from harness.evidence.page.verdict import TableRow, main_row, stored_rows
 from harness.evidence.record import RunRecord, read_record
+from harness.evidence.run_names import names_by_run
 from harness.evidence.schema import REFERENCES
 from harness.evidence.store import is_done, read_about
 
@@ -28,6 +29,7 @@ class Listed:
     """A stored run, as far as a list of runs needs it."""
 
     folder: Path
+    names: list[str]  # that people gave it
     record: RunRecord
     date: str  # of its last opening of the test slice; empty where none was recorded
     rows: list[TableRow]
@@ -41,10 +43,11 @@ class Listing:
 
 def listed(out: Path) -> Listing:
     """Read OUT/runs without its large tables. Raises UserError where there is no run at all."""
-    runs, left_out = [], {}
+    runs, left_out = list[Listed](), dict[str, str]()
+    names = names_by_run(out, left_out.__setitem__)
     for folder in sorted(path for path in (out / "runs").glob("*") if path.is_dir()):
         try:
-            runs.append(_listed(folder))
+            runs.append(_listed(folder, names.get(folder.name, [])))
         except UserError as error:
             left_out[folder.name] = str(error)
     if not runs and not left_out:
@@ -60,7 +63,7 @@ def index_page(listing: Listing, pages: Mapping[str, str], out_name: str) -> str
     return document(f"Runs in {out_name}", body, scripts(_SCRIPTS, data), style)
 
 
-def _listed(folder: Path) -> Listed:
+def _listed(folder: Path, names: list[str]) -> Listed:
     if not (folder / "run.json").is_file():
         raise UserError("it has no run.json")
     about = read_about(folder)
@@ -71,18 +74,21 @@ def _listed(folder: Path) -> Listed:
         raise UserError(f"it has no table.parquet; `harness report {folder.name}` makes it")
     noted = about.get("openings")
     openings = [str(one.get("time", "")) for one in noted if isinstance(one, dict)] if isinstance(noted, list) else []
-    return Listed(folder, record, max(openings, default="")[:16].replace("T", " "), stored_rows(folder))
+    date = max(openings, default="")[:16].replace("T", " ")
+    return Listed(folder, names, record, date, stored_rows(folder))
 
 
 def _shown(run: Listed, page: str | None) -> dict[str, Any]:
     """A run as the page has it: its facts, and for each method the row that speaks for it."""
     config, rows = run.record.config, run.rows
     methods = {method: main_row(rows, method) for method in dict.fromkeys(row.key.method for row in rows)}
-    gains = [row for row in rows if row.key.method not in REFERENCES and row.against_best_of_n is not None]
+    frozen = [row for row in rows if row.key.method not in REFERENCES and not row.trains_weights]
+    gains = [row for row in frozen if row.against_best_of_n is not None]
     best = max(gains, key=lambda row: row.against_best_of_n.value if row.against_best_of_n else 0.0, default=None)
     evaluate = run.record.settings("evaluate")
     return {
         "id": run.folder.name,
+        "names": run.names,
         "page": None if page is None else quote(page),
         "date": run.date,
         "task": config.task,

@@ -29,7 +29,7 @@ function isKnown(name, text) {
 
 const minus = (a, b) => (a == null || b == null ? null : a - b);
 const PICKS = { value: ", picked by value", reward: ", picked by proxy", first: "" };
-const labelOf = (row) => row.method + (row.iteration ? `, iteration ${row.iteration}` : "") + (PICKS[row.pick] ?? `, picked by ${row.pick}`);
+const labelOf = (row) => data.names[row.method] + (row.iteration ? `, iteration ${row.iteration}` : "") + (PICKS[row.pick] ?? `, picked by ${row.pick}`);
 
 function answerOf(row, prompt) {
   const place = data.picks[row][prompt];
@@ -66,7 +66,7 @@ const control = (side, name) => byId("controls").querySelector(`[data-side=${sid
 
 function fill(select, options, wanted) {
   const chosen = options.includes(wanted) ? wanted : options[0];
-  select.replaceChildren(...options.map((value) => new Option(value, value, value === chosen, value === chosen)));
+  select.replaceChildren(...options.map((value) => new Option(data.names[value] ?? value, value, value === chosen, value === chosen)));
   select.disabled = options.length === 1;
   return chosen;
 }

@@ -1,7 +1,7 @@
 """What a stored run found, in one sentence, from its stored table alone; no torch.
 
 rows = stored_rows(folder)       # of table.parquet, which `report` writes
-str(verdict(rows))               # "iro (iteration 3), picked by value, is better than best-of-16: +0.44 sd of gold ..."
+str(verdict(rows))               # "IRO (iteration 3), picked by value, is better than best-of-16: +0.44 sd of gold ..."
 
 Which row speaks for a method follows from names, not from scores: its last iteration, and the pick that needs least at
 test time.
@@ -16,6 +16,7 @@ from typing import Any
 from harness.core.errors import UserError
 from harness.core.statistics.stats import Estimate
 from harness.evidence.markdown import giga, p_value, signed
+from harness.evidence.names import display_name
 from harness.evidence.record import DAMAGED
 from harness.evidence.schema import REFERENCES, ROW, Row
 from harness.evidence.store import read_parquet
@@ -50,11 +51,13 @@ class TableRow:
 
     @property
     def name(self) -> str:
-        """'iro (iteration 3), picked by value'; without the pick where nobody chose."""
-        trained = " (weights trained)" if self.trains_weights else ""
+        """'IRO (iteration 3), picked by value'; without the pick where nobody chose."""
+        made = [f"iteration {self.key.iteration}"] if self.key.iteration and not self.trains_weights else []
+        made += ["weights trained"] if self.trains_weights else []
+        method = display_name(self.key.method) + (f" ({', '.join(made)})" if made else "")
         pick = self.key.final_pick
         pick = "" if pick == "first" else f", picked by {_WHO.get(pick, pick)}"
-        return f"{self.key.name}{trained}{pick}"
+        return f"{method}{pick}"
 
     @property
     def cost(self) -> str:
