@@ -99,7 +99,7 @@ class RunProgress:
         if self._bars is not None or self._quiet:
             return
         self._say_found()
-        left = self._time(stage)
+        left = f"{left} for all" if (left := self._time(stage)) else ""
         if not self._planned:
             rate = stage.done / stage.seconds
             left = f", {duration((stage.total - stage.ready - stage.done) / rate)} left"
@@ -143,7 +143,7 @@ class RunProgress:
         left = self.seconds_left(stage)
         if left is None:
             return ""
-        return f", {'about' if left.is_all else 'at least'} {duration(left.seconds)} left for all"
+        return f", {'about' if left.is_all else 'at least'} {duration(left.seconds)} left"
 
 
 class Stage:
