@@ -12,7 +12,7 @@ import harness
 from harness import __version__, cli
 from harness.cli.program import COMMANDS as ALL
 from harness.cli.program import GROUPS, parser
-from harness.running import run
+from harness.running import material
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = {"module": [sys.executable, "-m", "harness"], "script": [str(Path(sys.executable).with_name("harness"))]}
@@ -90,7 +90,7 @@ def test_without_a_command_it_shows_each_with_an_example_by_what_one_wants(capsy
 
 def test_every_example_works(place, unrendered, capsys, monkeypatch):
     """In the order in which they are shown: later ones need a run. `bench`, which takes minutes, is only read."""
-    monkeypatch.setattr(run, "choose_workers", lambda *_: 1)
+    monkeypatch.setattr(material, "choose_workers", lambda *_: 1)
     for command in ALL:
         words = shlex.split(command.example)
         if command.name == "bench":

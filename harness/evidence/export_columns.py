@@ -13,6 +13,7 @@ from harness.core.statistics.stats import Estimate
 from harness.evidence.cost import AMORTISED_OVER
 from harness.evidence.markdown import giga, p_value, percent, signed
 from harness.evidence.row import Comparison, OverRefits
+from harness.evidence.schema import BASE_NLL
 
 Shown = Callable[[Any], str | None]
 
@@ -88,7 +89,7 @@ COLUMNS: Mapping[str, Column] = {
     "gold_per_proxy": Column("Gold's gain over the proxy's"),
     "unscored": Column("Unscored", _COUNT),
     "tokens": Column("Tokens", _TENTHS),
-    "base_nll": Column("Base NLL (nats a token)", _HUNDREDTHS),
+    BASE_NLL: Column("Base NLL (nats a token)", _HUNDREDTHS),
     "distinct_2": Column("Distinct-2", _HUNDREDTHS),
     "distinct_3": Column("Distinct-3", _HUNDREDTHS),
     "repetition": Column("Repetition", percent),
