@@ -56,8 +56,9 @@ def dash_of(iteration: int, last: int) -> str:
 
 
 def legend_below(fig: Figure, handles: Sequence[Any]) -> None:
-    """The entries below the figure, in as many columns as its width holds; nothing where there are none."""
-    assert len(handles) <= MOST, f"{len(handles)} entries of a legend"
+    """The entries below the figure, in as many columns as its width holds; of too many the last says how many more."""
+    if len(handles) > MOST:
+        handles = [*handles[: MOST - 1], entry(f"and {len(handles) - MOST + 1} more")]
     if handles:
         columns = _columns(handles, fig.get_size_inches()[0])
         fig.legend(handles=list(handles), loc="outside lower center", ncols=columns)

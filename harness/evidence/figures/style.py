@@ -62,6 +62,7 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "legend.handletextpad": 0.4,
     "legend.columnspacing": 1.2,
+    "text.parse_math": False,  # names may hold a dollar sign
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": INK,

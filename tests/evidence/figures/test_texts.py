@@ -73,6 +73,19 @@ def test_of_a_run(planted, methods, iterations, width):
         require(draw(width), width)
 
 
+def test_names_are_no_formulas(planted):
+    """A dollar sign would have begun one, and a brace after it ended the report with a traceback."""
+    for draw in of_run(table_of(planted, ["cost_in_$", "of$_{mine"], 2), best_of_n_curve(planted), None).values():
+        require(draw("column"), "column")
+
+
+def test_a_legend_of_too_many_entries_says_so(planted):
+    values = pl.concat(values_of(2).with_columns(method=pl.lit(f"value {i}")) for i in range(12))
+    fig = of_run(comparison(planted), [], values)["calibration"]("column")
+    require(fig, "column")
+    assert [text.get_text() for text in fig.legends[0].get_texts()][-1] == "and 7 more"
+
+
 @WIDTHS
 def test_of_the_base_alone(planted, width):
     for draw in of_run(comparison(planted)[:1], [], None).values():
