@@ -12,6 +12,7 @@ from typing import Any
 from harness.core.statistics.stats import Estimate
 from harness.evidence.cost import AMORTISED_OVER
 from harness.evidence.markdown import giga, p_value, percent, signed
+from harness.evidence.names import display_name
 from harness.evidence.row import Comparison, OverRefits
 from harness.evidence.schema import BASE_NLL
 
@@ -36,8 +37,11 @@ def values_of(row: Comparison) -> dict[str, Any]:
 
 
 def method_of(row: Comparison) -> str:
-    """A row's method and iteration, or that its weights are trained."""
-    return f"{row.key.method} (weights trained)" if row.trains_weights else row.key.name
+    """A row's method as papers call it, with its iteration, or that its weights are trained."""
+    name = display_name(row.key.method)
+    if row.trains_weights:
+        return f"{name} (weights trained)"
+    return f"{name} (iteration {row.key.iteration})" if row.key.iteration else name
 
 
 def _flat(part: Any) -> dict[str, Any]:

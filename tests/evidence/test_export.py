@@ -92,7 +92,7 @@ def test_the_best_of_the_rows_that_train_no_weights_is_bold(planted):
         assert not any("\\textbf" in cell for row in table for cell in (row[0], row[1], row[4]))
         lines = markdown(part).splitlines()[2:6]
         assert [line.split(" | ")[2].startswith("**") for line in lines] == gold
-    assert "iro (weights trained)" in latex(part_of(trained, None, columns))
+    assert "IRO (weights trained)" in latex(part_of(trained, None, columns))
 
 
 def test_latex_is_whole_and_escaped(planted):
@@ -105,7 +105,7 @@ def test_latex_is_whole_and_escaped(planted):
     assert re.findall(r"\\(begin|end)\{(\w+)\}", text) == [
         ("begin", "table"), ("begin", "tabular"), ("end", "tabular"), ("end", "table")
     ]  # fmt: skip
-    assert "best\\_of\\_n" in text and "$-$" in text and "-0." not in text
+    assert "best-of-n" in text and "$-$" in text and "-0." not in text
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here")
