@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Write the page asked for, print its path, and open it. Raises UserError where there is no such run."""
     path = _written(arguments)
     print(path)
-    if not arguments.no_open and arguments.site is None and not webbrowser.open(path.resolve().as_uri()):
+    if not arguments.no_open and arguments.site is None and not webbrowser.open_new_tab(path.resolve().as_uri()):
         print("no browser could be opened here: open that file in one", file=sys.stderr)
 
 

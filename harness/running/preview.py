@@ -217,11 +217,12 @@ def _fitted(
 def _look_at_answers(
     context: RunContext, name: str, iteration: int, method: Generator, key: str, test: Sequence[Prompt]
 ) -> None:
+    if method.searches and context.config.settings["evaluate"].trace:
+        with suppress(_NotStored):  # of few prompts, which a shorter run may have searched
+            trace(context, name, iteration, method, key, test)
     answers = answer(context, name, iteration, method, key, test)
     rows: dict[str, list[dict[str, Any]]] = {"completions": [], "scores": [], "pool": []}
     evaluate(context, name, iteration, answers, rows, own_of(method, key))
-    if method.searches and context.config.settings["evaluate"].trace:
-        trace(context, name, iteration, method, key, test)
 
 
 def _seconds_of_fits(out: Path, identity: Mapping[str, Any]) -> dict[str, float]:

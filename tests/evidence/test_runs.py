@@ -15,7 +15,7 @@ from harness.evidence.run_names import give_name
 from harness.evidence.runs import stored_runs
 from harness.evidence.store import find_run
 from harness.evidence.table import comparison
-from tests.evidence.test_names import stored
+from tests.evidence.test_run_names import stored
 
 STORED = Path(__file__).parents[2] / "results"
 

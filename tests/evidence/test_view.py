@@ -202,7 +202,7 @@ def test_a_page_is_written_again_only_where_its_run_has_changed(out, index, caps
 
 def test_one_run_is_shown_by_the_beginning_of_its_id_and_opened(out, index, monkeypatch, capsys):
     opened_at = []
-    monkeypatch.setattr("webbrowser.open", lambda address: opened_at.append(address) or True)
+    monkeypatch.setattr("webbrowser.open_new_tab", lambda address: opened_at.append(address) or True)
     assert cli.main(["view", THREE[0][:8], "--no-open", "--out", str(out)]) == 0
     path = Path(capsys.readouterr().out.strip())
     assert path == out / "runs" / THREE[0] / "report.html" and path.is_file() and not opened_at

@@ -108,7 +108,7 @@ def test_on_a_terminal_two_workers_move_bars_and_finished_stages_stay(tmp_path):
         pass
     assert process.wait() == 0, written.decode()
     lines = [ANSI.sub("", line) for line in re.split(r"[\r\n]+", written.decode())]
-    assert sum(SAID.match(line.rstrip()) is not None for line in lines) == 20
+    assert sum(SAID.match(line.rstrip()) is not None for line in lines) == 23
     assert any("whole run" in line and " s left" in line for line in lines)
     assert max(map(cell_len, lines)) <= 90
     assert b"\x1b[?25h" in written  # the cursor is shown again

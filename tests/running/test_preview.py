@@ -42,7 +42,7 @@ def idle(monkeypatch):
 
 def test_nothing_is_done_and_nothing_is_written(place, capsys, idle):
     said = dry(capsys, *RUN)
-    assert "22 stages, 0 of them in the cache." in said and "Nothing was done, and no result written" in said
+    assert "25 stages, 0 of them in the cache." in said and "Nothing was done, and no result written" in said
     assert re.search(r"cost at most fitting [\d,]+ policy tokens and answering [\d,]+ policy tokens", said)
     assert re.search(r"time about \d+ s in 1 process: [\d,]+ tokens a second and process, 16 rows at a time", said)
     assert "without iro iteration 1: fit, iro iteration 2: fit, iro iteration 3: fit, of which no stored run" in said

@@ -9,6 +9,7 @@ from math import nan
 
 from harness.core.statistics.stats import Estimate
 from harness.evidence.row import Comparison, in_percent
+from harness.evidence.schema import BASE_NLL
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ COLUMNS: dict[str, Column] = {
         "won over best-of-n, %", lambda row: _percent(row.win_rate_over_best_of_n), 50, share=True
     ),
     "tokens": Column("tokens of an answer", lambda row: _counted(row.tokens)),
-    "base_nll": Column("base NLL (nats a token)", lambda row: _counted(row.base_nll)),
+    BASE_NLL: Column("base NLL (nats a token)", lambda row: _counted(row.base_nll)),
     "distinct_2": Column("distinct-2", lambda row: _counted(row.drift.distinct_2)),
     "policy_tokens": Column("policy tokens a prompt", lambda row: _counted(row.costs.policy_tokens), log=True),
     "reward_calls": Column("reward calls a prompt", lambda row: _counted(row.costs.reward_calls)),

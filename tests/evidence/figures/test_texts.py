@@ -182,7 +182,7 @@ def test_of_a_leaderboard(planted, width):
         Entry(
             task="imdb", model="a-model-with-a-long-name-135m-instruct", profile=profile, seed=0, same_reward=False,
             settings_from=source, slice="test", prompts=300, run_id=source, commit="0" * 40, dirty=False, reason="",
-            row=row, settings_hash=source, rewards={"proxy": 2, "gold": 1},
+            row=row, settings={}, settings_hash=source, rewards={"proxy": 2, "gold": 1},
         )
         for profile in ("quick", "standard")
         for source in ("defaults", "tune:imdb")
