@@ -88,6 +88,7 @@ def test_without_a_command_it_shows_each_with_an_example_by_what_one_wants(capsy
             assert f"  python -m harness {command.example} " in said and command.example.startswith(command.name)
 
 
+@pytest.mark.slow
 def test_every_example_works(place, unrendered, capsys, monkeypatch):
     """In the order in which they are shown: later ones need a run. `bench`, which takes minutes, is only read."""
     monkeypatch.setattr(material, "choose_workers", lambda *_: 1)

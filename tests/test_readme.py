@@ -35,6 +35,7 @@ def test_every_quoted_number_is_what_its_stored_run_gives(name):
         assert not about["dirty"] and about["status"] == "done"
 
 
+@pytest.mark.slow
 def test_the_screen_in_the_readme_is_what_its_command_ends_on():
     """Its id names versions of libraries too."""
     (shown,) = re.findall(r"<!--screen (.+?)-->\n```\n(.*?)```", README, re.S)

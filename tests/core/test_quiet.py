@@ -49,6 +49,7 @@ class Noisy(Task):
 """
 
 
+@pytest.mark.slow
 def test_stderr_of_a_run_on_a_real_model_holds_our_lines_and_the_users_alone(tmp_path, tiny):
     save_model(tmp_path / "model", tiny.tokenizer, seed=0)
     (tmp_path / "noisy.py").write_text(NOISY, encoding="utf-8")

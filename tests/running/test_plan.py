@@ -92,6 +92,7 @@ def test_the_work_of_the_plan_bounds_the_ledger_and_is_near_it(place, plans, unr
     assert [stage.counts for stage in cards] == [None]  # rejections are not known beforehand
 
 
+@pytest.mark.slow
 def test_on_a_terminal_two_workers_move_bars_and_finished_stages_stay(tmp_path):
     command = [sys.executable, "-m", "harness", *TOY[:-1], "2", "--method", "iro", "--out", str(tmp_path / "results")]
     environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR")}

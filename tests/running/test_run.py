@@ -63,6 +63,7 @@ def table_bytes(place: Path, out: str) -> dict[str, bytes]:
     return {name: (folder / f"{name}.parquet").read_bytes() for name in ("completions", "scores", "fits", "pool")}
 
 
+@pytest.mark.slow
 def test_a_run_leaves_tables_with_unique_keys_a_report_and_figures(place, capsys):
     assert run() == 0
     stored = the_run(place)
@@ -102,6 +103,7 @@ def test_the_number_of_workers_changes_no_byte(place, finished, unrendered):
     assert table_bytes(finished, "results") == table_bytes(place, "three")
 
 
+@pytest.mark.slow
 def test_two_launched_processes_end_with_the_same_bytes_as_one(place, finished):
     """What `accelerate launch` starts, on a CPU (which its own flag --cpu would silently make one process)."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
