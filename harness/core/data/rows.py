@@ -195,7 +195,7 @@ def _require_plain(row: DataRow) -> None:
         json.dumps(row.columns, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         seen = error.object[error.start : error.start + 1]
-        raise UserError(f"{row.where} holds half a character ({ascii(seen)}); write both halves, or none") from error
+        raise UserError(f"{row.where} holds half a character ({seen!a}); write both halves, or none") from error
 
 
 def _kind(value: Any) -> str:
