@@ -18,6 +18,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "--method", help="method, several by comma, or all (default: iro); one of your own is FILE.py:Class"
     )
     parser.add_argument("--task", help="task (default: imdb); one of your own is FILE.py:Class")
+    add_file_options(parser)
     parser.add_argument("--model", help="folder, hub id or embedded name (default: the task's)")
     parser.add_argument("--profile", help="quick, standard or paper (default: quick)")
     parser.add_argument("--preset", help="published: the settings of IRO's paper, over the profile's")
@@ -31,6 +32,16 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, help="processes on a CPU (default: its cores, as far as memory allows)")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, what it costs, and do nothing")
     completed(parser.add_argument("--out", type=Path, help=_OUT), shtab.DIRECTORY)
+
+
+def add_file_options(parser: argparse.ArgumentParser, required: bool = False) -> None:
+    """A file of prompts and what grades its answers."""
+    completed(parser.add_argument("--data", metavar="FILE", required=required, help="prompts of your own in place of a "
+              "task: .jsonl, .json, .csv, .parquet"))  # fmt: skip
+    completed(parser.add_argument("--grader", required=required, help="what their answers are graded by: "
+              "FILE.py:function, OpenAI's JSON, a weighted list"))  # fmt: skip
+    completed(parser.add_argument("--gold", metavar="GRADER", help="another grader that judges, which no method sees "
+              "(default: the same)"))  # fmt: skip
 
 
 def add_out(parser: argparse.ArgumentParser) -> None:

@@ -34,7 +34,7 @@ from harness.running.evaluate import Rows, agreement, evaluate, score_pool
 from harness.running.fits import first_key, fits, fitted_again
 from harness.running.fitted import write_fitted
 from harness.running.identity import made_otherwise, require_same, run_id
-from harness.running.material import Material, material_of
+from harness.running.material import Material, chosen_in_words, material_of
 from harness.running.plan import plan
 from harness.running.provenance import PeakMemory, open_slice
 from harness.running.ranks import Ranks, join_ranks
@@ -93,6 +93,9 @@ def complete(config: RunConfig, workspace: Workspace, ranks: Ranks, fresh: bool 
             about = read_about(folder)
             print(f"{name} is done (commit {about['commit'][:10]}); --fresh recomputes it", file=sys.stderr)
             return folder
+        if ranks.first:
+            for line in [*material.introduction, *chosen_in_words(material)]:
+                print(line, file=sys.stderr)
         if ranks.first and (line := made_otherwise(runs, folder, config, identity)):
             print(line, file=sys.stderr)
         root = (

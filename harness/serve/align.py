@@ -17,13 +17,12 @@ import polars as pl
 
 from harness.core.errors import UserError
 from harness.core.files import cache_folder, whole
-from harness.core.generator import Generator
 from harness.core.given_prompts import prompts_of
 from harness.core.given_reward import Reward
 from harness.core.nested import flatten
 from harness.evidence.store import load_run
 from harness.methods import METHODS
-from harness.running.config import resolve
+from harness.running.config import FEWEST, iterations_of, resolve
 from harness.running.fitted import Fitted, asked_from_anywhere, read_fitted, write_about_fitted
 from harness.running.ranks import join_ranks
 from harness.running.request import NO_TREES, Request, Workspace
@@ -32,7 +31,6 @@ from harness.serve.aligned import Aligned, open_aligned
 from harness.tasks import TASKS
 from harness.tasks.own import NAME, own_task, settings_of
 
-FEWEST = 5  # prompts that a value function is fitted on
 _MOST = {"fit": 400, "held_out": 64}  # prompts taken unless fit.prompts, evaluate.prompts say otherwise
 
 
@@ -81,7 +79,7 @@ def align(
 def _shares(asked: Request, name: str, count: int) -> list[tuple[str, Any]]:
     """How many prompts are for fitting, in each iteration, and how many for the end, where nothing else was asked."""
     chosen = resolve(asked)
-    iterations, named = max(1, _iterations(METHODS[name], chosen.settings[name])), dict(asked.given)
+    iterations, named = max(1, iterations_of(METHODS[name], chosen.settings[name])), dict(asked.given)
     fewest = FEWEST * iterations + 1
     if count < fewest:
         raise UserError(
@@ -91,13 +89,6 @@ def _shares(asked: Request, name: str, count: int) -> list[tuple[str, Any]]:
     held_out = named.get("evaluate.prompts", max(1, min(count // 5, _MOST["held_out"], count - FEWEST * iterations)))
     each = named.get("fit.prompts", min((count - held_out) // iterations, _MOST["fit"]))
     return [("evaluate.prompts", held_out), ("fit.prompts", each)]
-
-
-def _iterations(kind: type[Generator], config: Any) -> int:
-    """A method's iterations, which its settings alone decide, before there is a model to make it with."""
-    method = kind.__new__(kind)
-    method.config = config
-    return method.iterations
 
 
 def _require_free(folder: Path, asked: dict[str, Any], replace_out: bool) -> None:
