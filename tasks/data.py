@@ -50,6 +50,11 @@ def _grader_file(named: str) -> str:
     return f"{file_sha256(path)[:20]}{function and ':'}{function}" if path.is_file() else ""
 
 
+def _nowhere(_: str) -> str:
+    """The identity of graders that ask has the endpoint, and no key shapes a number."""
+    return ""
+
+
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class DataConfig:
     file: Annotated[
@@ -65,8 +70,12 @@ class DataConfig:
     ] = ""
     seconds: Annotated[float, Field(gt=0, description="that a call of a grader may take (harness)")] = 30.0
     memory_gib: Annotated[float, Field(gt=0, description="that a grader's process may take (harness)")] = 4.0
-    endpoint: Annotated[str, Field(description="where graders ask chat models, a URL up to /v1 (harness)")] = ""
-    key_variable: Annotated[str, Field(description="environment variable of its key (harness)")] = ""
+    endpoint: Annotated[
+        str, Field(description="where graders ask chat models, a URL up to /v1 (harness)"), ByContent(_nowhere)
+    ] = ""
+    key_variable: Annotated[
+        str, Field(description="environment variable of its key (harness)"), ByContent(_nowhere)
+    ] = ""
 
 
 class Data(Task):

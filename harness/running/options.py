@@ -17,14 +17,13 @@ from harness.core.results_folder import results_folder
 from harness.core.yaml_text import read_yaml
 from harness.evidence.run_names import checked_name
 from harness.methods import METHODS
-from harness.running.request import Given, Request, Tuned, Workspace
+from harness.running.request import FILES, Given, Request, Tuned, Workspace
 from harness.tasks import TASKS
 
 DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Request) if f.name not in ("methods", "given", "tuned")}
 DEFAULTS |= {"method": ",".join(Request.methods), "workers": None, "fresh": False, "name": None}
 DEFAULTS |= {"out": None}  # where results_folder says
-_FILES = {"data": "data.file", "grader": "data.grader", "gold": "data.gold"}  # option -> setting of the task data
-DEFAULTS |= dict.fromkeys(_FILES)
+DEFAULTS |= dict.fromkeys(FILES)
 
 # what a --config may hold for an option; the others take text
 _KINDS: dict[str, type] = dict.fromkeys(("seed", "limit", "refits", "workers"), int)
@@ -70,7 +69,7 @@ def options_from(asked: Mapping[str, Any], settings: Given, config: Path | None 
     if files:
         named_here["task"] = "data"
     chosen = DEFAULTS | named_here
-    for option in _FILES:
+    for option in FILES:
         chosen.pop(option)
     method = chosen.pop("method")
     methods = tuple(METHODS.name_of(one, "all") for one in (method.split(",") if isinstance(method, str) else method))
@@ -95,12 +94,12 @@ def options_from(asked: Mapping[str, Any], settings: Given, config: Path | None 
 
 def _is_option(name: str, value: Any) -> bool:
     """Of a key of --config; `data` with settings below it is the section of the task of that name."""
-    return name in DEFAULTS and not (name in _FILES and isinstance(value, Mapping))
+    return name in DEFAULTS and not (name in FILES and isinstance(value, Mapping))
 
 
 def _files(named: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """The settings that --data, --grader and --gold stand for. Raises UserError where one needs another."""
-    files = {name: named[name] for name in _FILES if named.get(name) is not None}
+    files = {name: named[name] for name in FILES if named.get(name) is not None}
     if not files:
         return []
     if "data" not in files:
@@ -112,7 +111,7 @@ def _files(named: Mapping[str, Any]) -> list[tuple[str, Any]]:
         )
     if named.get("task") not in (None, "data"):
         raise UserError(f"--task {named['task']!r} and --data {files['data']!r}: a file is a task of its own; give one")
-    return [(_FILES[name], value) for name, value in files.items()]
+    return [(FILES[name], value) for name, value in files.items()]
 
 
 def parse_setting(text: str) -> tuple[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 Given = Sequence[tuple[str, Any]]  # settings by dotted name, later ones win
+FILES = {"data": "data.file", "grader": "data.grader", "gold": "data.gold"}  # option -> setting of the task data
 NO_TREES = ("evaluate.trace", 0)  # where nobody looks at the searches of a run
 
 
