@@ -164,6 +164,7 @@ class Data(Task):
             "grader": self.grader.name,
             "gold_grader": self.gold_grader.name,
             "reward_reads": self.reads,
+            **({"asked_at": [self.config.endpoint, self.config.key_variable]} if self.config.endpoint else {}),
             "grader_errors": list(ERRORS),
             **({"gold": "the same grader as the proxy: no held-out judgement"} if self.has_one_grader else {}),
         }

@@ -30,7 +30,7 @@ from harness.evidence.table import comparison
 from harness.methods import METHODS
 from harness.running.artifacts import Artifacts
 from harness.running.config import RunConfig
-from harness.running.evaluate import Rows, agreement, evaluate, score_pool
+from harness.running.evaluate import Rows, agreement, evaluate, score_pool, ungraded
 from harness.running.fits import first_key, fits, fitted_again
 from harness.running.fitted import write_fitted
 from harness.running.identity import made_otherwise, require_same, run_id
@@ -94,8 +94,8 @@ def complete(config: RunConfig, workspace: Workspace, ranks: Ranks, fresh: bool 
             print(f"{name} is done (commit {about['commit'][:10]}); --fresh recomputes it", file=sys.stderr)
             return folder
         if ranks.first:
-            for line in [*material.introduction, *chosen_in_words(material)]:
-                print(line, file=sys.stderr)
+            for said in [*material.introduction, *chosen_in_words(material)]:
+                print(said, file=sys.stderr)
         if ranks.first and (line := made_otherwise(runs, folder, config, identity)):
             print(line, file=sys.stderr)
         root = (
@@ -170,6 +170,8 @@ def _execute(material: Material, folder: Path, memory: PeakMemory, started: floa
     about["flops"] = prices if policy.active_parameters else None  # the toy multiplies nothing
     if not ranks.first:
         return
+    if (names := about["task_facts"].get("grader_errors")) is not None:
+        about["task_facts"]["ungraded"] = ungraded(rows, names)
     keys = {"run_id": folder.name, "task": config.task, "seed": config.seed}
     tables = {**rows, "ledger": context.usage}
     for table, content in tables.items():
