@@ -44,6 +44,21 @@ def add_file_options(parser: argparse.ArgumentParser, required: bool = False) ->
               "(default: the same)"))  # fmt: skip
 
 
+def add_job_options(parser: argparse.ArgumentParser) -> None:
+    """What `grade` and `align` take of the options of a run: a file of prompts and its graders are needed."""
+    add_file_options(parser, required=True)
+    parser.add_argument("--method", help="method, or several by comma (default: iro)")
+    parser.add_argument("--model", help="folder, hub id or embedded name (default: smollm2-135m-instruct)")
+    parser.add_argument("--profile", help="quick or standard (default: quick)")
+    parser.add_argument("--seed", type=int, help="seed of every stream (default: 0)")
+    parser.add_argument("--limit", type=int, help="number of held-out prompts that are answered")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting, e.g. iro.width=4")
+    completed(parser.add_argument("--config", type=Path, help="any of these in a YAML file; the command line wins"))
+    parser.add_argument("--device", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
+    parser.add_argument("--dtype", help="auto, float32, bfloat16, float16 (default: auto)")
+    parser.add_argument("--workers", type=int, help="processes on a CPU (default: its cores, as far as memory allows)")
+
+
 def add_out(parser: argparse.ArgumentParser) -> None:
     """The folder of results, for what reads or adds to it."""
     completed(parser.add_argument("--out", type=Path, default=results_folder(), help=_OUT), shtab.DIRECTORY)

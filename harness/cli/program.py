@@ -25,6 +25,7 @@ from harness.cli import (
     export,
     figure,
     generate,
+    grade,
     judge,
     leaderboard,
     listing,
@@ -151,6 +152,7 @@ COMPLETION = Command(
 
 GROUPS = {
     "Make": (run.COMMAND, ablate.COMMAND, tune.COMMAND, generate.COMMAND),
+    "Your data": (grade.COMMAND,),
     "Look": (
         runs.COMMAND,
         report.COMMAND,
