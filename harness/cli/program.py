@@ -21,6 +21,7 @@ import shtab
 import harness
 from harness.cli import (
     ablate,
+    align,
     bench,
     export,
     figure,
@@ -152,7 +153,7 @@ COMPLETION = Command(
 
 GROUPS = {
     "Make": (run.COMMAND, ablate.COMMAND, tune.COMMAND, generate.COMMAND),
-    "Your data": (grade.COMMAND,),
+    "Your data": (grade.COMMAND, align.COMMAND),
     "Look": (
         runs.COMMAND,
         report.COMMAND,

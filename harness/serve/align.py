@@ -66,13 +66,18 @@ def align(
     asked = asked.with_given(*_shares(asked, name, len(given)))
     held_out = resolve(asked).settings["evaluate"].prompts
     config = resolve(asked.with_given(*flatten({NAME: settings_of(given, scorer, held_out)})))
-    _require_free(folder, asked_from_anywhere(config), replace_out)
+    require_free(folder, asked_from_anywhere(config), replace_out)
     ranks = join_ranks()
     run = complete(config, Workspace(cache_folder() / "aligned", cache_folder(), workers), ranks)
     ranks.leave()
     if ranks.first:
         _say(run, name)
-        _keep(run / "fitted", folder, scorer)
+        fitted = read_fitted(run / "fitted")
+        keep(
+            run / "fitted",
+            folder,
+            replace(fitted, reward=scorer.source.reference, reward_source=scorer.source.identity),
+        )
     return open_aligned(folder, name, None, scorer, None, device)
 
 
@@ -91,7 +96,7 @@ def _shares(asked: Request, name: str, count: int) -> list[tuple[str, Any]]:
     return [("evaluate.prompts", held_out), ("fit.prompts", each)]
 
 
-def _require_free(folder: Path, asked: dict[str, Any], replace_out: bool) -> None:
+def require_free(folder: Path, asked: dict[str, Any], replace_out: bool) -> None:
     """Raises UserError where OUT holds anything but the same aligned model, or one that may be replaced."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
@@ -100,13 +105,12 @@ def _require_free(folder: Path, asked: dict[str, Any], replace_out: bool) -> Non
     if not replace_out and read_fitted(folder).asked != asked:
         raise UserError(
             f"out={str(folder)!r} holds a model that was aligned with other prompts, another reward or other settings; "
-            "give another folder, or replace_out=True"
+            "give another folder, or replace_out=True (--replace)"
         )
 
 
-def _keep(fitted: Path, folder: Path, scorer: Reward) -> None:
-    """Write what the run fitted into OUT, with where the reward can be imported from."""
-    about: Fitted = replace(read_fitted(fitted), reward=scorer.source.reference, reward_source=scorer.source.identity)
+def keep(fitted: Path, folder: Path, about: Fitted) -> None:
+    """Write what the run fitted into OUT, with `about`, which says where the reward can be imported from."""
     if (folder / "about.json").is_file() and read_fitted(folder) == about:
         return
     new = folder.with_name(f".{folder.name}.new")
