@@ -57,3 +57,4 @@ class Workspace:
     cache: Path
     workers: int | None = None  # None: as many as cores and memory allow
     name: str | None = None  # that the run is given (see evidence/run_names.py)
+    said: set[str] = field(default_factory=set, compare=False)  # lines that several runs of a command say once

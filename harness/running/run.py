@@ -94,8 +94,7 @@ def complete(config: RunConfig, workspace: Workspace, ranks: Ranks, fresh: bool 
             print(f"{name} is done (commit {about['commit'][:10]}); --fresh recomputes it", file=sys.stderr)
             return folder
         if ranks.first:
-            for said in [*material.introduction, *chosen_in_words(material)]:
-                print(said, file=sys.stderr)
+            _say_once([*material.introduction, *chosen_in_words(material)], workspace.said)
         if ranks.first and (line := made_otherwise(runs, folder, config, identity)):
             print(line, file=sys.stderr)
         root = (
@@ -112,6 +111,13 @@ def complete(config: RunConfig, workspace: Workspace, ranks: Ranks, fresh: bool 
     if fresh and ranks.first:
         shutil.rmtree(root)
     return folder
+
+
+def _say_once(lines: Sequence[str], said: set[str]) -> None:
+    for line in lines:
+        if line not in said:
+            print(line, file=sys.stderr)
+            said.add(line)
 
 
 def _give_name(workspace: Workspace, folder: Path, ranks: Ranks) -> None:

@@ -50,21 +50,27 @@ class Judged:
 
     @property
     def verdict(self) -> Verdict:
-        gain, n = self.gain, self.gain.n
-        means = f"{self.mean(self.row):.3g} against {self.mean(self.base):.3g}"
-        change = f"{_signed(gain)} points a prompt on {n} held-out prompts ({means})"
-        cost = f"An answer takes {self.times(self.row):.1f} times the compute"
+        gain = self.gain
+        means = (
+            f"{self.name} scores {self.mean(self.row):.3g} where the unaligned model scores {self.mean(self.base):.3g}"
+        )
+        change = f"{means}: {_signed(gain)} points a prompt on {gain.n} held-out prompts"
+        cost = f"An answer takes {self.times(self.row):.1f} times the compute of the unaligned model's."
         if isnan(gain.low):
             return Verdict(False, "Not known: do not deploy. Too few held-out prompts have a score in both models.")
         if gain.low > 0:
-            return Verdict(True, f"Gain. {self.name} scores {change} more than the unaligned model. {cost}.")
+            return Verdict(True, f"Gain. {change}. {cost}{self._beaten}")
         if gain.high < 0:
-            return Verdict(False, f"Worse: do not deploy. {self.name} scores {change} than the unaligned model's.")
-        return Verdict(
-            False,
-            f"No gain: do not deploy. {self.name} differs from the unaligned model by {change}, and the interval "
-            f"includes 0. {cost}.",
-        )
+            return Verdict(False, f"Worse: do not deploy. {change}. {cost}")
+        return Verdict(False, f"No gain: do not deploy. {change}, an interval that includes 0. {cost}")
+
+    @property
+    def _beaten(self) -> str:
+        """Where best-of-n, which fits nothing, is better and can answer new prompts, that is part of the verdict."""
+        of, best = self.row.against_best_of_n, self.best
+        if of is None or best is None or best.is_oracle or not of.high < 0:
+            return ""
+        return f" {self.row.beside}, which fits nothing, scores more: {_signed(scaled(of, -self.unit.sd))}."
 
     @property
     def name(self) -> str:
@@ -117,7 +123,9 @@ def report_of(found: Judged, run: Run, folder: str) -> str:
 
 
 def scaled(of: Estimate, sd: float) -> Estimate:
-    return Estimate(of.value * sd, of.low * sd, of.high * sd, of.n, of.p)
+    """In other units; a negative `sd` turns a difference round."""
+    low, high = sorted((of.low * sd, of.high * sd))
+    return Estimate(of.value * sd, low, high, of.n, of.p)
 
 
 def _signed(of: Estimate) -> str:
