@@ -75,7 +75,8 @@ TOPICS = {  # what customers say of a {thing}, and what an answer has to mention
 
 def rows() -> list[dict[str, object]]:
     """Distinct prompts, as many of every topic."""
-    rng, found = random.Random(SEED), {}
+    rng = random.Random(SEED)
+    found: dict[str, dict[str, object]] = {}
     topics = list(TOPICS)
     while len(found) < COUNT:
         topic = topics[len(found) % len(topics)]

@@ -6,12 +6,13 @@ harness grade --data tasks/examples/support.jsonl --grader tasks/examples/suppor
 """
 
 import re
+from typing import Any
 
 _POLITE = ("thank", "sorry", "apolog", "please", "happy to help", "glad")
 _WORDS = 20, 90  # of a good answer
 
 
-def helpful(prompt, response, reference_answer):  # type: ignore[no-untyped-def]  # as users write it
+def helpful(prompt: Any, response: str, reference_answer: dict[str, list[list[str]]]) -> float:
     """0 to 1: two fifths for what the answer has to mention, a fifth each for manners, length and form."""
     words = re.findall(r"[\w'-]+", response.lower())
     if not words:
@@ -27,6 +28,6 @@ def helpful(prompt, response, reference_answer):  # type: ignore[no-untyped-def]
     return 0.4 * sum(mentions) / len(mentions) + 0.2 * polite + 0.2 * length + 0.1 * fresh + 0.1 * whole
 
 
-def grade(sample, item):  # type: ignore[no-untyped-def]
+def grade(sample: dict[str, Any], item: dict[str, Any]) -> float:
     """The same as OpenAI calls it."""
     return helpful(None, sample["output_text"], item["reference_answer"])

@@ -4,6 +4,7 @@ import json
 import shlex
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
@@ -11,9 +12,12 @@ import harness
 from harness import cli
 from harness.core.errors import UserError
 from harness.core.graders.grade import ERRORS
+from harness.core.types import Completion
 from harness.evidence.graders import ungraded
 from harness.evidence.store import load_run
 from harness.evidence.table import comparison
+from harness.tasks import data
+from tests.planted_server import Planted, served
 
 CHECKS = """
 def letters(prompt, response):
@@ -245,3 +249,60 @@ def test_a_prompt_longer_than_the_context_is_named_by_its_line(files, monkeypatc
     monkeypatch.setattr("harness.core.models.toy.ToyPolicy.context", 4, raising=False)
     assert run() == 2
     assert "toy.jsonl, line " in (said := capsys.readouterr().err) and "the prompt has 1 tokens, and up to 4" in said
+
+
+SCORE = {
+    "type": "score_model", "name": "judge", "model": "planted", "range": [0, 10],
+    "input": [{"role": "user", "content": "Rate: {{ sample.output_text }} for {{ item.answer }}"}],
+}  # fmt: skip
+
+
+def test_a_chat_model_grades_from_the_cache_of_judges(files, capsys):
+    (files / "judge.json").write_text(json.dumps(SCORE), encoding="utf-8")
+    assert run(grader="judge.json") == 2
+    assert "no chat server is set to ask it at; give one, such as --set data.endpoint=" in capsys.readouterr().err
+    with served(lambda question, before: Planted(json.dumps({"result": question.count("a")}))) as server:
+        words = ["--set", f"data.endpoint={server.url}", "--set", "fit.prompts=6", "--limit", "6"]
+        assert run(*words, grader="judge.json") == 0
+        asked = len(server.bodies)
+        assert asked and server.bodies[0]["messages"][-1]["role"] == "system"
+        assert run(*words, "--fresh", grader="judge.json") == 0
+        assert len(server.bodies) == asked  # every answer is kept
+        (aligned,) = {made.id.partition("-fresh")[0] for made in stored(files)}
+        assert harness.load(aligned, "iro").answers([{"prompt": "topic 1", "answer": "b"}], pick="reward")
+    [made, _] = stored(files)
+    config = made.about["config"]["settings"]["data"]
+    assert config["endpoint"] == "" and server.url in json.dumps(made.about["task_facts"])
+
+
+def test_a_server_that_is_gone_leaves_no_score_and_stops_the_run(files, capsys):
+    (files / "judge.json").write_text(json.dumps(SCORE), encoding="utf-8")
+    with served(lambda question, before: Planted("no", 400)) as server:
+        words = ["--data", "toy.jsonl", "--grader", "judge.json", "--method", "base", "--only", *TOY]
+        words += ["--set", f"data.endpoint={server.url}", "--set", "fit.prompts=5", "--limit", "2"]
+        assert cli.main(["run", *words]) == 2
+    assert "model_grader_server_error" in (said := capsys.readouterr().err) and "no finite score for any" in said
+
+
+def test_cosine_is_by_minilm_and_another_text_is_less_alike(files, monkeypatch):
+    """The real model takes a download; here its place is taken."""
+    monkeypatch.setattr(
+        data, "_Embedding", lambda cache: lambda texts: np.array([[t.count("a"), t.count("b") + 0.1] for t in texts])
+    )
+    (files / "like.json").write_text(
+        json.dumps({"type": "text_similarity", "name": "like", "evaluation_metric": "cosine",
+                    "input": "{{ sample.output_text }}", "reference": "{{ item.answer }}"}), encoding="utf-8",
+    )  # fmt: skip
+    task = data.Data(data.DataConfig(file="toy.jsonl", grader="like.json"), None, files)
+    (prompt,) = [p for p in task.prompts("fit") if p.row["n"] == 0] or task.prompts("fit")[:1]
+    letter = prompt.row["answer"]
+    texts = [Completion(prompt, (), text, None) for text in (letter, "b" if letter == "a" else "a")]
+    alike, other = task.reward()(texts)
+    assert alike > other
+
+
+def test_rows_made_by_somebody_else_print_nothing_that_steers_a_terminal(files, capsys):
+    write(files / "toy.jsonl", [{"prompt": f"\x1b[31mred {i} topic {i % 2}", "answer": "a"} for i in range(60)])
+    (files / "bad.py").write_text("def f(prompt, response): raise ValueError('\\x1b[2J')\n", encoding="utf-8")
+    assert cli.main(["grade", "--data", "toy.jsonl", "--grader", "bad.py", *TOY]) == 1
+    assert "\x1b[" not in capsys.readouterr().out
