@@ -3,8 +3,8 @@
 python -m harness run --data support.jsonl --grader checks.py:helpful
 python -m harness run --data support.jsonl --grader grader.json --gold judge.json --set data.endpoint=http://...:8080/v1
 
-The grader is the proxy that methods may ask. With --gold another one judges, which no method sees; without, one grader is both,
-and every table says so. What either cannot score is NaN, counted by its reason.
+The grader is the proxy that methods may ask. With --gold another one judges, which no method sees; without, one grader
+is both, and every table says so. What either cannot score is NaN, counted by its reason.
 """
 
 import sys
@@ -176,9 +176,9 @@ class Data(Task):
         longest = max(lengths, key=lambda name: lengths[name])
         if context is not None and lengths[longest] + new_tokens > context:
             raise UserError(
-                f"{data.where[longest]}: the prompt has {lengths[longest]:,} tokens, and up to {new_tokens} are to follow, "
-                f"but the model reads {context:,} together; shorten it or leave it out, lower sampler.max_new_tokens, or "
-                "choose a model with a longer context"
+                f"{data.where[longest]}: the prompt has {lengths[longest]:,} tokens, and up to {new_tokens} are to "
+                f"follow, but the model reads {context:,} together; shorten it or leave it out, lower "
+                "sampler.max_new_tokens, or choose a model with a longer context"
             )
         merged = f", {data.merged} that repeat another left out" if data.merged else ""
         cut = "as the file says" if data.has_splits else "by the hash of the prompt"

@@ -1,6 +1,6 @@
 """What is said of a user's graders: which rows are oracles, and which answers no grader could score, and why.
 
-oracle_columns(record)          # ["reference_answer"]: the reward reads them, so whoever asks it at test time knows them
+oracle_columns(record)          # ["reference_answer"]: the reward reads them, so who asks it at test time knows them
 ungraded(record)                # "proxy: 5 answers and 12 base samples have no score (python_grader_runtime_error)"
 """
 

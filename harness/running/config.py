@@ -197,8 +197,9 @@ def _fitting_the_file(
         each = sizes["fit"] // iterations
         if each < FEWEST:
             raise UserError(
-                f"the data has {sizes['fit']} fit prompts, too few for {iterations} iteration(s) of {FEWEST} at least; add "
-                "rows to its file" + (", or ask for fewer, as --set iro.iterations=1 does" if iterations > 1 else "")
+                f"the data has {sizes['fit']} fit prompts, too few for {iterations} iteration(s) of {FEWEST} at least; "
+                "add rows to its file"
+                + (", or ask for fewer, as --set iro.iterations=1 does" if iterations > 1 else "")
             )
         fit = replace(fit, prompts=min(fit.prompts, each))
     if PROMPTS not in asked:

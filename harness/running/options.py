@@ -106,8 +106,8 @@ def _files(named: Mapping[str, Any]) -> list[tuple[str, Any]]:
         raise UserError(f"--{next(iter(files))} grades answers to prompts of a file; give it with --data FILE")
     if "grader" not in files:
         raise UserError(
-            f"--data {files['data']!r} needs what its answers are graded by; give --grader FILE.py:function, GRADER.json "
-            "or GRADER.yaml"
+            f"--data {files['data']!r} needs what its answers are graded by; give --grader FILE.py:function, "
+            "GRADER.json or GRADER.yaml"
         )
     if named.get("task") not in (None, "data"):
         raise UserError(f"--task {named['task']!r} and --data {files['data']!r}: a file is a task of its own; give one")

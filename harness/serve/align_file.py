@@ -1,4 +1,4 @@
-"""`harness align`: from a file of prompts and a grader to a folder that answers new prompts, and a report with a verdict.
+"""`harness align`: from a file of prompts and a grader to a folder that answers new prompts, and a verdict.
 
 align_file(request, workspace, Path("aligned/"), replace_out=False)     # True where there is a gain
 

@@ -114,8 +114,8 @@ def report_of(found: Judged, run: Run, folder: str) -> str:
         "## What it cost",
         _cost(found, run),
         "## How to use it",
-        f'`harness generate {folder} --prompt "..."`, or `harness.load({folder!r}).generate(["..."])` in Python. Made by '
-        f"run {run.id}, commit {record.short_commit}.",
+        f'`harness generate {folder} --prompt "..."`, or `harness.load({folder!r}).generate(["..."])` in Python. Made '
+        f"by run {run.id}, commit {record.short_commit}.",
         "## Answers side by side",
         _samples(run, found),
     ]
@@ -193,8 +193,8 @@ def _done(run: Run) -> str:
     slices = facts.get("slices", {})
     parts = ", ".join(f"{count} {part}" for part, count in slices.items())
     return (
-        f"{facts.get('rows')} rows, of which {parts}; no held-out prompt was fitted on. {fit.get('prompts')} prompts with "
-        f"{fit.get('samples')} samples each were fitted on in every iteration. {graders_in_words(run.record)}"
+        f"{facts.get('rows')} rows, of which {parts}; no held-out prompt was fitted on. {fit.get('prompts')} prompts "
+        f"with {fit.get('samples')} samples each were fitted on in every iteration. {graders_in_words(run.record)}"
     )
 
 

@@ -200,9 +200,9 @@ class Aligned:
                 others = [name for name in self.about.methods[self.method].reward_calls if not self._needs_reward(name)]
                 instead = f", or let {' or '.join(others)} pick, which asks for nothing" if others else ""
                 raise UserError(
-                    f"{self.method} asks the grader at test time (pick {pick!r}), and it reads {', '.join(missing)} of the "
-                    f"row, which the prompt {str(plain(prompt))[:60]!r} does not bring. Such answers are an oracle's: give "
-                    f"rows with these columns{instead}"
+                    f"{self.method} asks the grader at test time (pick {pick!r}), and it reads {', '.join(missing)} of "
+                    f"the row, which the prompt {str(plain(prompt))[:60]!r} does not bring. Such answers are an "
+                    f"oracle's: give rows with these columns{instead}"
                 )
 
     def _score(self, completions: Sequence[Completion]) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 python tasks/examples/make_support.py
 
-The prompts are composed of what customers want, of what they bought and of how they say it; `reference_answer` says what
-an answer has to mention, each in one of several ways.
+The prompts are composed of what customers want, of what they bought and of how they say it; `reference_answer` says
+what an answer has to mention, each in one of several ways.
 """
 
 import json
@@ -14,8 +14,9 @@ HERE = Path(__file__).parent
 COUNT, SEED = 600, 0
 SYSTEM = "You answer customers of a small online shop. Be brief, polite and concrete."
 PRODUCTS = (
-    "kettle", "desk lamp", "backpack", "rain jacket", "pair of headphones", "coffee grinder", "bicycle light", "blender",
-    "tent", "office chair", "set of knives", "wool blanket", "camera strap", "board game", "plant pot", "yoga mat",
+    "kettle", "desk lamp", "backpack", "rain jacket", "pair of headphones", "coffee grinder", "bicycle light",
+    "blender", "tent", "office chair", "set of knives", "wool blanket", "camera strap", "board game", "plant pot",
+    "yoga mat",
     "travel mug", "keyboard", "wall clock", "toaster", "suitcase", "picture frame", "garden hose", "alarm clock",
 )  # fmt: skip
 OPENINGS = (
@@ -23,7 +24,8 @@ OPENINGS = (
     "I hope you can help.", "I have never had this before.",
 )  # fmt: skip
 CLOSINGS = (
-    "What should I do?", "What happens now?", "How long does that take?", "Can you help me?", "Please tell me what to do.",
+    "What should I do?", "What happens now?", "How long does that take?", "Can you help me?", 
+    "Please tell me what to do.",
     "Is there anything you need from me?",
 )  # fmt: skip
 TOPICS = {  # what customers say of a {thing}, and what an answer has to mention

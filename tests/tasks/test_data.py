@@ -175,7 +175,7 @@ def test_an_oracle_answers_new_prompts_only_with_what_it_reads_and_values_need_n
         aligned.generate(["topic 1"], pick="reward")
     (answer,) = aligned.answers([{"prompt": "topic 1", "answer": "b"}], pick="reward")
     assert answer.finalists[0].proxy == answer.finalists[0].text.count("b")
-    with pytest.raises(UserError, match="does not bring. Such answers are an oracle's"):
+    with pytest.raises(UserError, match=r"does not bring\. Such answers are an oracle's"):
         harness.load("latest", "best_of_n").generate(["topic 1"])
     (files / "checks.py").write_text(CHECKS + "\n# changed\n", encoding="utf-8")
     with pytest.raises(UserError, match="is not the one that was fitted on"):

@@ -23,8 +23,8 @@ def test_all_messages_are_sent_and_the_same_question_is_asked_once(tmp_path):
 
 
 def test_a_server_that_refuses_and_a_url_that_is_none_are_said(tmp_path):
-    with served(lambda question, before: Planted("no", 400)) as server:
-        with pytest.raises(UserError, match="does not answer: status 400"):
-            Asking(server.url, tmp_path)(SAID, "some-model", {})
+    refused = pytest.raises(UserError, match="does not answer: status 400")
+    with served(lambda question, before: Planted("no", 400)) as server, refused:
+        Asking(server.url, tmp_path)(SAID, "some-model", {})
     with pytest.raises(UserError, match="is no URL"):
         Asking("localhost", tmp_path)

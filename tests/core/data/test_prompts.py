@@ -29,7 +29,8 @@ FORMS = {
     "openai": ({"messages": [user("hello")]}, HELLO),
     "text parts": ({"messages": [user([{"type": "text", "text": "hel"}, {"type": "text", "text": "lo"}])]}, HELLO),
     "developer": (
-        {"messages": [{"role": "developer", "content": "be brief"}, user("hello")]}, (Message("system", "be brief"), *HELLO)
+        {"messages": [{"role": "developer", "content": "be brief"}, user("hello")]},
+        (Message("system", "be brief"), *HELLO),
     ),
     "a turn before": (
         {"messages": [user("hi"), {"role": "assistant", "content": "yes?"}, user("hello")]},
@@ -84,18 +85,18 @@ REFUSED = {
     "a message that is a text": ({"messages": ["hello"]}, "message 1 is 'hello'; write role and content"),
     "the assistant last": (
         {"messages": [user("x"), {"role": "assistant", "content": "the answer"}]},
-        r"line 7: the last message is of the role assistant \('the answer'\); the user's must be the last.*reference_answe",
+        r"line 7: the last message is of the role assistant \('the answer'\); the user's must be the last.*reference_a",
     ),
-    "a tool's message": ({"messages": [{"role": "tool", "content": "x"}]}, "message 1 has the role 'tool'; roles are sys"),
-    "tools": ({"messages": [user("x")], "tools": [{"type": "function"}]}, "line 7: tools are not offered to models here"),
+    "a tool's message": ({"messages": [{"role": "tool", "content": "x"}]}, "message 1 has the role 'tool'; roles are"),
+    "tools": ({"messages": [user("x")], "tools": [{"type": "function"}]}, "line 7: tools are not offered to models"),
     "tool calls": ({"messages": [{**user("x"), "tool_calls": [{"id": "1"}]}]}, "message 1 has tool_calls"),
     "an image": (
         {"messages": [user([{"type": "image_url", "image_url": {"url": "data:"}}])]},
-        "message 1, part 1 is of type 'image_url'; models here read text alone",
+        "message 1, part 1 is of type 'image_url'; models here read textone",
     ),
     "audio": ({"messages": [user([{"type": "input_audio", "input_audio": {}}])]}, "part 1 is of type 'input_audio'"),
     "a null content": ({"messages": [user(None)]}, "message 1: content is None; write a text"),
-    "google's image": ({"contents": [{"parts": [{"inlineData": {"data": ""}}]}]}, "contents 1 has the part .*read text al"),
+    "google's image": ({"contents": [{"parts": [{"inlineData": {"data": ""}}]}]}, "contents 1 has the part .*read"),
     "no contents": ({"contents": []}, r"contents is \[\]"),
     "the model last": (
         {"contents": [{"role": "model", "parts": [{"text": "x"}]}]}, "the last message is of the role assistant"
@@ -114,7 +115,7 @@ def test_what_is_no_prompt_is_refused_with_its_row(what):
 def test_rows_of_another_form_than_the_first_are_named(tmp_path):
     with pytest.raises(UserError, match="line 2 has no prompt, which the first row has; its columns: question"):
         data_of(tmp_path, [{"prompt": "a"}, {"question": "b"}])
-    with pytest.raises(UserError, match="line 2: prompt is messages, and a text in .*line 1; write all alike"):
+    with pytest.raises(UserError, match=r"line 2: prompt is messages, and a text in .*line 1; write all alike"):
         data_of(tmp_path, [{"prompt": "a"}, {"prompt": [user("b")]}], "b.jsonl")
 
 
@@ -138,7 +139,7 @@ def test_the_splits_of_a_file_are_its_own(tmp_path):
     assert all("split" not in p.row for of in data.prompts.values() for p in of)
     with pytest.raises(UserError, match="line 4: split is 'holdout'; write one of fit, train,"):
         data_of(tmp_path, [*rows[:3], {"prompt": "x", "split": "holdout"}], "b.jsonl")
-    with pytest.raises(UserError, match="line 2: split is None; write one of .* in every row or in none"):
+    with pytest.raises(UserError, match=r"line 2: split is None; write one of .* in every row or in none"):
         data_of(tmp_path, [rows[0], {"prompt": "x"}], "c.jsonl")
 
 
