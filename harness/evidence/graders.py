@@ -6,6 +6,7 @@ ungraded(record)                # "proxy: 5 answers and 12 base samples have no 
 
 from collections.abc import Mapping
 
+from harness.core.digest import digest
 from harness.evidence.record import RunRecord
 
 ORACLE = "oracle"
@@ -53,6 +54,14 @@ def graders_in_words(record: RunRecord) -> str:
     text = f"Proxy: the grader `{_inline(facts['grader'])}`; gold: {gold}."
     none = ungraded(record)
     return f"{text} No score: {'; '.join(none)}." if none else f"{text} Every answer has a score."
+
+
+def task_in_words(record: RunRecord) -> str:
+    """A task's name; with other files of prompts or other graders, data is another task."""
+    task, facts = record.config.task, record.task_facts
+    if "grader" not in facts:
+        return task
+    return f"{task} {digest(record.settings(task))[:6]} ({facts.get('rows')} rows, {_inline(facts['grader'])})"
 
 
 def _inline(name: object) -> str:

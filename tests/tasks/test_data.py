@@ -14,8 +14,10 @@ from harness.core.errors import UserError
 from harness.core.graders.grade import ERRORS
 from harness.core.types import Completion
 from harness.evidence.graders import ungraded
+from harness.evidence.leaderboard import _entries
 from harness.evidence.store import load_run
 from harness.evidence.table import comparison
+from harness.running.rescore import rescore
 from harness.tasks import data
 from tests.planted_server import Planted, served
 
@@ -306,3 +308,15 @@ def test_rows_made_by_somebody_else_print_nothing_that_steers_a_terminal(files, 
     (files / "bad.py").write_text("def f(prompt, response): raise ValueError('\\x1b[2J')\n", encoding="utf-8")
     assert cli.main(["grade", "--data", "toy.jsonl", "--grader", "bad.py", *TOY]) == 1
     assert "\x1b[" not in capsys.readouterr().out
+
+
+def test_other_prompts_or_graders_are_another_table_of_the_leaderboard_and_are_not_scored_again(files, capsys):
+    write(files / "more.jsonl", rows(80))
+    for given, grader in (("toy", "letters"), ("more", "letters"), ("toy", "keyed")):
+        assert cli.main(["run", "--data", f"{given}.jsonl", "--grader", f"checks.py:{grader}", "--method", "base",
+                         "--only", "--set", "fit.prompts=8", *TOY]) == 0  # fmt: skip
+    entries = [entry for made in stored(files) for entry in _entries(made, files / "results")]
+    assert len({entry.task for entry in entries}) == 3
+    assert any(entry.task.endswith("(80 rows, checks.py:letters)") for entry in entries)
+    for found in rescore(files / "results", 4, files / "cache"):
+        assert found.not_scored == "prompts and graders of files that lie elsewhere"
