@@ -191,7 +191,24 @@ class Data(Task):
             f"prompts of {min(lengths.values())} to {lengths[longest]} tokens (median {median(lengths.values()):.0f}), "
             f"answers of up to {new_tokens}{room}",
             printable(f"grader: {self.grader.name}, which reads {reads}; gold: {judge}"),
+            *self._missing(),
         ]
+
+    def _missing(self) -> list[str]:
+        """A line for each grader that names columns which no row has: it may do without them, or score nothing."""
+        columns = self.data.columns
+        lines = []
+        for grader in [self.grader, *([] if self.has_one_grader else [self.gold_grader])]:
+            reads = () if grader.reads == "everything" else grader.reads
+            if absent := sorted(name for name in reads if name not in columns and name != "reference"):
+                there = ", ".join(columns) or "none"
+                lines.append(
+                    printable(
+                        f"warning: {grader.name} reads {', '.join(absent)}, which no row has (columns: {there}); "
+                        "`harness grade` shows what comes of that"
+                    )
+                )
+        return lines
 
 
 def _data(config: DataConfig) -> File:

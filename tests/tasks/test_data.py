@@ -241,6 +241,21 @@ def test_grade_shows_samples_and_what_speaks_for_or_against_a_run(files, capsys)
     assert "the proxy scores none of 40 answers" in " ".join(capsys.readouterr().out.split())
 
 
+def test_a_dry_run_says_what_is_taken_and_does_nothing(files, capsys):
+    assert run("--dry-run") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "data: 60 rows, the prompt is `prompt`" in said and "taken: 32 fit prompts" in said and "at most" in said
+    assert not (files / "results").exists()
+
+
+def test_a_column_that_no_row_has_is_named_before_any_work(files, capsys):
+    write(files / "bare.jsonl", [{"prompt": row["prompt"], "key": "a"} for row in rows()])
+    assert cli.main(["grade", "--data", "bare.jsonl", "--grader", "checks.py:keyed", *TOY]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "warning: checks.py:keyed reads answer, which no row has (columns: key)" in said
+    assert "no score: 40 of 40 (100%) invalid_variable_error" in said
+
+
 def test_grade_finds_a_grader_that_rolls_dice(files, capsys):
     (files / "dice.py").write_text("import random\ndef f(prompt, response): return random.random()\n", encoding="utf-8")
     assert cli.main(["grade", "--data", "toy.jsonl", "--grader", "dice.py", *TOY]) == 0
