@@ -11,5 +11,5 @@ TASKS: "Registry[Task]" = Registry(
     "task",
     "harness.core.task:Task",
     "harness.tasks",
-    {"imdb": "harness.tasks.imdb:Imdb", "toy": "harness.tasks.toy:Toy"},
+    {"imdb": "harness.tasks.imdb:Imdb", "toy": "harness.tasks.toy:Toy", "data": "harness.tasks.data:Data"},
 )

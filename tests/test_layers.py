@@ -14,8 +14,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 CORE = "harness.core"
-ROOMS = tuple(f"{CORE}.{room}" for room in ("models", "values", "search", "statistics", "graders"))
-MODELS, VALUES, SEARCH, STATISTICS, GRADERS = ROOMS
+ROOMS = tuple(f"{CORE}.{room}" for room in ("models", "values", "search", "statistics", "graders", "data", "chat"))
+MODELS, VALUES, SEARCH, STATISTICS, GRADERS, DATA, CHAT = ROOMS
 METHODS, TASKS = "harness.methods", "harness.tasks"
 EVIDENCE, PAGE, JUDGING, RUNNING = "harness.evidence", "harness.evidence.page", "harness.judging", "harness.running"
 SWEEPS, SERVE = "harness.sweeps", "harness.serve"
@@ -24,14 +24,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     CORE: set(),
     STATISTICS: {CORE},
     GRADERS: {CORE},
+    DATA: {CORE},
+    CHAT: {CORE},
     MODELS: {CORE},
     VALUES: {CORE, MODELS, STATISTICS},
     SEARCH: {CORE, MODELS, VALUES},
     METHODS: {CORE, MODELS, VALUES, SEARCH},
-    TASKS: {CORE, GRADERS},
+    TASKS: {CORE, GRADERS, DATA, CHAT},
     EVIDENCE: {CORE, STATISTICS, PAGE},
     PAGE: {CORE, STATISTICS, EVIDENCE},
-    JUDGING: {CORE, STATISTICS, EVIDENCE},
+    JUDGING: {CORE, STATISTICS, CHAT, EVIDENCE},
     RUNNING: BELOW_RUNNING,
     SWEEPS: BELOW_RUNNING | {RUNNING},
     SERVE: BELOW_RUNNING | {RUNNING},
@@ -41,7 +43,7 @@ ROOF = {  # single files that see more than their folder
 }
 CLI = "harness.cli"
 EVERYTHING = {"harness", "harness.__main__", "harness.listing"}  # and CLI; heavy imports inside functions
-LIGHT = (EVIDENCE, PAGE, JUDGING, STATISTICS, GRADERS)  # never torch, directly or not
+LIGHT = (EVIDENCE, PAGE, JUDGING, STATISTICS, GRADERS, DATA, CHAT)  # never torch, directly or not
 
 
 def sources() -> dict[str, Path]:
@@ -109,6 +111,8 @@ def test_imports_follow_the_table(module):
         ("harness.core.search.selection", "from harness.core.statistics import stats"),
         ("harness.core.types", "import harness.core.graders.grade"),
         ("harness.core.graders.worker", "from harness.core.statistics import stats"),
+        ("harness.core.data.rows", "from harness.core.graders.grade import Item"),
+        ("harness.core.chat.ask", "from harness.core.graders.grade import Ask"),
         ("harness.methods.iro", "from harness.core.graders.load import load_grader"),
         ("harness.methods.iro", "from harness.methods.base import Base"),
         ("harness.methods.iro", "from harness.core.statistics import stats"),

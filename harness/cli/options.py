@@ -18,6 +18,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "--method", help="method, several by comma, or all (default: iro); one of your own is FILE.py:Class"
     )
     parser.add_argument("--task", help="task (default: imdb); one of your own is FILE.py:Class")
+    add_file_options(parser)
     parser.add_argument("--model", help="folder, hub id or embedded name (default: the task's)")
     parser.add_argument("--profile", help="quick, standard or paper (default: quick)")
     parser.add_argument("--preset", help="published: the settings of IRO's paper, over the profile's")
@@ -31,6 +32,31 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, help="processes on a CPU (default: its cores, as far as memory allows)")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, what it costs, and do nothing")
     completed(parser.add_argument("--out", type=Path, help=_OUT), shtab.DIRECTORY)
+
+
+def add_file_options(parser: argparse.ArgumentParser, required: bool = False) -> None:
+    """A file of prompts and what grades its answers."""
+    completed(parser.add_argument("--data", metavar="FILE", required=required, help="prompts of your own in place of a "
+              "task: .jsonl, .json, .csv, .parquet"))  # fmt: skip
+    completed(parser.add_argument("--grader", required=required, help="what their answers are graded by: "
+              "FILE.py:function, OpenAI's JSON, a weighted list"))  # fmt: skip
+    completed(parser.add_argument("--gold", metavar="GRADER", help="another grader that judges, which no method sees "
+              "(default: the same)"))  # fmt: skip
+
+
+def add_job_options(parser: argparse.ArgumentParser) -> None:
+    """What `grade` and `align` take of the options of a run: a file of prompts and its graders are needed."""
+    add_file_options(parser, required=True)
+    parser.add_argument("--method", help="method, or several by comma (default: iro)")
+    parser.add_argument("--model", help="folder, hub id or embedded name (default: smollm2-135m-instruct)")
+    parser.add_argument("--profile", help="quick or standard (default: quick)")
+    parser.add_argument("--seed", type=int, help="seed of every stream (default: 0)")
+    parser.add_argument("--limit", type=int, help="number of held-out prompts that are answered")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting, e.g. iro.width=4")
+    completed(parser.add_argument("--config", type=Path, help="any of these in a YAML file; the command line wins"))
+    parser.add_argument("--device", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
+    parser.add_argument("--dtype", help="auto, float32, bfloat16, float16 (default: auto)")
+    parser.add_argument("--workers", type=int, help="processes on a CPU (default: its cores, as far as memory allows)")
 
 
 def add_out(parser: argparse.ArgumentParser) -> None:

@@ -21,10 +21,12 @@ import shtab
 import harness
 from harness.cli import (
     ablate,
+    align,
     bench,
     export,
     figure,
     generate,
+    grade,
     judge,
     leaderboard,
     listing,
@@ -151,6 +153,7 @@ COMPLETION = Command(
 
 GROUPS = {
     "Make": (run.COMMAND, ablate.COMMAND, tune.COMMAND, generate.COMMAND),
+    "Your data": (grade.COMMAND, align.COMMAND),
     "Look": (
         runs.COMMAND,
         report.COMMAND,

@@ -3,9 +3,13 @@
 workers: Annotated[int, Field(ge=0, description="..."), AsBefore(0)] = 0
 hashed(Config(workers=0))          # {}                 the run keeps the id it had before
 hashed(Config(workers=2))          # {"workers": 2}
+
+A setting that names a file enters by what the file holds, so that moving it changes nothing:
+
+file: Annotated[str, ByContent(sha256_of)] = ""
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -17,9 +21,28 @@ class AsBefore:
     value: Any
 
 
+@dataclass(frozen=True)
+class ByContent:
+    """Stands in the annotation of a setting that names a file: `content` gives what is hashed in place of its path."""
+
+    content: Callable[[str], str]
+
+
 def hashed(settings: Any) -> dict[str, Any]:
     """The settings object as plain data, without what its annotations leave out. Every key of stored work uses it."""
-    return without_as_before(type(settings), asdict(settings))
+    contents = {name: note.content(value) for name, (note, value) in _files(settings).items()}
+    return without_as_before(type(settings), {**asdict(settings), **contents})
+
+
+def files_in(settings: Any) -> dict[str, str]:
+    """The settings that name files, as they were given: what no hash holds."""
+    return {name: value for name, (_, value) in _files(settings).items()}
+
+
+def _files(settings: Any) -> dict[str, tuple[ByContent, str]]:
+    hints = get_type_hints(type(settings), include_extras=True)
+    notes = {name: [note for note in _parts(hint)[1] if isinstance(note, ByContent)] for name, hint in hints.items()}
+    return {name: (of[0], getattr(settings, name)) for name, of in notes.items() if of and getattr(settings, name)}
 
 
 def without_as_before(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:

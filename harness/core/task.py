@@ -15,7 +15,7 @@ The shortest task says which prompts it has, and how an answer is rewarded and s
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -73,10 +73,31 @@ class Task(ABC):
     default_model: ClassVar[str] = "smollm2-135m-instruct"
     kind: ClassVar[Kind] = "continuations"
     reward_flops: ClassVar[float] = 0.0  # of one call of the proxy, estimated
+    toy_as_well: ClassVar[bool] = False  # the toy model goes with the toy task alone, but for tests
 
     def __init__(self, config: Any, policy: TextCutter, cache: Path) -> None:
         """`config` is an instance of `Config`; what a task builds once lies in the folder `cache`."""
         self.config = config
+
+    @classmethod
+    def sizes(cls, config: Any) -> Mapping[Slice, int] | None:
+        """Prompts of each slice, of a task that is as large as a file of the user's; None: profiles fit its size.
+
+        Where nobody asked for a number of prompts, no more than that are taken.
+        """
+        return None
+
+    def introduction(self, length: Callable[[Prompt], int], context: int | None, new_tokens: int) -> list[str]:
+        """Lines that a user should see before any work; `length` of a prompt and `context` are in tokens.
+
+        Raises UserError for prompts that a model does not read whole.
+        """
+        return []
+
+    @property
+    def reward_file(self) -> tuple[str, str] | None:
+        """Where the reward lies and what names its code, of one that a user gave; None: the task makes it."""
+        return None
 
     def examples(self) -> Sequence[Prompt]:
         """All prompts, of a task that leaves it to the harness to cut them into slices."""

@@ -118,6 +118,7 @@ COLUMNS: Mapping[str, Column] = {
     "busy_seconds": Column("Seconds a prompt", _number(".3g")),
     "trains_weights": Column("Trains weights", _yes),
     "is_one_reward": Column("Gold is the proxy", _yes),
+    "is_oracle": Column("Oracle", _yes),
     "tuning": Column("Tuned by", is_text=True),
     "edges": Column("Best at an edge", is_text=True),
     "refits": Column("Refits", _COUNT),

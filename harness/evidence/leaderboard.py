@@ -23,6 +23,7 @@ from harness.core.nested import flatten
 from harness.core.yaml_text import read_yaml
 from harness.evidence.figures import files
 from harness.evidence.figures.board import leaderboard
+from harness.evidence.graders import task_in_words
 from harness.evidence.leaderboard_html import html
 from harness.evidence.leaderboard_markdown import markdown
 from harness.evidence.leaderboard_row import Entry, Seed, table_of
@@ -122,7 +123,7 @@ def _entries(run: Run, out: Path) -> list[Entry]:
     shared = {name: record.settings(name) for name in ("sampler", "fit", config.task)}
     return [
         Entry(
-            task=config.task,
+            task=task_in_words(record),
             model=record.required("config.model", record.model_name),
             profile=record.required("config.profile", config.profile),
             seed=record.seed,

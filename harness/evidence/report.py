@@ -13,6 +13,7 @@ from harness.core.files import whole
 from harness.evidence.command import made_by
 from harness.evidence.cost import AMORTISED_OVER
 from harness.evidence.figures.kinds import draw_all, of_run
+from harness.evidence.graders import ORACLE, graders_in_words, oracles_in_words
 from harness.evidence.markdown import giga, markdown_table, number, one_line, over, p_value, percent, signed
 from harness.evidence.record import Agreement, RunRecord
 from harness.evidence.report_sections import calibrated, drifts, equivalents, gains, kl_cells, layers
@@ -74,7 +75,7 @@ def _cells(row: Comparison) -> dict[str, str | None]:
     is_alone = row.beside is None and row.not_compared is None and row.key.method != "best_of_n"
     return {
         "method": f"{row.key.method} (weights trained)" if row.trains_weights else row.key.name,
-        "final pick": row.key.final_pick,
+        "final pick": row.key.final_pick + (f" ({ORACLE})" if row.is_oracle else ""),
         gold: str(row.gold) + (f" ({row.unscored} unscored)" if row.unscored else ""),
         **_over_refits(row.over_refits),
         "proxy (sd)": f"{row.proxy.value:.2f}",
@@ -144,6 +145,7 @@ def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]
         f"Commit {record.short_commit}.",
         "Made from Python." if command is None else f"Made by `{command}`.",
         "" if record.agreement is None or not record.agreement.warning else f"**{record.agreement.warning}.**",
+        f"{oracles_in_words(record)}." if any(row.is_oracle for row in table) else "",
         table_markdown(table, record.left_out),
         "Gold and proxy are in standard deviations of base samples, above the base's mean; intervals are 95% bootstrap "
         "intervals over prompts. Differences are paired by prompt. `set beside` names the best-of-n: the best by proxy "
@@ -187,6 +189,7 @@ def _rewards(record: RunRecord) -> str:
             f"(trained on {facts['proxy_reviews']:,} reviews), gold {facts['gold_accuracy']:.3f} "
             f"({facts['gold_reviews']:,} others)."
         )
+    lines += [said] if (said := graders_in_words(record)) else []
     if record.agreement is not None:
         lines.append(_agreement(record.agreement))
     return " ".join(lines)

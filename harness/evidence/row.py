@@ -123,6 +123,7 @@ class Comparison:
         None  # costs.flops_large_reward, where some row calls the reward more than best-of-n
     )
     is_one_reward: bool = False  # gold and proxy are one function: nothing held out judges the row
+    is_oracle: bool = False  # it asks a reward that reads columns of the row, which new prompts may lack
     edges: str | None = None  # at which ends of their ranges its settings were still best
     kl: Estimate | None = None  # nats a text, from log-probabilities of its answers; None: not estimated
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from math import isnan
 from pathlib import Path
 
+from harness.evidence.graders import ORACLE, oracle_columns, ungraded
 from harness.evidence.markdown import giga
 from harness.evidence.names import display_name
 from harness.evidence.record import RunRecord
@@ -75,7 +76,10 @@ def warnings_of(record: RunRecord, table: Sequence[Comparison]) -> list[str]:
         found.append("gold and proxy are one function, so nothing held out judges these rows")
     if unscored := [row for row in table if row.unscored]:
         whose = shown(unscored[0].key, table) if len(unscored) == 1 else f"{len(unscored)} rows"
-        found.append(f"{sum(row.unscored for row in unscored)} answers of {whose} have no score (NaN)")
+        why = f": {', '.join(reasons)}" if (reasons := ungraded(record)) else ""
+        found.append(f"{sum(row.unscored for row in unscored)} answers of {whose} have no score (NaN){why}")
+    if any(row.is_oracle for row in table):
+        found.append(f"{ORACLE} rows ask a grader that reads {', '.join(oracle_columns(record))} of the row")
     found += ["the code had uncommitted changes"] if record.dirty else []
     found += [f"{display_name(name)} was left out: {why}" for name, why in record.left_out.items()]
     edges = dict.fromkeys(display_name(row.key.method) for row in table if row.edges)
@@ -108,6 +112,7 @@ def reference(folder: Path) -> str:
 def _columns(table: Sequence[Comparison], rows: Sequence[Comparison], best: int | None) -> list[Column]:
     names = [shown(row.key, table if len(table) == len(rows) else rows) for row in rows]
     names = [f"{name} (trained)" if row.trains_weights else name for name, row in zip(names, rows, strict=True)]
+    names = [f"{name} ({ORACLE})" if row.is_oracle else name for name, row in zip(names, rows, strict=True)]
     against = [row.against_best_of_n for row in rows]
     gold = "gold = proxy (sd)" if any(row.is_one_reward for row in rows) else "gold (sd)"
     return [

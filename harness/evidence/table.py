@@ -17,6 +17,7 @@ from harness.core.statistics.stats import Estimate, Floats
 from harness.evidence.budgets import Beside, TooLarge, beside, best_of, budget_of, largest, rival
 from harness.evidence.cost import best_of_n_costs, break_even, costs, mean_of
 from harness.evidence.drift import drift
+from harness.evidence.graders import is_oracle
 from harness.evidence.record import RunRecord
 from harness.evidence.refits import over_refits
 from harness.evidence.row import Comparison, Costs, Equivalent
@@ -118,6 +119,7 @@ def _alone(run: Run, parts: Answers, key: Row, part: pl.DataFrame, base: pl.Data
     previous = parts.get(key._replace(iteration=key.iteration - 1))
     first = parts.get(key._replace(iteration=1)) if key.iteration >= 3 else None
     base = None if key.method == "base" else base
+    own = costs(run, part, key.method, key.iteration)
     return Comparison(
         key=key,
         gold=stats.mean(gold),
@@ -134,11 +136,12 @@ def _alone(run: Run, parts: Answers, key: Row, part: pl.DataFrame, base: pl.Data
         trains_weights=key.method in record.trained,
         kl_bound=record.kl_bounds.get(key.method),
         drift=drift(part, base),
-        costs=costs(run, part, key.method, key.iteration),
+        costs=own,
         equivalent=Equivalent(),
         budget=budget_of(record, key.method),
         tuning=_tuning(record, key.method),
         is_one_reward=record.agreement is not None and record.agreement.is_one_function,
+        is_oracle=is_oracle(record, own.reward_calls),
         edges=edges_of(record, key.method),
         kl=_kl(run, key, part),
     )

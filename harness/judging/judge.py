@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from harness.core.chat.reply import REASONS, Withheld
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import whole
@@ -32,7 +33,6 @@ from harness.judging import alpaca_eval
 from harness.judging.judges import Judge, Judgement, Pair, compares_scores
 from harness.judging.length_control import CHAT_MODELS, SCORES, by_prompt, length_controlled
 from harness.judging.opponents import IN_THE_RUN, Contest, Selection, contests
-from harness.judging.reply import REASONS, Withheld
 
 VERSION = 2  # of what is stored here; raised when a change alters numbers
 

@@ -79,7 +79,7 @@ def require_import_alone(arguments: argparse.Namespace) -> None:
 
 
 def _chat_judge(arguments: argparse.Namespace) -> "Judge":
-    from harness.judging.chat import OPENAI, SETTINGS, Chat, Endpoint, Patience
+    from harness.core.chat.chat import OPENAI, SETTINGS, Chat, Endpoint, Patience
     from harness.judging.judges import TEMPLATE, ChatJudge, read_template
 
     if not arguments.model:

@@ -34,7 +34,7 @@ def run(
 
     where = None if out is None else str(out)
     named = {"method": method, "task": task, "out": where, **{k: v for k, v in options.items() if k in DEFAULTS}}
-    if config is not None:
+    if config is not None or "data" in options:
         named = {name: value for name, value in named.items() if value != DEFAULTS[name]}
     settings = {name: value for name, value in options.items() if name not in DEFAULTS}
     read = options_from(named | {"fresh": fresh}, flatten(settings), None if config is None else Path(config))

@@ -14,7 +14,7 @@ from harness.core.registry import Registry
 from harness.evidence.command import PROMPTS, method_arguments, other_than_auto, setting_arguments
 from harness.methods import METHODS
 from harness.running.config import RunConfig, resolve
-from harness.running.request import Given, Request
+from harness.running.request import FILES, Given, Request
 from harness.tasks import TASKS
 
 _ROUNDS = 3  # best_of_n.n follows from the other settings, so it is looked at once those are named
@@ -45,9 +45,10 @@ def command_of(config: RunConfig) -> list[str] | None:
         named |= {name: settings[name] for name in _first(missing)}
     if resolve(request.with_given(*_given(named))).asked() != config.asked():
         return None
+    files = [part for option, name in FILES.items() if named.get(name) for part in (f"--{option}", named.pop(name))]
     return [
         *method_arguments(config.methods, {name: _reference(METHODS, name) for name in config.methods}),
-        *("--task", _reference(TASKS, config.task)),
+        *(files or ("--task", _reference(TASKS, config.task))),
         *([] if config.model == TASKS[config.task].default_model else ["--model", config.model]),
         *("--profile", config.profile),
         *([] if config.preset is None else ["--preset", config.preset]),

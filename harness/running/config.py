@@ -5,7 +5,7 @@ shapes a number is here; with what it is made of (see identity.py) it names the 
 `AsBefore` in its annotation, so that older runs keep their names; a test pins today's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from itertools import chain
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -16,9 +16,11 @@ from pydantic.fields import FieldInfo
 
 from harness.core.as_before import AsBefore, hashed
 from harness.core.errors import UserError, unknown
+from harness.core.generator import Generator
 from harness.core.models.model_settings import ModelSettings
 from harness.core.models.sampling import Sampler
 from harness.core.nested import flatten
+from harness.evidence.command import PROMPTS
 from harness.evidence.schema import REFERENCES
 from harness.methods import METHODS
 from harness.running.presets import PRESETS, settings_of
@@ -127,7 +129,8 @@ def resolve(request: Request) -> RunConfig:
     for section, settings in [*profiles[profile].items(), *named.items()]:
         if section in values:
             values[section].update(settings)
-    for key, value in chain.from_iterable(flatten({key: value}) for key, value in request.given):
+    given = list(chain.from_iterable(flatten({key: value}) for key, value in request.given))
+    for key, value in given:
         _assign(values, types, names, key, value)
     if limit is not None:
         if limit < 1:
@@ -136,6 +139,8 @@ def resolve(request: Request) -> RunConfig:
     if request.refits is not None:
         values["fit"]["refits"] = request.refits
     settings = {name: _validated(name, kind, values[name]) for name, kind in types.items()}
+    asked = {key for key, _ in given} | ({PROMPTS} if limit is not None else set())
+    settings |= _fitting_the_file(task, names, settings, asked)
     left_out = {name: why for name in names if (why := METHODS[name].unavailable(model, settings[name]))}
     if left_out and not every:
         raise UserError("; ".join(f"{name}: {reason}" for name, reason in left_out.items()))
@@ -159,6 +164,47 @@ def resolve(request: Request) -> RunConfig:
         request.tuned,
         preset,
     )
+
+
+FEWEST = 5  # prompts that a value function is fitted on
+
+
+def iterations_of(kind: type[Generator], config: Any) -> int:
+    """A method's iterations, which its settings alone decide, before there is a model to make it with."""
+    method = kind.__new__(kind)
+    method.config = config
+    return method.iterations
+
+
+def _fitting_the_file(
+    task: str, methods: Sequence[str], settings: Mapping[str, Any], asked: Container[str]
+) -> dict[str, Any]:
+    """fit and evaluate with no more prompts than a task of a user's file has, where nobody asked for more.
+
+    All iterations share the fit prompts. Raises UserError where there are too few for them.
+    """
+    sizes = TASKS[task].sizes(settings[task])
+    if sizes is None:
+        return {}
+    fit, evaluate = settings["fit"], settings["evaluate"]
+    iterations = max([1, *(iterations_of(METHODS[name], settings[name]) for name in methods)])
+    there = sizes.get(evaluate.slice, 0)
+    if not there:
+        raise UserError(
+            f"the data has no {evaluate.slice} prompts, on which methods are compared; add some to its file"
+        )
+    if "fit.prompts" not in asked:
+        each = sizes["fit"] // iterations
+        if each < FEWEST:
+            raise UserError(
+                f"the data has {sizes['fit']} fit prompts, too few for {iterations} iteration(s) of {FEWEST} at least; "
+                "add rows to its file"
+                + (", or ask for fewer, as --set iro.iterations=1 does" if iterations > 1 else "")
+            )
+        fit = replace(fit, prompts=min(fit.prompts, each))
+    if PROMPTS not in asked:
+        evaluate = replace(evaluate, prompts=min(evaluate.prompts, there))
+    return {"fit": fit, "evaluate": evaluate}
 
 
 def _require_apart(task: str, methods: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from harness.core.task import GOLD
 from harness.core.types import Answer, Completion, Prompt
 from harness.running.stages import Key, Own, Pool, RunContext, key_of, label_of, score
 
+_ERROR = "_error"  # at the end of the name of a metric: why a grader has no score
 Rows = dict[str, list[dict[str, Any]]]  # table -> rows
 
 
@@ -57,9 +58,29 @@ def _pool_rows(
     last: dict[str, int] = {}
     for completion in samples:
         row = last[completion.prompt.id] = last.get(completion.prompt.id, -1) + 1
-        metrics = {name: scores[key_of(completion)][name] for name in ("proxy_reward", GOLD)}
+        found = scores[key_of(completion)]
+        metrics = {name: found[name] for name in ("proxy_reward", GOLD, *(name for name in found if _is_error(name)))}
         rows.append({"part": part, "prompt_id": completion.prompt.id, "row": row, **metrics})
     return rows
+
+
+def ungraded(rows: Rows, names: Sequence[str]) -> dict[str, dict[str, dict[str, int]]]:
+    """Which grader could not score how many answers and base samples, by reason: {"proxy": {reason: {"answers": 3}}}.
+
+    A score of a metric such as `proxy_error` is the place of the reason in `names`, from 1, and 0 where there is none.
+    """
+    seen = [("answers", row["metric"], row["value"]) for row in rows["scores"]]
+    seen += [("samples", name, value) for row in rows["pool"] for name, value in row.items()]
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for what, metric, value in seen:
+        if _is_error(metric) and value:
+            counts = found.setdefault(metric.removesuffix(_ERROR), {}).setdefault(names[int(value) - 1], {})
+            counts[what] = counts.get(what, 0) + 1
+    return found
+
+
+def _is_error(metric: str) -> bool:
+    return metric.endswith(_ERROR)
 
 
 def _shown(prompt: Prompt) -> str:

@@ -86,6 +86,7 @@ def write_fitted(folder: Path, context: RunContext, proxy: Scale, completions: S
                 for pick in dict.fromkeys(row["final_pick"] for row in rows)
             }
             methods[name] = FittedMethod(_reference(METHODS, name), iterations, calls)
+        given = context.task.reward_file or (None, None)
         about = Fitted(
             format=FORMAT,
             version=version("iro-harness"),
@@ -96,8 +97,8 @@ def write_fitted(folder: Path, context: RunContext, proxy: Scale, completions: S
             fingerprint=context.policy.fingerprint,
             proxy=asdict(proxy),
             task=_reference(TASKS, config.task),
-            reward=None,
-            reward_source=None,
+            reward=given[0],
+            reward_source=given[1],
             facts=context.task.describe(),
             methods=methods,
         )

@@ -4,7 +4,7 @@ material = material_of(config, workspace, ranks)
 material.context, material.fit_slices, material.test, material.identity
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class Material:
     test: list[Prompt]
     identity: dict[str, Any]
     stages: list[PlannedStage]  # in the order in which the run does them
+    introduction: list[str] = field(default_factory=list)  # lines that a user should see before any work
 
 
 def material_of(
@@ -58,16 +59,32 @@ def material_of(
     methods = {name: context.method(name, RAW) for name in config.methods}
     fit_slices, test = _slices(context, max([1, *(method.iterations for method in methods.values())]))
     prompts = {"fit": [p for part in fit_slices for p in part], config.settings["evaluate"].slice: test}
+    introduction = task.introduction(policy.prompt_length, policy.context, config.settings["sampler"].max_new_tokens)
     for part in prompts.values():
         policy.require_room(part, [config.settings["sampler"].max_new_tokens] * len(part))
     keys = {part: [context.prompt_key(p) for p in of_part] for part, of_part in prompts.items()}
     identity = identity_of(config, policy, task, methods, keys, VERSIONS)
-    return Material(context, fit_slices, test, ranks.agreed(identity), plan(context, methods, fit_slices, test))
+    stages = plan(context, methods, fit_slices, test)
+    return Material(context, fit_slices, test, ranks.agreed(identity), stages, introduction)
+
+
+def chosen_in_words(material: Material) -> list[str]:
+    """How many prompts are taken, where a task is as large as a file of the user's."""
+    config, task = material.context.config, material.context.task
+    if task.sizes(config.settings[config.task]) is None:
+        return []
+    fit, evaluate, slices = config.settings["fit"], config.settings["evaluate"], material.fit_slices
+    each = f"{len(slices)} x {fit.prompts}" if len(slices) > 1 else f"{fit.prompts}"
+    return [
+        f"taken: {each} fit prompts with {fit.samples} samples each, and {len(material.test)} {evaluate.slice} prompts "
+        "(--set fit.prompts=N and --limit N take others)"
+    ]
 
 
 def policy_of(config: RunConfig, cache: Path) -> Policy:
     """The frozen model of a run."""
-    if (config.model == "toy") != (TASKS[config.task].default_model == "toy"):
+    kind = TASKS[config.task]
+    if (config.model == "toy") != (kind.default_model == "toy") and not (config.model == "toy" and kind.toy_as_well):
         raise UserError(
             f"model {config.model!r} does not fit task {config.task!r}: the toy model goes with the toy task"
         )

@@ -17,12 +17,13 @@ from harness.core.results_folder import results_folder
 from harness.core.yaml_text import read_yaml
 from harness.evidence.run_names import checked_name
 from harness.methods import METHODS
-from harness.running.request import Given, Request, Tuned, Workspace
+from harness.running.request import FILES, Given, Request, Tuned, Workspace
 from harness.tasks import TASKS
 
 DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Request) if f.name not in ("methods", "given", "tuned")}
 DEFAULTS |= {"method": ",".join(Request.methods), "workers": None, "fresh": False, "name": None}
 DEFAULTS |= {"out": None}  # where results_folder says
+DEFAULTS |= dict.fromkeys(FILES)
 
 # what a --config may hold for an option; the others take text
 _KINDS: dict[str, type] = dict.fromkeys(("seed", "limit", "refits", "workers"), int)
@@ -61,9 +62,15 @@ def options_from(asked: Mapping[str, Any], settings: Given, config: Path | None 
         _require_kind("the options", name, value)
     tree = {} if config is None else _read_config(config)
     for name, value in tree.items():
-        if name in DEFAULTS:
+        if _is_option(name, value):
             _require_kind(str(config), name, value)
-    chosen = DEFAULTS | {name: value for name, value in tree.items() if name in DEFAULTS} | dict(asked)
+    named_here = {name: value for name, value in tree.items() if _is_option(name, value)} | dict(asked)
+    files = _files(named_here)
+    if files:
+        named_here["task"] = "data"
+    chosen = DEFAULTS | named_here
+    for option in FILES:
+        chosen.pop(option)
     method = chosen.pop("method")
     methods = tuple(METHODS.name_of(one, "all") for one in (method.split(",") if isinstance(method, str) else method))
     chosen["task"] = TASKS.name_of(chosen["task"])
@@ -81,8 +88,30 @@ def options_from(asked: Mapping[str, Any], settings: Given, config: Path | None 
         raise UserError(f"--workers {workers}: give at least 1")
     if name is not None:
         checked_name(name)
-    request = Request(methods=methods, given=(*given, *settings), tuned=tuned, **chosen)
+    request = Request(methods=methods, given=(*files, *given, *settings), tuned=tuned, **chosen)
     return Options(request, Workspace(results_folder(out), cache_folder(), workers, name), fresh)
+
+
+def _is_option(name: str, value: Any) -> bool:
+    """Of a key of --config; `data` with settings below it is the section of the task of that name."""
+    return name in DEFAULTS and not (name in FILES and isinstance(value, Mapping))
+
+
+def _files(named: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The settings that --data, --grader and --gold stand for. Raises UserError where one needs another."""
+    files = {name: named[name] for name in FILES if named.get(name) is not None}
+    if not files:
+        return []
+    if "data" not in files:
+        raise UserError(f"--{next(iter(files))} grades answers to prompts of a file; give it with --data FILE")
+    if "grader" not in files:
+        raise UserError(
+            f"--data {files['data']!r} needs what its answers are graded by; give --grader FILE.py:function, "
+            "GRADER.json or GRADER.yaml"
+        )
+    if named.get("task") not in (None, "data"):
+        raise UserError(f"--task {named['task']!r} and --data {files['data']!r}: a file is a task of its own; give one")
+    return [(FILES[name], value) for name, value in files.items()]
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -99,7 +128,7 @@ def _settings_of(tree: Mapping[str, Any], where: str) -> list[tuple[str, Any]]:
 
     given = []
     for key, value in tree.items():
-        if key in (*DEFAULTS, "tuned"):
+        if key == "tuned" or _is_option(key, value):
             continue
         if key not in ("set", *sections()):
             raise unknown(f"key in {where}", str(key), [*DEFAULTS, "set", *sections()])

@@ -27,7 +27,7 @@ from harness.running.config import RunConfig
 from harness.running.evaluate import evaluate, score_pool
 from harness.running.fits import first_key, fits, fitted_again
 from harness.running.identity import run_id
-from harness.running.material import Material, material_of
+from harness.running.material import Material, chosen_in_words, material_of
 from harness.running.measured import Speed, measure
 from harness.running.plan import Counts, PlannedStage
 from harness.running.ranks import Ranks
@@ -66,6 +66,7 @@ class Preview:
     speed: Speed | None  # None: no stage is left
     seconds_of_fits: Mapping[str, float]  # of a text, by method; what stored runs say
     facts: str
+    introduction: Sequence[str] = ()  # lines of the task, where it is a file of the user's
 
     @property
     def unknown(self) -> list[str]:
@@ -146,6 +147,7 @@ def preview(
         workers=context.workers,
         speed=None if all(one.is_stored for one in ahead) else speed or measure(context, material.fit_slices[0]),
         seconds_of_fits=_seconds_of_fits(told_by or workspace.out, material.identity),
+        introduction=[*material.introduction, *chosen_in_words(material)],
         facts=f"{config.task}, {config.model}, {len(material.test)} {config.settings['evaluate'].slice} prompts, "
         f"{config.profile}, seed {config.seed}",
     )

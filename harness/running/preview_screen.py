@@ -21,6 +21,8 @@ def show_preview(found: Preview, terminal: Terminal | None = None) -> None:
     """One run, method by method."""
     screen = terminal or Terminal()
     screen.say(f"{found.name}  {found.facts}", "bold")
+    for line in found.introduction:
+        screen.say(line)
     if found.is_done:
         screen.say("It is done: the command would show it, and compute nothing.")
         return

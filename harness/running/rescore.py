@@ -63,6 +63,10 @@ def rescore(out: Path, n: int, cache: Path) -> list[Rescored]:
 
 
 def _rescored(runs: Sequence[Run], n: int, cache: Path) -> Rescored:
+    asked = runs[0].about["config"]
+    if "prompt_rule" in runs[0].record.task_facts:
+        what = f"{asked['task']}, {asked['model']}"
+        return Rescored(what, 0, 0.0, not_scored="prompts and graders of files that lie elsewhere")
     config = _config(runs[0])
     task = TASKS[config.task](config.settings[config.task], policy_of(config, cache), cache)
     name, recorded = f"{config.task}, {config.model}", runs[0].record.reward_versions

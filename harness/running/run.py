@@ -30,11 +30,11 @@ from harness.evidence.table import comparison
 from harness.methods import METHODS
 from harness.running.artifacts import Artifacts
 from harness.running.config import RunConfig
-from harness.running.evaluate import Rows, agreement, evaluate, score_pool
+from harness.running.evaluate import Rows, agreement, evaluate, score_pool, ungraded
 from harness.running.fits import first_key, fits, fitted_again
 from harness.running.fitted import write_fitted
 from harness.running.identity import made_otherwise, require_same, run_id
-from harness.running.material import Material, material_of
+from harness.running.material import Material, chosen_in_words, material_of
 from harness.running.provenance import PeakMemory, open_slice
 from harness.running.ranks import Ranks, join_ranks
 from harness.running.request import Workspace
@@ -92,6 +92,8 @@ def complete(config: RunConfig, workspace: Workspace, ranks: Ranks, fresh: bool 
             about = read_about(folder)
             print(f"{name} is done (commit {about['commit'][:10]}); --fresh recomputes it", file=sys.stderr)
             return folder
+        if ranks.first:
+            _say_once([*material.introduction, *chosen_in_words(material)], workspace.said)
         if ranks.first and (line := made_otherwise(runs, folder, config, identity)):
             print(line, file=sys.stderr)
         root = (
@@ -108,6 +110,13 @@ def complete(config: RunConfig, workspace: Workspace, ranks: Ranks, fresh: bool 
     if fresh and ranks.first:
         shutil.rmtree(root)
     return folder
+
+
+def _say_once(lines: Sequence[str], said: set[str]) -> None:
+    for line in lines:
+        if line not in said:
+            print(line, file=sys.stderr)
+            said.add(line)
 
 
 def _give_name(workspace: Workspace, folder: Path, ranks: Ranks) -> None:
@@ -165,6 +174,8 @@ def _execute(material: Material, folder: Path, memory: PeakMemory, started: floa
     about["flops"] = prices if policy.active_parameters else None  # the toy multiplies nothing
     if not ranks.first:
         return
+    if (names := about["task_facts"].get("grader_errors")) is not None:
+        about["task_facts"]["ungraded"] = ungraded(rows, names)
     keys = {"run_id": folder.name, "task": config.task, "seed": config.seed}
     tables = {**rows, "ledger": context.usage}
     for table, content in tables.items():

@@ -6,6 +6,7 @@ settings_from(config)        # "defaults", "tune:imdb-standard-0f3a", or "chosen
 from collections.abc import Sequence
 from typing import Any
 
+from harness.core.as_before import files_in
 from harness.running.config import MODEL_ARGS, RunConfig, resolve
 from harness.running.request import Request
 
@@ -26,6 +27,11 @@ def settings_from(config: RunConfig) -> str:
 
 
 def _asked_with(config: RunConfig, given: Sequence[tuple[str, Any]]) -> RunConfig:
+    """With the user's files, which are what is worked on and no choice of settings."""
+    given = [
+        *given,
+        *((f"{config.task}.{name}", file) for name, file in files_in(config.settings[config.task]).items()),
+    ]
     same = {name: getattr(config, name) for name in ("task", "model", "profile", "seed", "device", "dtype", "methods")}
     return resolve(Request(**same, only=True, given=given))
 

@@ -17,13 +17,12 @@ import polars as pl
 
 from harness.core.errors import UserError
 from harness.core.files import cache_folder, whole
-from harness.core.generator import Generator
 from harness.core.given_prompts import prompts_of
 from harness.core.given_reward import Reward
 from harness.core.nested import flatten
 from harness.evidence.store import load_run
 from harness.methods import METHODS
-from harness.running.config import resolve
+from harness.running.config import FEWEST, iterations_of, resolve
 from harness.running.fitted import Fitted, asked_from_anywhere, read_fitted, write_about_fitted
 from harness.running.ranks import join_ranks
 from harness.running.request import NO_TREES, Request, Workspace
@@ -32,7 +31,6 @@ from harness.serve.aligned import Aligned, open_aligned
 from harness.tasks import TASKS
 from harness.tasks.own import NAME, own_task, settings_of
 
-FEWEST = 5  # prompts that a value function is fitted on
 _MOST = {"fit": 400, "held_out": 64}  # prompts taken unless fit.prompts, evaluate.prompts say otherwise
 
 
@@ -68,20 +66,25 @@ def align(
     asked = asked.with_given(*_shares(asked, name, len(given)))
     held_out = resolve(asked).settings["evaluate"].prompts
     config = resolve(asked.with_given(*flatten({NAME: settings_of(given, scorer, held_out)})))
-    _require_free(folder, asked_from_anywhere(config), replace_out)
+    require_free(folder, asked_from_anywhere(config), replace_out)
     ranks = join_ranks()
     run = complete(config, Workspace(cache_folder() / "aligned", cache_folder(), workers), ranks)
     ranks.leave()
     if ranks.first:
         _say(run, name)
-        _keep(run / "fitted", folder, scorer)
+        fitted = read_fitted(run / "fitted")
+        keep(
+            run / "fitted",
+            folder,
+            replace(fitted, reward=scorer.source.reference, reward_source=scorer.source.identity),
+        )
     return open_aligned(folder, name, None, scorer, None, device)
 
 
 def _shares(asked: Request, name: str, count: int) -> list[tuple[str, Any]]:
     """How many prompts are for fitting, in each iteration, and how many for the end, where nothing else was asked."""
     chosen = resolve(asked)
-    iterations, named = max(1, _iterations(METHODS[name], chosen.settings[name])), dict(asked.given)
+    iterations, named = max(1, iterations_of(METHODS[name], chosen.settings[name])), dict(asked.given)
     fewest = FEWEST * iterations + 1
     if count < fewest:
         raise UserError(
@@ -93,14 +96,7 @@ def _shares(asked: Request, name: str, count: int) -> list[tuple[str, Any]]:
     return [("evaluate.prompts", held_out), ("fit.prompts", each)]
 
 
-def _iterations(kind: type[Generator], config: Any) -> int:
-    """A method's iterations, which its settings alone decide, before there is a model to make it with."""
-    method = kind.__new__(kind)
-    method.config = config
-    return method.iterations
-
-
-def _require_free(folder: Path, asked: dict[str, Any], replace_out: bool) -> None:
+def require_free(folder: Path, asked: dict[str, Any], replace_out: bool) -> None:
     """Raises UserError where OUT holds anything but the same aligned model, or one that may be replaced."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
@@ -109,13 +105,12 @@ def _require_free(folder: Path, asked: dict[str, Any], replace_out: bool) -> Non
     if not replace_out and read_fitted(folder).asked != asked:
         raise UserError(
             f"out={str(folder)!r} holds a model that was aligned with other prompts, another reward or other settings; "
-            "give another folder, or replace_out=True"
+            "give another folder, or replace_out=True (--replace)"
         )
 
 
-def _keep(fitted: Path, folder: Path, scorer: Reward) -> None:
-    """Write what the run fitted into OUT, with where the reward can be imported from."""
-    about: Fitted = replace(read_fitted(fitted), reward=scorer.source.reference, reward_source=scorer.source.identity)
+def keep(fitted: Path, folder: Path, about: Fitted) -> None:
+    """Write what the run fitted into OUT, with `about`, which says where the reward can be imported from."""
     if (folder / "about.json").is_file() and read_fitted(folder) == about:
         return
     new = folder.with_name(f".{folder.name}.new")

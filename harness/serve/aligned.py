@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from harness.core.data.given import asked_like_the_file
 from harness.core.errors import UserError, unknown
 from harness.core.files import cache_folder
 from harness.core.generator import Generator
-from harness.core.given_prompts import prompts_of
+from harness.core.given_prompts import plain, prompts_of
 from harness.core.given_reward import Reward
 from harness.core.ledger import Ledger
 from harness.core.models.handle import PolicyHandle
@@ -40,6 +41,7 @@ from harness.running.material import open_policy, require_capabilities
 from harness.tasks import TASKS
 from harness.tasks.own import NAME as OWN
 
+DATA = "data"  # the task of a file of prompts and a grader
 PICKS = ("value", "first", "reward")  # cheapest first
 
 
@@ -109,9 +111,10 @@ class Aligned:
         if pick not in calls:
             raise unknown(f"final pick of {self.method}", pick, calls)
         self._asks_reward = proxy or self._needs_reward(pick)
+        asked = self._prompts(prompts)
         if self._asks_reward:
             self._require_reward(pick)
-        asked = prompts_of(prompts)
+            self._require_columns(pick, asked)
         distinct = _distinct(asked)
         generator = self._generator(self._config.seed if seed is None else seed)
         made: dict[str, AlignedAnswer] = {}
@@ -186,6 +189,22 @@ class Aligned:
                 "that cannot be imported; give it as reward=, or choose a pick that needs none"
             )
 
+    def _prompts(self, given: Iterable[Any]) -> list[Prompt]:
+        facts = self.about.facts
+        return asked_like_the_file(given, bool(facts["is_chat"])) if "prompt_rule" in facts else prompts_of(given)
+
+    def _require_columns(self, pick: str, prompts: Sequence[Prompt]) -> None:
+        """Raises UserError where a grader reads columns of the row that new prompts do not bring."""
+        for prompt in prompts:
+            if missing := [name for name in self.about.facts.get("reward_reads", ()) if name not in prompt.row]:
+                others = [name for name in self.about.methods[self.method].reward_calls if not self._needs_reward(name)]
+                instead = f", or let {' or '.join(others)} pick, which asks for nothing" if others else ""
+                raise UserError(
+                    f"{self.method} asks the grader at test time (pick {pick!r}), and it reads {', '.join(missing)} of "
+                    f"the row, which the prompt {str(plain(prompt))[:60]!r} does not bring. Such answers are an "
+                    f"oracle's: give rows with these columns{instead}"
+                )
+
     def _score(self, completions: Sequence[Completion]) -> np.ndarray:
         if not self._asks_reward:
             return np.full(len(completions), np.nan, dtype=np.float32)
@@ -201,6 +220,8 @@ class Aligned:
         name, settings = self._config.task, self.about.asked["settings"]
         if name == OWN:
             return _imported(self.about)
+        if name == DATA:
+            return _grader(self.about, self._policy)
         name = TASKS.name_of(self.about.task or name)
         config = _typed(name, TASKS[name].Config, settings[name])
         return TASKS[name](config, self._policy, cache_folder()).reward()
@@ -313,6 +334,24 @@ def _imported(about: Fitted) -> Reward:
     if found is None or found.source.identity != about.reward_source:
         raise UserError(f"the reward {about.reward!r} is not the one that was fitted on; give that one as reward=")
     return found
+
+
+def _grader(about: Fitted, policy: Policy) -> Scorer:
+    """The grader that a model was aligned with, if it lies where it lay and is still the same."""
+    assert about.reward is not None, "a run of data has graders"
+    file = Path(about.reward.partition(".py:")[0] + (".py" if ".py:" in about.reward else ""))
+    if not file.is_file():
+        raise UserError(f"the grader {about.reward!r} is gone; put it back, or choose a pick that asks for none")
+    endpoint, key = about.facts.get("asked_at", ("", ""))
+    files = {"file": "", "grader": about.reward, "gold": "", "endpoint": endpoint, "key_variable": key}
+    kind = TASKS[DATA]
+    task = kind(_typed(DATA, kind.Config, {**about.asked["settings"][DATA], **files}), policy, cache_folder())
+    if task.reward_file is None or task.reward_file[1] != about.reward_source:
+        raise UserError(
+            f"the grader {about.reward!r} is not the one that was fitted on; put that one back, or choose a pick that "
+            "asks for none"
+        )
+    return task.reward()
 
 
 def _typed(section: str, kind: Any, values: Mapping[str, Any]) -> Any:

@@ -11,6 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from harness.core.data.given import is_row
+from harness.core.data.rows import rows_of
 from harness.core.errors import UserError
 from harness.core.given_prompts import prompts_of
 
@@ -22,7 +24,7 @@ def add_generate_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--prompt", action="append", default=[], help="a text to continue; may be given repeatedly")
     parser.add_argument(
-        "--prompts", type=Path, metavar="FILE", help="a text a line; .jsonl: rows with prompt or messages"
+        "--prompts", type=Path, metavar="FILE", help="a text a line; .jsonl, .json, .csv, .parquet: rows with a prompt"
     )
     parser.add_argument("--method", help="whose answers (default: the one that fitted something)")
     parser.add_argument("--iteration", type=int, help="after how many fits (default: all)")
@@ -40,7 +42,7 @@ def generated(arguments: argparse.Namespace) -> Iterator[str]:
     prompts: list[Any] = [*arguments.prompt, *(_read(arguments.prompts) if arguments.prompts is not None else [])]
     if not prompts:
         raise UserError("give prompts: --prompt TEXT, or --prompts FILE")
-    prompts_of(prompts)
+    prompts_of([prompt for prompt in prompts if not is_row(prompt)])
     from harness.serve.aligned import load  # with torch
 
     where = {"model": arguments.model, "device": arguments.device, "out": arguments.out}
@@ -58,6 +60,8 @@ def _read(path: Path) -> list[Any]:
     """The prompts of a file."""
     if not path.is_file():
         raise UserError(f"--prompts {str(path)!r}: no such file")
+    if path.suffix in (".json", ".csv", ".parquet"):
+        return [row.columns for row in rows_of(path)]
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:

@@ -87,7 +87,7 @@ def _asked(request: Request) -> Request:
     """The request on development prompts. Raises UserError where it names others."""
     if slices := [value for key, value in request.given if key == "evaluate.slice" and value != "development"]:
         raise UserError(f"evaluate.slice = {slices[0]!r}: tune looks at development prompts only; leave it out")
-    limit = PROMPTS if request.limit is None else request.limit
+    limit = _development_prompts(request) if request.limit is None else request.limit
     asked = replace(request, limit=limit, only=True, given=(NO_TREES, *request.given))
     return asked.with_given(("evaluate.slice", "development"))
 
@@ -259,6 +259,21 @@ def _write(
         part.write_text(
             yaml.safe_dump(_chosen(folder.name, plain, request, searches), sort_keys=False), encoding="utf-8"
         )
+
+
+def _development_prompts(request: Request) -> int:
+    """`PROMPTS`, or all that a file of the user's has."""
+    task = TASKS.name_of(request.task)
+    plain = resolve(replace(request, methods=("base",), only=True, given=_of_task(task, request), tuned=None))
+    sizes = TASKS[task].sizes(plain.settings[task])
+    there = PROMPTS if sizes is None else sizes["development"]
+    if not there:
+        raise UserError("the data has no development prompts, which `tune` chooses by; add some to its file")
+    return min(PROMPTS, there)
+
+
+def _of_task(task: str, request: Request) -> Given:
+    return [(key, value) for key, value in request.given if key.partition(".")[0] == task]
 
 
 def _chosen(name: str, plain: RunConfig, request: Request, searches: list[_Search]) -> dict[str, Any]:

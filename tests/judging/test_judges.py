@@ -4,11 +4,11 @@ from math import isnan, nan
 
 import pytest
 
+from harness.core.chat.chat import Chat, Endpoint, Patience
+from harness.core.chat.reply import Reply
 from harness.core.errors import UserError
-from harness.judging.chat import Chat, Endpoint, Patience
 from harness.judging.judges import TEMPLATE, ChatJudge, Entry, Pair, ScoreJudge, in_both_orders, question, verdict
 from harness.judging.judges import read_template as read
-from harness.judging.reply import Reply
 from tests.planted_server import Planted, served
 
 

@@ -111,6 +111,8 @@ def _pieces(path: Any) -> list[tuple[float, ...]]:
     """A line in pixels as boxes small enough to follow it."""
     found = []
     for a, b in pairwise(path):
+        if not (np.isfinite(a).all() and np.isfinite(b).all()):
+            continue  # of a row that has no scores
         steps = np.linspace(a, b, min(int(np.hypot(*(b - a)) // _PIECE), 500) + 2)
         found += [(*np.minimum(c, d), *np.maximum(c, d)) for c, d in pairwise(steps)]
     return found

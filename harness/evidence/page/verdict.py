@@ -47,6 +47,7 @@ class TableRow:
     flops_with_fitting: float | None
     trains_weights: bool
     is_one_reward: bool
+    is_oracle: bool
     budget: int | None  # rows a prompt
 
     @property
@@ -54,6 +55,7 @@ class TableRow:
         """'IRO (iteration 3), picked by value'; without the pick where nobody chose."""
         made = [f"iteration {self.key.iteration}"] if self.key.iteration and not self.trains_weights else []
         made += ["weights trained"] if self.trains_weights else []
+        made += ["oracle"] if self.is_oracle else []
         method = display_name(self.key.method) + (f" ({', '.join(made)})" if made else "")
         pick = self.key.final_pick
         pick = "" if pick == "first" else f", picked by {_WHO.get(pick, pick)}"
@@ -137,6 +139,8 @@ def others(rows: Sequence[TableRow]) -> str:
             )
     if any(one.is_one_reward for one in rows):
         said.append("Gold and proxy are one function here, so nothing held out judges these rows.")
+    if any(one.is_oracle for one in rows):
+        said.append("Rows marked oracle ask a grader that reads columns of the row, which new prompts may lack.")
     return " ".join(said)
 
 
@@ -165,6 +169,7 @@ def _row(found: Mapping[str, Any]) -> TableRow:
         flops_with_fitting=found.get("flops_with_fitting"),
         trains_weights=bool(found.get("trains_weights")),
         is_one_reward=bool(found.get("is_one_reward")),
+        is_oracle=bool(found.get("is_oracle")),
         budget=found.get("budget"),
     )
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.core.chat.chat import Chat, Endpoint, Patience, _seconds
 from harness.core.errors import UserError
-from harness.judging.chat import Chat, Endpoint, Patience, _seconds
 from tests.planted_server import Planted, chat_body, served
 
 KEY = "sk-planted-0123456789"

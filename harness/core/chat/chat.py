@@ -2,6 +2,7 @@
 
 chat = Chat(Endpoint("http://127.0.0.1:8080/v1", "some-model"), cache)
 [reply] = chat.ask(["Who wrote Emma?"])
+[reply] = chat.ask([(Message("system", "Be brief."), Message("user", "Who wrote Emma?"))])
 """
 
 import json
@@ -19,11 +20,14 @@ from urllib.parse import urlsplit
 
 import requests
 
+from harness.core.chat.reply import AskAgain, NoAnswer, Reply, StatusInBody, from_file, parsed, shortened, to_file
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import from_cache, whole
 from harness.core.progress import Progress
-from harness.judging.reply import AskAgain, NoAnswer, Reply, StatusInBody, from_file, parsed, shortened, to_file
+from harness.core.types import Message
+
+Question = str | tuple[Message, ...]  # a text is what the user says
 
 OPENAI, OPENAI_KEY = "https://api.openai.com/v1", "OPENAI_API_KEY"
 SETTINGS: dict[str, Any] = {"temperature": 0, "max_tokens": 512}  # greedy; room for a reason and a verdict
@@ -61,8 +65,10 @@ class Endpoint:
         """Everything that shapes its answers, besides the question."""
         return {"endpoint": self.url.rstrip("/"), "model": self.model, "settings": dict(self.settings)}
 
-    def body(self, question: str) -> dict[str, Any]:
-        fields = {"model": self.model, "messages": [{"role": "user", "content": question}], **self.settings}
+    def body(self, question: Question) -> dict[str, Any]:
+        said = (Message("user", question),) if isinstance(question, str) else question
+        messages = [{"role": one.role, "content": one.content} for one in said]
+        fields = {"model": self.model, "messages": messages, **self.settings}
         return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -84,14 +90,21 @@ class Chat:
     """
 
     def __init__(
-        self, endpoint: Endpoint, cache: Path, patience: Patience | None = None, key_variable: str | None = None
+        self,
+        endpoint: Endpoint,
+        cache: Path,
+        patience: Patience | None = None,
+        key_variable: str | None = None,
+        quiet: bool = False,
     ) -> None:
+        """`quiet` shows no progress."""
         self.endpoint = endpoint
         self.patience = patience or Patience()
         self._cache = cache / "chat"
         self._key_variable = key_variable
+        self._quiet = quiet
 
-    def ask(self, questions: Sequence[str]) -> list[Reply]:
+    def ask(self, questions: Sequence[Question]) -> list[Reply]:
         """One reply a question, in order; equal questions are asked once, those whose answers are kept not at all.
 
         Raises UserError where the server stops answering; it says how many answers are kept.
@@ -110,14 +123,14 @@ class Chat:
             ) from error
         return [replies[question] for question in questions]
 
-    def kept(self, questions: Sequence[str]) -> int:
+    def kept(self, questions: Sequence[Question]) -> int:
         """How many different ones of these questions have an answer in the cache."""
         return sum(self._kept(question) is not None for question in dict.fromkeys(questions))
 
-    def _ask_all(self, questions: Sequence[str], known: int) -> dict[str, Reply]:
+    def _ask_all(self, questions: Sequence[Question], known: int) -> dict[Question, Reply]:
         authorise, stop = self._authorisation(), Event()
         with (
-            Progress(self.endpoint.model, known + len(questions), "answer") as progress,
+            Progress(self.endpoint.model, known + len(questions), "answer", self._quiet) as progress,
             ThreadPoolExecutor(self.patience.parallel) as pool,
         ):
             progress.skip(known)
@@ -133,7 +146,7 @@ class Chat:
                 stop.set()
                 pool.shutdown(cancel_futures=True)
 
-    def _fetch(self, question: str, authorise: "_Authorisation", stop: Event) -> Reply | None:
+    def _fetch(self, question: Question, authorise: "_Authorisation", stop: Event) -> Reply | None:
         """Ask for one answer and keep it if it is whole; None where another question has stopped all."""
         if stop.is_set():
             return None
@@ -143,12 +156,13 @@ class Chat:
             stop.set()
             raise
         if reply.withheld is None:
-            stored = {**self.endpoint.about(), "question": question, "reply": to_file(reply)}
+            asked = question if isinstance(question, str) else self.endpoint.body(question)["messages"]
+            stored = {**self.endpoint.about(), "question": asked, "reply": to_file(reply)}
             with whole(self._path(question)) as part:
                 part.write_text(json.dumps(stored, indent=1), encoding="utf-8")
         return reply
 
-    def _kept(self, question: str) -> Reply | None:
+    def _kept(self, question: Question) -> Reply | None:
         """The answer in the cache; None where there is none to be believed."""
         path = self._path(question)
         if not path.exists():
@@ -158,7 +172,7 @@ class Chat:
         reply = stored.get("reply") if isinstance(stored, dict) else None
         return from_file(reply, self.endpoint.body(question)) if isinstance(reply, dict) else None
 
-    def _insist(self, question: str, authorise: "_Authorisation", stop: Event) -> Reply:
+    def _insist(self, question: Question, authorise: "_Authorisation", stop: Event) -> Reply:
         wait, patience = self.patience.wait, self.patience
         attempt = 0
         while True:
@@ -176,7 +190,7 @@ class Chat:
                     raise NoAnswer(str(error)) from error
                 wait = min(2 * wait, patience.longest)
 
-    def _request(self, question: str, authorise: "_Authorisation") -> Reply:
+    def _request(self, question: Question, authorise: "_Authorisation") -> Reply:
         """One try. Raises AskAgain for what may pass, NoAnswer for what will not."""
         url = f"{self.endpoint.url.rstrip('/')}/chat/completions"
         try:
@@ -210,7 +224,7 @@ class Chat:
             return NoAnswer(f"status {status}, {authorise.explain()} ({shortened(body)})")
         return NoAnswer(f"status {status} ({shortened(body)})")
 
-    def _path(self, question: str) -> Path:
+    def _path(self, question: Question) -> Path:
         name = digest({**self.endpoint.about(), "body": self.endpoint.body(question)})
         return self._cache / name[:2] / f"{name}.json"
 

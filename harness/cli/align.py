@@ -1,0 +1,37 @@
+"""`harness align`: the whole job, from prompts and a grader to a folder that answers new prompts and a verdict."""
+
+import argparse
+from pathlib import Path
+
+import shtab
+
+from harness.cli.command import Command
+from harness.cli.options import add_job_options, completed
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    add_job_options(parser)
+    help_ = "folder of the aligned model and its report.md"
+    completed(parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=help_), shtab.DIRECTORY)
+    parser.add_argument("--replace", action="store_true", help="in place of another aligned model in DIR")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from harness.running.options import read_options
+
+    options = read_options(arguments)
+    options.require_for_several("align")
+    from harness.serve.align_file import align_file, show_aligned
+
+    made = align_file(options.request, options.workspace, arguments.out, arguments.replace)
+    show_aligned(made)
+    return 0 if made.gains else 1
+
+
+COMMAND = Command(
+    "align",
+    "a model by your prompts and grader",
+    "align --data prompts.jsonl --grader checks.py --out aligned",
+    add_options,
+    run,
+)

@@ -1,0 +1,1 @@
+"""Asking a chat model and remembering what it answered, for judges and graders alike."""

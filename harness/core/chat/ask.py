@@ -1,0 +1,38 @@
+"""One question at a time to any model of one endpoint, as graders ask: messages, a model, and how it is to answer.
+
+ask = Asking("http://127.0.0.1:8080/v1", cache)
+ask([{"role": "user", "content": "Who wrote Emma?"}], "some-model", {"temperature": 1})       # Reply
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.core.chat.chat import SETTINGS, Chat, Endpoint
+from harness.core.chat.reply import Reply
+from harness.core.types import Message
+
+_ROOM = "max_tokens"
+_NAMES = {"max_completions_tokens": "max_completion_tokens"}  # OpenAI's graders have another name than its chats
+
+
+@dataclass(frozen=True)
+class Asking:
+    """The rules, the keys and the cache of `Chat`; what a question leaves open is as judges ask: greedy, 512 tokens."""
+
+    url: str
+    cache: Path
+    key_variable: str | None = None
+
+    def __post_init__(self) -> None:
+        Endpoint(self.url, "any")  # says what is wrong with the URL
+
+    def __call__(self, messages: Sequence[Mapping[str, str]], model: str, sampling: Mapping[str, object]) -> Reply:
+        """Raises UserError where the server gives no answer."""
+        named = {_NAMES.get(name, name): value for name, value in sampling.items()}
+        settings = {**SETTINGS, **named}
+        if _NAMES.keys() & sampling.keys():
+            settings[_ROOM] = None  # which leaves it out
+        chat = Chat(Endpoint(self.url, model, settings), self.cache, key_variable=self.key_variable, quiet=True)
+        [reply] = chat.ask([tuple(Message(one["role"], one["content"]) for one in messages)])
+        return reply

@@ -1,0 +1,236 @@
+"""The report of an aligned folder, for whoever decides whether to deploy it: a verdict, one table, costs, what to mind.
+
+found = judged(run, comparison(run), "iro")
+found.verdict.said, found.verdict.gains          # "No gain: do not deploy. ...", False
+report_of(found, run, "aligned/")                # Markdown
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isnan
+from statistics import fmean
+
+import polars as pl
+
+from harness.core.progress import duration
+from harness.core.statistics.stats import Estimate
+from harness.evidence.graders import graders_in_words, oracle_columns
+from harness.evidence.markdown import markdown_table, one_line
+from harness.evidence.names import display_name
+from harness.evidence.record import Unit
+from harness.evidence.row import Comparison
+from harness.evidence.schema import GOLD
+from harness.evidence.store import Run
+
+_PICKS = ("value", "first", "reward")  # cheapest first
+_FEW = 100  # held-out prompts below which small gains do not show
+
+
+@dataclass(frozen=True)
+class Verdict:
+    gains: bool
+    said: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The row that speaks for the method (its last iteration, the pick that asks least), and what it is set beside."""
+
+    row: Comparison
+    base: Comparison
+    best: Comparison | None  # best-of-n of as many rows
+    rows: Sequence[Comparison]
+    unit: Unit
+
+    @property
+    def gain(self) -> Estimate:
+        """Over the unaligned model, paired by prompt, in units of the grader."""
+        of = self.row.drift.gold_gain
+        return Estimate(float("nan"), float("nan"), float("nan"), 0) if of is None else scaled(of, self.unit.sd)
+
+    @property
+    def verdict(self) -> Verdict:
+        gain = self.gain
+        means = (
+            f"{self.name} scores {self.mean(self.row):.3g} where the unaligned model scores {self.mean(self.base):.3g}"
+        )
+        change = f"{means}: {_signed(gain)} points a prompt on {gain.n} held-out prompts"
+        cost = f"An answer takes {self.times(self.row):.1f} times the compute of the unaligned model's."
+        if isnan(gain.low):
+            return Verdict(False, "Not known: do not deploy. Too few held-out prompts have a score in both models.")
+        if gain.low > 0:
+            return Verdict(True, f"Gain. {change}. {cost}{self._beaten}")
+        if gain.high < 0:
+            return Verdict(False, f"Worse: do not deploy. {change}. {cost}")
+        return Verdict(False, f"No gain: do not deploy. {change}, an interval that includes 0. {cost}")
+
+    @property
+    def _beaten(self) -> str:
+        """Where best-of-n, which fits nothing, is better and can answer new prompts, that is part of the verdict."""
+        of, best = self.row.against_best_of_n, self.best
+        if of is None or best is None or best.is_oracle or not of.high < 0:
+            return ""
+        return f" {self.row.beside}, which fits nothing, scores more: {_signed(scaled(of, -self.unit.sd))}."
+
+    @property
+    def name(self) -> str:
+        return display_name(self.row.key.method)
+
+    def mean(self, row: Comparison) -> float:
+        return row.gold.value * self.unit.sd + self.unit.mean
+
+    def times(self, row: Comparison) -> float:
+        """Compute of an answer, in those of the unaligned model: FLOPs, or policy tokens where nothing is priced."""
+        if row.costs.flops is None or not self.base.costs.flops:
+            return row.costs.policy_tokens / self.base.costs.policy_tokens
+        return row.costs.flops / self.base.costs.flops
+
+
+def judged(run: Run, table: Sequence[Comparison], method: str) -> Judged:
+    of_method = [row for row in table if row.key.method == method]
+    last = max(row.key.iteration for row in of_method)
+    picks = {row.key.final_pick: row for row in of_method if row.key.iteration == last}
+    row = next(picks[pick] for pick in (*_PICKS, *picks) if pick in picks)
+    (base,) = [one for one in table if one.key.method == "base"]
+    best = next((one for one in table if one.key.method == "best_of_n" and one is not row), None)
+    shown = [one for one in table if one.key.method != method or one.key.iteration == last]
+    return Judged(row, base, best, shown, run.record.required(f"units.{GOLD}", run.record.units.get(GOLD)))
+
+
+def report_of(found: Judged, run: Run, folder: str) -> str:
+    """Markdown."""
+    record, verdict = run.record, found.verdict
+    sections = [
+        f"# {found.name} on {record.model_name}",
+        f"**{verdict.said}**",
+        *_minds(found, run),
+        "\n".join(markdown_table([_cells(found, row) for row in found.rows])),
+        "Scores are those of the grader that judges, in its own points, with 95% bootstrap intervals over the held-out "
+        "prompts; differences are paired by prompt. Costs are of one answer: tokens that the model reads and writes, "
+        "discarded ones included, and calls of the grader while answering.",
+        _against_best(found),
+        "## What was done",
+        _done(run),
+        "## What it cost",
+        _cost(found, run),
+        "## How to use it",
+        f'`harness generate {folder} --prompt "..."`, or `harness.load({folder!r}).generate(["..."])` in Python. Made '
+        f"by run {run.id}, commit {record.short_commit}.",
+        "## Answers side by side",
+        _samples(run, found),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def scaled(of: Estimate, sd: float) -> Estimate:
+    """In other units; a negative `sd` turns a difference round."""
+    low, high = sorted((of.low * sd, of.high * sd))
+    return Estimate(of.value * sd, low, high, of.n, of.p)
+
+
+def _signed(of: Estimate) -> str:
+    return f"{of.value:+.3g} [{of.low:+.3g}, {of.high:+.3g}]"
+
+
+def _cells(found: Judged, row: Comparison) -> dict[str, str | None]:
+    sd, mean = found.unit.sd, found.unit.mean
+    gold = row.gold
+    gain = None if row.key.method == "base" or row.drift.gold_gain is None else scaled(row.drift.gold_gain, sd)
+    return {
+        "model": _named(row),
+        "score [95%]": f"{gold.value * sd + mean:.3g} [{gold.low * sd + mean:.3g}, {gold.high * sd + mean:.3g}]",
+        "more than unaligned [95%]": "" if gain is None else _signed(gain),
+        "tokens worked": f"{row.costs.policy_tokens:,.0f}",
+        "times the compute": f"{found.times(row):.1f}",
+        "grader calls": f"{row.costs.reward_calls:.1f}".removesuffix(".0"),
+        "tokens of the answer": f"{row.tokens:.0f}",
+    }
+
+
+def _named(row: Comparison) -> str:
+    names = {"base": "unaligned", "base_greedy": "unaligned, greedy"}
+    name = names.get(row.key.method, display_name(row.key.method))
+    picks = {"value": ", picked by its value", "reward": ", picked by the grader"}
+    chosen = picks.get(row.key.final_pick, "") if row.key.method not in ("best_of_n", *names) else ""
+    return f"{name}{chosen}" + (" (oracle)" if row.is_oracle else "")
+
+
+def _minds(found: Judged, run: Run) -> list[str]:
+    """What a reader has to know before believing the verdict, a paragraph each."""
+    said, n = [], found.gain.n
+    if found.row.is_one_reward:
+        said.append(
+            "The grader that judges is the one that was optimised: a gain says that the grader is pleased, not that "
+            "answers are better. `--gold GRADER` judges by another one."
+        )
+    if columns := oracle_columns(run.record):
+        said.append(
+            f"The grader reads {', '.join(columns)} of the row. Rows marked oracle ask it while they answer, which is "
+            "possible only for prompts whose answer is known."
+        )
+    if n < _FEW:
+        said.append(f"{n} held-out prompts show large differences alone; more rows in the file show smaller ones.")
+    return [f"*{line}*" for line in said]
+
+
+def _against_best(found: Judged) -> str:
+    of = found.row.against_best_of_n
+    if found.best is None or of is None or found.row.beside is None:
+        return ""
+    of, oracle = scaled(of, found.unit.sd), " (an oracle)" if found.best.is_oracle else ""
+    if isnan(of.low) or of.low <= 0 <= of.high:
+        compared = "is not told apart from"
+    else:
+        compared = "is better than" if of.value > 0 else "is worse than"
+    return (
+        f"Beside the usual way to spend as much: {found.name} {compared} {found.row.beside}{oracle}, by "
+        f"{_signed(of)} points."
+    )
+
+
+def _done(run: Run) -> str:
+    facts, fit = run.record.task_facts, run.record.settings("fit")
+    slices = facts.get("slices", {})
+    parts = ", ".join(f"{count} {part}" for part, count in slices.items())
+    return (
+        f"{facts.get('rows')} rows, of which {parts}; no held-out prompt was fitted on. {fit.get('prompts')} prompts "
+        f"with {fit.get('samples')} samples each were fitted on in every iteration. {graders_in_words(run.record)}"
+    )
+
+
+def _cost(found: Judged, run: Run) -> str:
+    costs = found.row.costs
+    flops = "" if costs.fit_flops is None else f" ({costs.fit_flops / 1e12:,.3g} TFLOPs)"
+    took = "" if run.record.seconds is None else f" The whole job took {duration(run.record.seconds)}."
+    return (
+        f"Fitting, once: {costs.fit_policy_tokens:,} tokens{flops} and {costs.fit_proxy_calls:,} calls of the grader. "
+        f"Then {found.times(found.row):.1f} times the compute of the unaligned model for every answer, and "
+        f"{costs.reward_calls:.1f} calls of the grader.{took}"
+    )
+
+
+def _samples(run: Run, found: Judged) -> str:
+    """The first, the middle and the last held-out prompt by id."""
+    ids = sorted(run.completions["prompt_id"].unique())
+    lines = []
+    for prompt_id in dict.fromkeys([ids[0], ids[len(ids) // 2], ids[-1]]):
+        rows = []
+        for row in (found.base, found.row):
+            key = row.key
+            of = run.completions.filter(
+                pl.col("prompt_id") == prompt_id,
+                pl.col("method") == key.method,
+                pl.col("iteration") == key.iteration,
+                pl.col("final_pick") == key.final_pick,
+            )
+            scores = run.scores.filter(
+                pl.col("prompt_id") == prompt_id,
+                pl.col("method") == key.method,
+                pl.col("iteration") == key.iteration,
+                pl.col("final_pick") == key.final_pick,
+                pl.col("metric") == GOLD,
+            )["value"]
+            rows.append({"model": _named(row), "score": f"{fmean(scores):.3g}", "answer": one_line(of["response"][0])})
+            prompt = of["prompt"][0]
+        lines += [f"**{one_line(prompt)}**", "\n".join(markdown_table(rows))]
+    return "\n\n".join(lines)

