@@ -171,7 +171,7 @@ def test_the_command_prints_the_same_answers(results, load, place, capsys):
 )
 def test_mistakes_of_the_command_are_named(results, place, capsys, arguments, says):
     Path("bad.jsonl").write_text('{"prompt": "x"}\n{"prompt"\n', encoding="utf-8")
-    Path("odd.jsonl").write_text('{"question": "x"}\n', encoding="utf-8")
+    Path("odd.jsonl").write_text('{"text": "x"}\n', encoding="utf-8")
     Path("latin.txt").write_bytes("é".encode("latin-1"))
     assert generate(results, *arguments) == 2
     said = capsys.readouterr().err
