@@ -13,6 +13,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_job_options(parser)
     help_ = "folder of the aligned model and its report.md"
     completed(parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=help_), shtab.DIRECTORY)
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, what it costs, and do nothing")
     parser.add_argument("--replace", action="store_true", help="in place of another aligned model in DIR")
 
 
@@ -21,8 +22,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     options = read_options(arguments)
     options.require_for_several("align")
-    from harness.serve.align_file import align_file, show_aligned
+    from harness.serve.align_file import align_file, preview_alignment, show_aligned
 
+    if arguments.dry_run:
+        from harness.running.preview_screen import show_preview
+
+        show_preview(preview_alignment(options.request, options.workspace))
+        return 0
     made = align_file(options.request, options.workspace, arguments.out, arguments.replace)
     show_aligned(made)
     return 0 if made.gains else 1

@@ -16,10 +16,11 @@ from harness.evidence.screen import beside_here
 from harness.evidence.store import load_run
 from harness.evidence.table import comparison
 from harness.evidence.terminal import Terminal
-from harness.running.config import resolve
+from harness.running.config import RunConfig, resolve
 from harness.running.fitted import asked_from_anywhere, read_fitted
 from harness.running.grading import graded
 from harness.running.grading_screen import show_findings
+from harness.running.preview import Preview, preview
 from harness.running.ranks import join_ranks
 from harness.running.request import NO_TREES, Request, Workspace
 from harness.running.run import complete
@@ -44,10 +45,7 @@ def align_file(request: Request, workspace: Workspace, folder: Path, replace_out
 
     Raises UserError for what a run refuses, for several methods, and where `folder` holds something else.
     """
-    if len(request.methods) != 1 or request.methods[0] in ("base", "base_greedy", "all"):
-        raise UserError(f"--method {','.join(request.methods)}: align fits one method; name it, such as iro")
-    method, screen = request.methods[0], Terminal()
-    config = resolve(request.with_given(NO_TREES))
+    config, method, screen = _config(request), request.methods[0], Terminal()
     asked = asked_from_anywhere(config)
     require_free(folder, asked, replace_out)
     if not _holds(folder, asked):
@@ -56,7 +54,7 @@ def align_file(request: Request, workspace: Workspace, folder: Path, replace_out
         if found.problems:
             return AlignedFile(folder, None)
     ranks = join_ranks()
-    run = complete(config, replace(workspace, out=workspace.cache / "aligned", name=None), ranks)
+    run = complete(config, _within(workspace), ranks)
     ranks.leave()
     stored = load_run(run)
     table = comparison(stored)
@@ -68,6 +66,11 @@ def align_file(request: Request, workspace: Workspace, folder: Path, replace_out
             part.write_text(report_of(judgement, stored, beside_here(folder)), encoding="utf-8")
         print(f"tables of the run: {run}", file=sys.stderr)
     return AlignedFile(folder, judgement)
+
+
+def preview_alignment(request: Request, workspace: Workspace) -> Preview:
+    """What `align_file` would do after it has looked at the grader; nothing is done. Raises UserError likewise."""
+    return preview(_config(request), _within(workspace), told_by=workspace.out)
 
 
 def show_aligned(made: AlignedFile, terminal: Terminal | None = None) -> None:
@@ -83,6 +86,17 @@ def show_aligned(made: AlignedFile, terminal: Terminal | None = None) -> None:
         )
     screen.say_after("report", beside_here(made.folder / "report.md"))
     screen.say_after("next", f'harness generate {beside_here(made.folder)} --prompt "..."')
+
+
+def _config(request: Request) -> RunConfig:
+    if len(request.methods) != 1 or request.methods[0] in ("base", "base_greedy", "all"):
+        raise UserError(f"--method {','.join(request.methods)}: align fits one method; name it, such as iro")
+    return resolve(request.with_given(NO_TREES))
+
+
+def _within(workspace: Workspace) -> Workspace:
+    """The tables of such a run lie in the cache: its folder has what answers need, and the report."""
+    return replace(workspace, out=workspace.cache / "aligned", name=None)
 
 
 def _holds(folder: Path, asked: dict[str, object]) -> bool:

@@ -116,3 +116,11 @@ def test_points_are_those_of_the_grader(planted):
     found, plain = (judged(one, comparison(one), "iro") for one in (run, planted))
     assert found.gain.value == pytest.approx(20 * plain.gain.value)
     assert found.mean(found.base) == pytest.approx(50 + 20 * plain.base.gold.value)
+
+
+def test_a_preview_says_what_it_takes_and_does_nothing(files, capsys):
+    assert align("--dry-run") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.startswith("data-") and "Nothing was done, and no result written" in said
+    assert not Path("aligned").exists()
+    assert align() == 0
