@@ -49,7 +49,7 @@ def test_an_installed_wheel_lists_and_runs(tmp_path):
         assert done.returncode == 0 and "\nwidth                4 " in done.stdout, done.stderr
     run = ["run", "--task", "toy", "--method", "iro", "--limit", "4", "--set", "fit.prompts=10", "--out", "out"]
     done = subprocess.run([*script, *run], cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0 and "| iro (iteration 3) | value |" in done.stdout, done.stderr
+    assert done.returncode == 0 and "\nIRO" in done.stdout, done.stderr
     where = "import harness.methods; print(harness.methods.__file__)"
     done = subprocess.run(
         [sys.executable, "-P", "-c", where], cwd=folder, env=environment, capture_output=True, text=True
