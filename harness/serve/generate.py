@@ -11,8 +11,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from harness.core.data.given import is_row
-from harness.core.data.rows import rows_of
 from harness.core.errors import UserError
 from harness.core.given_prompts import prompts_of
 
@@ -42,6 +40,8 @@ def generated(arguments: argparse.Namespace) -> Iterator[str]:
     prompts: list[Any] = [*arguments.prompt, *(_read(arguments.prompts) if arguments.prompts is not None else [])]
     if not prompts:
         raise UserError("give prompts: --prompt TEXT, or --prompts FILE")
+    from harness.core.data.given import is_row
+
     prompts_of([prompt for prompt in prompts if not is_row(prompt)])
     from harness.serve.aligned import load  # with torch
 
@@ -61,6 +61,8 @@ def _read(path: Path) -> list[Any]:
     if not path.is_file():
         raise UserError(f"--prompts {str(path)!r}: no such file")
     if path.suffix in (".json", ".csv", ".parquet"):
+        from harness.core.data.rows import rows_of
+
         return [row.columns for row in rows_of(path)]
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
