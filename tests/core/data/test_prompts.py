@@ -92,7 +92,7 @@ REFUSED = {
     "tool calls": ({"messages": [{**user("x"), "tool_calls": [{"id": "1"}]}]}, "message 1 has tool_calls"),
     "an image": (
         {"messages": [user([{"type": "image_url", "image_url": {"url": "data:"}}])]},
-        "message 1, part 1 is of type 'image_url'; models here read textone",
+        "message 1, part 1 is of type 'image_url'; models here read text alone",
     ),
     "audio": ({"messages": [user([{"type": "input_audio", "input_audio": {}}])]}, "part 1 is of type 'input_audio'"),
     "a null content": ({"messages": [user(None)]}, "message 1: content is None; write a text"),
