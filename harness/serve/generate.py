@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.errors import UserError
+from harness.core.given_prompts import prompts_of
 
 
 def add_generate_options(parser: argparse.ArgumentParser) -> None:
@@ -39,11 +40,10 @@ def generated(arguments: argparse.Namespace) -> Iterator[str]:
     prompts: list[Any] = [*arguments.prompt, *(_read(arguments.prompts) if arguments.prompts is not None else [])]
     if not prompts:
         raise UserError("give prompts: --prompt TEXT, or --prompts FILE")
-    from harness.core.data.given import is_row  # with what a mistyped command need not wait for
-    from harness.core.given_prompts import prompts_of
+    from harness.core.data.given import is_row
 
     prompts_of([prompt for prompt in prompts if not is_row(prompt)])
-    from harness.serve.aligned import load
+    from harness.serve.aligned import load  # with torch
 
     where = {"model": arguments.model, "device": arguments.device, "out": arguments.out}
     aligned = load(arguments.run, arguments.method, arguments.iteration, **where)
