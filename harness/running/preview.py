@@ -32,7 +32,8 @@ from harness.running.measured import Speed, measure
 from harness.running.plan import Counts, PlannedStage
 from harness.running.ranks import Ranks
 from harness.running.request import Workspace
-from harness.running.stages import Pool, RunContext, answer, own_of, sample_pool, trace
+from harness.running.stages import Pool, RunContext, answer, own_of, sample_pool
+from harness.running.trees import trace
 
 
 @dataclass(frozen=True)

@@ -46,8 +46,8 @@ from harness.running.stages import (
     label_of,
     own_of,
     sample_pool,
-    trace,
 )
+from harness.running.trees import trace
 
 _FRESH = re.compile(r"-fresh\d+$")
 

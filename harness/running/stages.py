@@ -7,7 +7,7 @@ policy and graders read of them, code with its version, or its source where it i
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,11 @@ from harness.core.models.policy import Policy
 from harness.core.progress import RunProgress
 from harness.core.reward import RewardHandle, Scale, require_some
 from harness.core.search.finalists import sample_rows
-from harness.core.search.tree import Prefix, Tree
 from harness.core.streams import Streams
 from harness.core.task import Task
 from harness.core.types import Answer, Candidate, Completion, FitReport, Prompt
 from harness.core.withheld import Withheld
-from harness.evidence.schema import GOLD, OWN_NLL, PROXY
+from harness.evidence.schema import OWN_NLL
 from harness.methods import METHODS
 from harness.running.artifacts import Artifacts, Made, StageResult, run_stage
 from harness.running.config import RunConfig
@@ -56,7 +55,6 @@ VERSIONS = {
     "score": 1,
     "trace": 1,
 }  # raised when a change alters numbers; tests/running/test_golden.py says when
-TRACED = ("score", "values", "betas", PROXY, GOLD)  # what a row of a search tree says of its prefix
 SCORED_TOGETHER = 64  # completions of a score batch
 RAW = Scale(0.0, 1.0)
 
@@ -252,49 +250,6 @@ def answer(
     if [a.prompt.id for a in answers] != sorted(by_id):
         raise RuntimeError(f"{name} gave {len(answers)} answers for {len(prompts)} prompts, or in another order")
     return answers
-
-
-def trace(
-    context: RunContext, name: str, iteration: int, method: Generator, key: str, prompts: Sequence[Prompt]
-) -> list[dict[str, Any]]:
-    """Search trees of the first prompts by id, a row a prefix: searched again in the batches of `answer`, uncharged.
-
-    Finalists have their proxy and gold, in raw units, which no method is shown.
-    """
-    wanted = {p.id for p in sorted(prompts, key=lambda p: p.id)[: context.config.settings["evaluate"].trace]}
-    batches = context.batches(prompts, method.rows_per_prompt(method.config), method.memory_factor(method.config))
-    batches = [batch for batch in batches if any(p.id in wanted for p in batch)]
-    gold = GoldHandle(context.task, context.ledger)
-    proxy = RewardHandle(context.task.reward(), context.ledger, RAW)
-
-    def job(batch: list[Prompt]) -> Made:
-        tree = Tree()
-        method.observer = tree
-        answers = [a for a in method.generate(context.withheld.bare(batch)) if a.prompt.id in wanted]
-        method.observer = None
-        ends = context.withheld.whole([c.completion for a in answers for c in a.finalists])
-        scored = zip(ends, gold(ends)[GOLD].tolist(), proxy(ends).tolist(), strict=True)
-        finalists = {(c.prompt.id, c.text): {GOLD: of_gold, PROXY: of_proxy} for c, of_gold, of_proxy in scored}
-        return [row for a in answers for row in _tree_rows(a.prompt.id, tree.rounds[a.prompt.id], finalists)], {}
-
-    inputs = {"method": key, "settings": hashed(method.config), "iteration": iteration, "prompts": sorted(wanted)}
-    inputs["holds"] = TRACED  # not a version: those name runs, and trees shape no number of theirs
-    inputs["batches"] = [[context.prompt_key(p) for p in batch] for batch in batches]
-    _, result = context.run("trace", f"{label_of(name, iteration)}: search trees", inputs, batches, job, "generate")
-    return [row for payload in result.payloads for row in payload]
-
-
-def _tree_rows(
-    prompt_id: str, rounds: Sequence[Sequence[Prefix]], finalists: Mapping[tuple[str, str], Mapping[str, float]]
-) -> list[dict[str, Any]]:
-    """A row a prefix; `finalists` are the scores of those kept in the last round, by prompt and text."""
-    rows = []
-    for i, prefixes in enumerate(rounds, 1):
-        for j, prefix in enumerate(prefixes):
-            ends = finalists.get((prompt_id, prefix.text), {}) if i == len(rounds) and prefix.kept else {}
-            where = {"prompt_id": prompt_id, "round": i, "row": j}
-            rows.append({**where, **asdict(prefix), PROXY: ends.get(PROXY), GOLD: ends.get(GOLD)})
-    return rows
 
 
 @dataclass(frozen=True)
