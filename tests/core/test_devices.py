@@ -26,6 +26,8 @@ from tests.core.models.architectures import make
 from tests.core.models.tokenizers_made_here import byte_level, word_level
 from tests.stand_in_device import Elsewhere, StandIn, moved
 
+pytestmark = pytest.mark.slow
+
 DEVICES = ["cuda", "mps"]
 METHODS = {
     "base": (), "best_of_n": ("n=4",), "args": ("candidates=3",), "cards": ("entropy=0.5", "attempts=4", "shortest=2"),

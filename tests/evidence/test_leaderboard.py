@@ -16,6 +16,8 @@ from harness.evidence.leaderboard import board_of
 from harness.evidence.store import read_about
 from harness.tasks.toy import Toy
 
+pytestmark = pytest.mark.slow
+
 RESULTS = Path("results")
 ALONE = ["--workers", "1"]  # forks take longer than the toy's batches
 

@@ -14,6 +14,8 @@ from harness.evidence.report import write_report
 from harness.evidence.store import Run, load_run
 from harness.evidence.table import comparison
 
+pytestmark = pytest.mark.slow
+
 
 def golds(page) -> list[float]:
     """Gold of the first card of every article shown."""

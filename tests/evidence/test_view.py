@@ -12,6 +12,8 @@ from harness.core.errors import UserError
 from harness.evidence.page.index import index_page, listed
 from harness.evidence.page.site import write_site
 
+pytestmark = pytest.mark.slow
+
 RUNS = Path(__file__).parents[2] / "results" / "runs"
 THREE = ("imdb-c771ef4927", "imdb-0d6692a604", "imdb-a727a3e16a")
 

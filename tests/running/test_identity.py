@@ -18,7 +18,7 @@ from harness.methods import METHODS
 from harness.running.identity import changes
 from harness.tasks import TASKS
 
-pytestmark = pytest.mark.usefixtures("unrendered")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unrendered")]
 
 MINI = '''
 """Prompts from a file beside it; the proxy counts one letter, the gold another, and both see the length."""

@@ -16,7 +16,7 @@ from tests.running.test_plan import SAID
 TOY = ["--task", "toy", "--set", "fit.prompts=20", "--set", "batch.rows=16", "--workers", "1"]
 RUN = ["run", *TOY, "--method", "iro,args", "--limit", "12"]
 
-pytestmark = pytest.mark.usefixtures("unrendered")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unrendered")]
 
 
 def files(place: Path) -> dict[Path, bytes]:

@@ -8,7 +8,7 @@ import pytest
 from harness import cli
 from harness.evidence.store import load_run
 
-pytestmark = pytest.mark.usefixtures("unrendered")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unrendered")]
 
 TOY = ["--task", "toy", "--limit", "16", "--set", "fit.prompts=20", "--set", "iro.iterations=2", "--workers", "1"]
 

@@ -31,6 +31,8 @@ from harness.core.search.finalists import sample_rows
 from harness.core.tuning import Log
 from dataclasses import replace
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class DialConfig:

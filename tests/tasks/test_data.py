@@ -21,6 +21,8 @@ from harness.running.rescore import rescore
 from harness.tasks import data
 from tests.planted_server import Planted, served
 
+pytestmark = pytest.mark.slow
+
 CHECKS = """
 def letters(prompt, response):
     if response.startswith("c"):

@@ -15,6 +15,8 @@ from harness.core.graders.grade import Item
 from harness.core.graders.load import load_grader
 from harness.core.graders.worker import Limits
 
+pytestmark = pytest.mark.slow
+
 RUNTIME, UNRESPONSIVE = "python_grader_runtime_error", "unresponsive_reward_error"
 LIMITS = Limits(seconds=30.0, memory_gib=0.25)
 SHORT = Limits(seconds=2.0)  # for what hangs

@@ -26,6 +26,8 @@ from harness.evidence.store import load_run
 from harness.evidence.table import best_of_n_curve, comparison
 from tests.evidence.figures.texts import faults, shown
 
+pytestmark = pytest.mark.slow
+
 RUNS = Path(__file__).parents[3] / "results" / "runs"
 WIDTHS = pytest.mark.parametrize("width", ["column", "full"])
 LONG = ("weak_to_strong", "controlled_decoding", "a_method_of_my_own", "args", "cards", "iro", "dpo", "another_one")
