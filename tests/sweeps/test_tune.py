@@ -15,6 +15,8 @@ from harness.evidence.store import load_run
 from harness.evidence.table import comparison
 from harness.methods import METHODS
 
+pytestmark = pytest.mark.slow
+
 SHIPPED = [name for name in METHODS if METHODS[name].__module__.startswith("harness.")]
 TOY = ["--task", "toy", "--limit", "12", "--set", "fit.prompts=20", "--workers", "1"]
 DIAL = '''
@@ -30,8 +32,6 @@ from harness import Generator
 from harness.core.search.finalists import sample_rows
 from harness.core.tuning import Log
 from dataclasses import replace
-
-pytestmark = pytest.mark.slow
 
 
 @dataclass(frozen=True)
