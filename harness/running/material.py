@@ -133,7 +133,9 @@ def _slices(context: RunContext, iterations: int) -> tuple[list[list[Prompt]], l
     part, asked = config.settings["evaluate"].slice, config.settings["evaluate"].prompts
     try:
         held_out = context.task.prompts(part)
-    except KeyError:  # of a task that looks slices up by name and keeps no reserve
+    except KeyError as error:  # of a task that looks slices up by name and keeps no reserve
+        if part != "reserve" or error.args != (part,):
+            raise  # a fault of the task's own
         held_out = []
     if asked > len(held_out):
         raise UserError(f"evaluate.prompts={asked}, but task {config.task} has {len(held_out)} {part} prompts")

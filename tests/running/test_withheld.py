@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import harness
 from harness import cli
@@ -96,3 +97,18 @@ def test_a_text_that_a_method_changed_is_scored_with_the_reference_of_its_prompt
     changed = Completion(replace(bare, text="two and two, please"), (), "four", "eos")
     withheld.scorer(lambda cs: seen.extend(c.prompt for c in cs))([changed])
     assert seen == [Prompt("a", text="two and two, please", reference="4", row={"level": 1})]
+
+
+class Broken(Toy):
+    """A task with a fault of its own."""
+
+    def prompts(self, part):
+        if part == "test":
+            raise KeyError("column")
+        return super().prompts(part)
+
+
+def test_a_fault_of_a_task_is_not_taken_for_a_slice_that_it_lacks(place):
+    broken = ["run", "--task", f"{FILE}:Broken", "--model", "toy", "--method", "base", "--only", "--limit", "6"]
+    with pytest.raises(KeyError, match="column"):
+        cli.main([*broken, "--set", "fit.prompts=10"])

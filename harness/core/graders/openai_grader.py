@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from harness.core.digest import digest
@@ -216,11 +217,11 @@ def _model(read: ScoreModel | LabelModel, where: str, outside: Outside) -> Grade
     if isinstance(read, ScoreModel):
         low, high = read.range or RANGE
         form = _SCORE_FORM.format(low=low, high=high)
-        score = lambda result: _scored(result, low, high)  # noqa: E731  # two functions of one shape
+        score = partial(_scored, low=low, high=high)
     else:
         labels, passing = read.labels, read.passing_labels
         form = _LABEL_FORM.format(labels=", ".join(map(json.dumps, labels)))
-        score = lambda result: _labelled(result, labels, passing)  # noqa: E731
+        score = partial(_labelled, labels=labels, passing=passing)
     return _ModelGrader(
         read.name or where,
         _identity(read, {"form": form, **_only(outside, "ask")}),
