@@ -18,8 +18,8 @@ ROOMS = tuple(f"{CORE}.{room}" for room in ("models", "values", "search", "stati
 MODELS, VALUES, SEARCH, STATISTICS, GRADERS, DATA, CHAT = ROOMS
 METHODS, TASKS = "harness.methods", "harness.tasks"
 EVIDENCE, PAGE, JUDGING, RUNNING = "harness.evidence", "harness.evidence.page", "harness.judging", "harness.running"
-SWEEPS, SERVE = "harness.sweeps", "harness.serve"
-BELOW_RUNNING = {CORE, *ROOMS, METHODS, TASKS, EVIDENCE, JUDGING}
+SWEEPS, SERVE, COMPARING = "harness.sweeps", "harness.serve", "harness.comparing"
+BELOW_RUNNING = {CORE, *ROOMS, METHODS, TASKS, EVIDENCE, JUDGING, COMPARING}
 MAY_IMPORT: dict[str, set[str]] = {
     CORE: set(),
     STATISTICS: {CORE},
@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     EVIDENCE: {CORE, STATISTICS, PAGE},
     PAGE: {CORE, STATISTICS, EVIDENCE},
     JUDGING: {CORE, STATISTICS, CHAT, EVIDENCE},
+    COMPARING: {CORE, STATISTICS, DATA, EVIDENCE},
     RUNNING: BELOW_RUNNING,
     SWEEPS: BELOW_RUNNING | {RUNNING},
     SERVE: BELOW_RUNNING | {RUNNING},
@@ -43,7 +44,7 @@ ROOF = {  # single files that see more than their folder
 }
 CLI = "harness.cli"
 EVERYTHING = {"harness", "harness.__main__", "harness.listing"}  # and CLI; heavy imports inside functions
-LIGHT = (EVIDENCE, PAGE, JUDGING, STATISTICS, GRADERS, DATA, CHAT)  # never torch, directly or not
+LIGHT = (EVIDENCE, PAGE, JUDGING, COMPARING, STATISTICS, GRADERS, DATA, CHAT)  # never torch, directly or not
 
 
 def sources() -> dict[str, Path]:
