@@ -28,6 +28,7 @@ from harness.cli import (
     figure,
     generate,
     grade,
+    import_,
     judge,
     leaderboard,
     listing,
@@ -164,7 +165,7 @@ GROUPS = {
         leaderboard.COMMAND,
         name.COMMAND,
     ),
-    "Judge": (judge.COMMAND, compare.COMMAND),
+    "Judge": (judge.COMMAND, compare.COMMAND, import_.COMMAND),
     "Tools": (listing.COMMAND, bench.COMMAND, rewards.COMMAND, COMPLETION),
 }
 COMMANDS = tuple(chain(*GROUPS.values()))

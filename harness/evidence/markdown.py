@@ -48,6 +48,8 @@ def share(part: Estimate, where: Estimate, beyond: str) -> str:
 
 def over(ratio: float | None, unit: str) -> str:
     """'9% of FLOPs', what a row costs over what it is set beside; nothing where the two are at equal rows."""
+    if ratio is not None and isnan(ratio):
+        return "not known"
     return "" if ratio is None else f"{100 * ratio:.0f}% of {unit}"
 
 

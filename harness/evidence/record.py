@@ -134,6 +134,7 @@ class RunRecord:
     left_out: Mapping[_Text, _Text] = field(default_factory=dict)  # method -> why
     tried: Sequence[Mapping[_Text, Any]] = ()  # layers and poolings, and how well their values rank
     finished: _Text | None = None  # when, as 2026-11-24T17:09:48Z; None: by a version that did not record it
+    imported: Sequence[Mapping[_Text, Any]] = ()  # answers of other systems in it: see running/imported.py
     openings: Sequence[Mapping[_Text, Any]] = ()  # of the test slice, each with its time
 
     @property

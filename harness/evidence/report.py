@@ -91,18 +91,20 @@ def _cells(row: Comparison) -> dict[str, str | None]:
         "base NLL": f"{row.base_nll:.2f}",
         **kl_cells(row),
         "distinct-2": number(row.drift.distinct_2),
-        "policy tokens": f"{costs.policy_tokens:.0f}",
-        "values": f"{costs.value_calls:.0f}" + (f" ({costs.value_tokens:.0f} tokens)" if costs.value_tokens else ""),
-        "reward calls": f"{costs.reward_calls:.1f}",
+        "policy tokens": f"{costs.policy_tokens:.0f}" if costs.are_known else None,
+        "values": f"{costs.value_calls:.0f}" + (f" ({costs.value_tokens:.0f} tokens)" if costs.value_tokens else "")
+        if costs.are_known
+        else None,
+        "reward calls": f"{costs.reward_calls:.1f}" if costs.are_known else None,
         "GFLOPs (with fitting)": None
-        if costs.flops is None or costs.flops_with_fitting is None
+        if costs.flops is None or costs.flops_with_fitting is None or not costs.are_known
         else f"{giga(costs.flops)} ({giga(costs.flops_with_fitting)})",
         f"GFLOPs, fitting over {AMORTISED_OVER:,} prompts": None
-        if costs.flops_amortised is None
+        if costs.flops_amortised is None or not costs.are_known
         else giga(costs.flops_amortised)
         if costs.fit_flops
         else "",
-        "fitting pays from (prompts)": None if costs.flops is None else _prompts(row.break_even),
+        "fitting pays from (prompts)": None if costs.flops is None or not costs.are_known else _prompts(row.break_even),
         "GFLOPs, reward of the policy's size": None if row.large_reward_flops is None else giga(row.large_reward_flops),
         "steps": None if costs.steps is None else f"{costs.steps:.1f}",
         "seconds a prompt": None if costs.busy_seconds is None else f"{costs.busy_seconds:.3g}",
@@ -146,6 +148,7 @@ def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]
         "Made from Python." if command is None else f"Made by `{command}`.",
         "" if record.agreement is None or not record.agreement.warning else f"**{record.agreement.warning}.**",
         f"{oracles_in_words(record)}." if any(row.is_oracle for row in table) else "",
+        " ".join(imported_in_words(record)),
         table_markdown(table, record.left_out),
         "Gold and proxy are in standard deviations of base samples, above the base's mean; intervals are 95% bootstrap "
         "intervals over prompts. Differences are paired by prompt. `set beside` names the best-of-n: the best by proxy "
@@ -179,6 +182,24 @@ def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]
         _cost(run),
     ]
     return "\n\n".join(s for s in sections if s) + "\n"
+
+
+def imported_in_words(record: RunRecord) -> list[str]:
+    """A sentence for each other system whose answers stand in this table; none in a run of ours."""
+    said = []
+    for one in record.imported:
+        missing = f", {one['missing']} missing" if one["missing"] else ""
+        others = f", {one['others']} to prompts that it does not have" if one["others"] else ""
+        said.append(
+            f"`{one['method']}` are answers of another system, from {_inline_code(one['file'])} ({one['kind']}): "
+            f"{one['answered']:,} of the prompts of {one['run']}{missing}{others}; graded by the run's own rewards, "
+            f"which gave {one['regraded']} stored answers the scores that they have. What it cost is not known."
+        )
+    return said
+
+
+def _inline_code(name: str) -> str:
+    return "`" + one_line(name).replace("`", "'") + "`"
 
 
 def _rewards(record: RunRecord) -> str:
@@ -241,7 +262,7 @@ def _samples(run: Run) -> str:
             key = Row(*(row[name] for name in ROW))
             name = key.method + (f" ({key.iteration}, {key.final_pick})" if key.iteration else "")
             gold_in_sd = run.record.standardised(GOLD, float(row["value"]))
-            lines.append(f"| {name} | {gold_in_sd:+.2f} | {one_line(row['response'])} |")
+            lines.append(f"| {name} | {number(gold_in_sd, '+.2f')} | {one_line(row['response'])} |")
         lines.append("")
     return "\n".join(lines).rstrip()
 

@@ -7,6 +7,7 @@ frame(rows).write_parquet(path)              # an Estimate is five columns
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
+from math import isnan
 from typing import Any
 
 import polars as pl
@@ -35,6 +36,11 @@ class Costs:
     flops_large_reward: float | None = None  # as `flops`, if the reward were a model of the policy's size
     steps: float | None = None  # forward passes one after another; None: of a version that did not count them
     busy_seconds: float | None = None  # CPU (or accelerator) seconds of answering, likewise
+
+    @property
+    def are_known(self) -> bool:
+        """Whether anybody counted them: of answers made elsewhere they are NaN."""
+        return not isnan(self.policy_tokens)
 
     @property
     def unit(self) -> str:

@@ -159,6 +159,8 @@ def _is_priced(rows: Sequence[Comparison]) -> bool:
 
 def _cost(row: Comparison) -> str:
     flops = row.costs.flops_with_fitting
+    if not row.costs.are_known:
+        return "n/a"
     return f"{row.costs.policy_tokens:,.0f}" if flops is None else giga(flops)
 
 

@@ -127,6 +127,9 @@ def latest_run(out: Path) -> Path:
 def _known_run(out: Path, reference: str) -> Path:
     """The folder in OUT/runs that an id, a name or a prefix of an id means. Raises UserError, with the nearest."""
     known = {path.parent.name: path.parent for path in sorted((out / "runs").glob("*/run.json"))}
+    beside = {path.parent.name: path.parent for path in (out / "imports").glob("*/run.json")}
+    if reference in beside:  # by its whole id: its beginning is that of the run it stands beside
+        return beside[reference]
     if reference in known:
         return known[reference]
     if (named := named_run(out, reference)) is not None:

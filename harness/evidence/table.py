@@ -207,6 +207,8 @@ def _equivalent(run: Run, curves: Floats, own: Costs, part: pl.DataFrame) -> Equ
     if not len(curves):
         return Equivalent()
     n, rivals = as_good_as(curves, part[GOLD].to_numpy()), best_of_n_costs(run, curves.shape[1])
+    if not own.are_known:
+        return Equivalent(n)
     found = Equivalent(n, share_of_cost(own.policy_tokens, [cost.policy_tokens for cost in rivals], n))
     flops = [cost.flops for cost in rivals if cost.flops is not None]
     if own.flops is None or own.flops_with_fitting is None or not flops:

@@ -64,6 +64,8 @@ class TableRow:
     @property
     def cost(self) -> str:
         """'140 GFLOPs an answer (610 with fitting) and 4.0 reward calls'."""
+        if isnan(self.policy_tokens):
+            return "a cost that is not known"
         if self.flops is None or self.flops_with_fitting is None:
             work = f"{self.policy_tokens:,.0f} policy tokens an answer"
         else:
