@@ -254,11 +254,13 @@ def _write(
     where = {"run_id": run.id, "task": run.record.config.task, "seed": run.record.config.seed, "variant": "default",
              "method": of.method, "iteration": 0, "final_pick": "first"}  # fmt: skip
     shown = {row["prompt_id"]: row for row in run.completions.unique("prompt_id").iter_rows(named=True)}
+    unscored: dict[str, float] = dict.fromkeys(scores, nan)
+    made: dict[str, tuple[Completion | None, dict[str, float]]]
     made = {c.prompt.id: (c, {name: float(of_all[i]) for name, of_all in scores.items()})
             for i, c in enumerate(completions)}  # fmt: skip
     rows, points = [], []
     for own, first in sorted(shown.items()):
-        completion, metrics = made.get(own, (None, dict.fromkeys(scores, nan)))
+        completion, metrics = made.get(own, (None, unscored))
         about = {**where, "prompt_id": own}
         rows.append(
             {
