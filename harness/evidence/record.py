@@ -84,6 +84,7 @@ class TuningBudget:
     prompts: _Count
     flops: _Number | None = None
     seconds: _Number | None = None
+    iterations: _Count | None = None  # that its tries had, where these were fewer than the run's
 
 
 @dataclass(frozen=True)
