@@ -87,6 +87,11 @@ class Task(ABC):
         """
         return None
 
+    @classmethod
+    def generation(cls, config: Any, profile: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Settings of `sampler` that the task itself decides, over the profile's; whatever a user sets is over both."""
+        return {}
+
     def introduction(self, length: Callable[[Prompt], int], context: int | None, new_tokens: int) -> list[str]:
         """Lines that a user should see before any work; `length` of a prompt and `context` are in tokens.
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-Stop = Literal["eos", "length"]
+Stop = Literal["eos", "length", "string"]  # string: the answer said a stop string, which its text leaves out
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Completion:
-    """A prompt and what was written so far. `tokens` are the policy's, the end-of-sequence token included."""
+    """A prompt and what was written so far. `tokens` are the policy's, those that ended it included."""
 
     prompt: Prompt
     tokens: tuple[int, ...]
-    text: str  # without special tokens
+    text: str  # without special tokens, and before the stop string that ended it
     stop: Stop | None  # None: unfinished
 
 

@@ -4,6 +4,7 @@ record = read_record(folder / "run.json", json)
 record.config.settings["iro"]["width"], record.units["gold_reward"].sd, record.budgets       # None: not recorded
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
@@ -27,6 +28,7 @@ _Text = Annotated[str, Strict()]
 _Count = Annotated[int, Strict()]
 _Truth = Annotated[bool, Strict()]
 _Number = Annotated[float, Strict()]  # a whole number is one, too
+_TITLE = re.compile(r"[\w.:+-]{1,80}")
 _REWARDS_BEFORE = {"imdb": {"proxy": 2, "gold": 1}}  # versions at which runs were stored before facts named them
 
 
@@ -165,6 +167,12 @@ class RunRecord:
         except ValidationError as error:
             what = "where names and whole numbers belong"
             raise UserError(f"{self.path}: task_facts.reward_versions is {found!r:.60}, {what}; {DAMAGED}") from error
+
+    @property
+    def task_name(self) -> str:
+        """What people call the task: its own name, or that of the benchmark that it stands for (`lm_eval:gsm8k`)."""
+        title = self.task_facts.get("title")
+        return title if isinstance(title, str) and _TITLE.fullmatch(title) else self.config.task
 
     @property
     def seed(self) -> int:

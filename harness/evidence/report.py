@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from harness.core.files import whole
+from harness.evidence.benchmark import benchmark
 from harness.evidence.command import made_by
 from harness.evidence.cost import AMORTISED_OVER
 from harness.evidence.figures.kinds import draw_all, of_run
@@ -138,7 +139,7 @@ def _prompts(count: float | None) -> str:
 def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint], drawings: Container[str]) -> str:
     record, config, evaluate = run.record, run.record.config, run.record.settings("evaluate")
     command = made_by(record)
-    where = f"{config.task} ({record.task_source}), {record.model_name}"
+    where = f"{record.task_name} ({record.task_source}), {record.model_name}"
     sections = [
         f"# {run.id}",
         f"{where}, {table[0].gold.n} {evaluate.get('slice')} prompts, seed {config.seed}. "
@@ -164,6 +165,7 @@ def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]
         "![gold by iteration](gold_by_iteration.png)" if "gold_by_iteration" in drawings else "",
         "![gold against test-time compute](gold_against_compute.png)",
         "![win rates and gold](win_rates.png)",
+        benchmark(run, table),
         gains(table),
         equivalents(table, curve),
         drifts(table, curve),

@@ -191,7 +191,7 @@ def _markdown(name: str, runs: Sequence[Run], rows: Sequence[OverSeeds]) -> str:
     ]
     sections = [
         f"# {name}",
-        f"{record.config.task} ({record.task_source}), {record.model_name}: the {count} "
+        f"{record.task_name} ({record.task_source}), {record.model_name}: the {count} "
         f"{record.settings('evaluate').get('slice')} prompts that all of {len(runs)} runs answered, which differ in "
         f"the seed alone: {', '.join(answered)}. `python -m harness report {' '.join(run.id for run in runs)}`.",
         "\n".join(markdown_table([_cells(row, runs) for row in rows], unknown="")),

@@ -56,7 +56,7 @@ def judge_run(
     ]
     first = met[0]
     common = (
-        f"{len(first.pairs)} common prompts of task {run.record.config.task} "
+        f"{len(first.pairs)} common prompts of task {run.record.task_name} "
         f"({len(first.ours.prompts)} of {run.id}, {len(first.theirs.prompts)} of {asked['opponent']})"
     )
     what = " ".join([f"{common}.", judge.describe(), *_not_at_equal_rows(met)])
@@ -246,7 +246,7 @@ def _annotation(run: Run, contest: Contest, judge: str, pair: Pair, judgement: J
     texts: list[str] | list[None] = [reply.text for reply in judgement.replies] or [None, None]
     return {
         "run_id": run.id,
-        "task": run.record.config.task,
+        "task": run.record.task_name,
         "generator": contest.ours.name,
         **contest.ours.row._asdict(),
         "opponent": contest.theirs.name,

@@ -138,8 +138,14 @@ def resolve(request: Request) -> RunConfig:
         values["evaluate"]["prompts"] = limit
     if request.refits is not None:
         values["fit"]["refits"] = request.refits
-    settings = {name: _validated(name, kind, values[name]) for name, kind in types.items()}
     asked = {key for key, _ in given} | ({PROMPTS} if limit is not None else set())
+    decided = TASKS[task].generation(_validated(task, types[task], values[task]), values["sampler"])
+    values["sampler"] |= {
+        name: value
+        for name, value in decided.items()
+        if f"sampler.{name}" not in asked and name not in named.get("sampler", {})
+    }
+    settings = {name: _validated(name, kind, values[name]) for name, kind in types.items()}
     settings |= _fitting_the_file(task, names, settings, asked)
     left_out = {name: why for name in names if (why := METHODS[name].unavailable(model, settings[name]))}
     if left_out and not every:
