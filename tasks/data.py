@@ -20,13 +20,13 @@ from pydantic.dataclasses import dataclass
 from harness.core.as_before import ByContent
 from harness.core.assets import ASSETS, minilm
 from harness.core.chat.ask import Asking
-from harness.core.chat.reply import Reply
+from harness.core.chat.reply import NoAnswer, Reply
 from harness.core.contents import file_sha256
 from harness.core.data.asked import ORIGINS
 from harness.core.data.prompts import Data as File
 from harness.core.data.prompts import read_data
 from harness.core.errors import UserError
-from harness.core.graders.grade import ERRORS, AskError, Outside
+from harness.core.graders.grade import ERRORS, AskError, Conversation, Outside
 from harness.core.graders.load import load_grader
 from harness.core.graders.told import GOLD_ERROR, PROXY_ERROR, ToldScorer, error_codes
 from harness.core.graders.worker import Limits
@@ -221,11 +221,12 @@ def _outside(config: DataConfig, cache: Path) -> Outside:
         return Outside(embed=_Embedding(cache), identity=identity)
     asking = Asking(config.endpoint, cache, config.key_variable or None)
 
-    def ask(messages: Sequence[Mapping[str, str]], model: str, sampling: Mapping[str, object]) -> Reply:
+    def ask(said: Sequence[Conversation], model: str, sampling: Mapping[str, object]) -> list[Reply | AskError]:
         try:
-            return asking(messages, model, sampling)
-        except UserError as error:
-            raise AskError(str(error)) from error
+            came = asking(said, model, sampling)
+        except UserError as error:  # no key
+            return [AskError(str(error))] * len(said)
+        return [AskError(str(one)) if isinstance(one, NoAnswer) else one for one in came]
 
     return Outside(ask, _Embedding(cache), {**identity, "ask": config.endpoint.rstrip("/")})
 

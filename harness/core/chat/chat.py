@@ -123,6 +123,21 @@ class Chat:
             ) from error
         return [replies[question] for question in questions]
 
+    def ask_each(self, questions: Sequence[Question]) -> list[Reply | NoAnswer]:
+        """What came of each question, in order, by the rules of `ask`; one without an answer stops no other."""
+        found = {question: self._kept(question) for question in dict.fromkeys(questions)}
+        missing = [question for question, reply in found.items() if reply is None]
+        came: dict[Question, Reply | NoAnswer] = {q: reply for q, reply in found.items() if reply is not None}
+        if missing:
+            authorise, stop = self._authorisation(), Event()
+            with ThreadPoolExecutor(self.patience.parallel) as pool:
+                try:
+                    came |= zip(missing, pool.map(lambda q: self._tried(q, authorise, stop), missing), strict=True)
+                finally:  # interrupted: nobody waits for a server that is busy
+                    stop.set()
+                    pool.shutdown(cancel_futures=True)
+        return [came[question] for question in questions]
+
     def kept(self, questions: Sequence[Question]) -> int:
         """How many different ones of these questions have an answer in the cache."""
         return sum(self._kept(question) is not None for question in dict.fromkeys(questions))
@@ -151,10 +166,20 @@ class Chat:
         if stop.is_set():
             return None
         try:
-            reply = self._insist(question, authorise, stop)
+            return self._answered(question, authorise, stop)
         except NoAnswer:
             stop.set()
             raise
+
+    def _tried(self, question: Question, authorise: "_Authorisation", stop: Event) -> Reply | NoAnswer:
+        try:
+            return self._answered(question, authorise, stop)
+        except NoAnswer as error:
+            return NoAnswer(f"{self.endpoint.url} does not answer: {error}")
+
+    def _answered(self, question: Question, authorise: "_Authorisation", stop: Event) -> Reply:
+        """One answer, kept if it is whole."""
+        reply = self._insist(question, authorise, stop)
         if reply.withheld is None:
             asked = question if isinstance(question, str) else self.endpoint.body(question)["messages"]
             stored = {**self.endpoint.about(), "question": asked, "reply": to_file(reply)}
