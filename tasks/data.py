@@ -17,10 +17,11 @@ import numpy as np
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from harness.core.api.failures import NoAnswer
 from harness.core.as_before import ByContent
 from harness.core.assets import ASSETS, minilm
 from harness.core.chat.ask import Asking
-from harness.core.chat.reply import NoAnswer, Reply
+from harness.core.chat.reply import Reply
 from harness.core.contents import file_sha256
 from harness.core.data.asked import ORIGINS
 from harness.core.data.prompts import Data as File

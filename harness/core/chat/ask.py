@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.core.api.failures import NoAnswer
 from harness.core.chat.chat import SETTINGS, Chat, Endpoint
-from harness.core.chat.reply import NoAnswer, Reply
+from harness.core.chat.reply import Reply
 from harness.core.types import Message
 
 _ROOM = "max_tokens"
