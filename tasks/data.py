@@ -17,7 +17,6 @@ import numpy as np
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from harness.core.api.failures import NoAnswer
 from harness.core.as_before import ByContent
 from harness.core.assets import ASSETS, minilm
 from harness.core.chat.ask import Asking
@@ -227,7 +226,7 @@ def _outside(config: DataConfig, cache: Path) -> Outside:
             came = asking(said, model, sampling)
         except UserError as error:  # no key
             return [AskError(str(error))] * len(said)
-        return [AskError(str(one)) if isinstance(one, NoAnswer) else one for one in came]
+        return [one if isinstance(one, Reply) else AskError(str(one)) for one in came]
 
     return Outside(ask, _Embedding(cache), {**identity, "ask": config.endpoint.rstrip("/")})
 

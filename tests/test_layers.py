@@ -20,8 +20,8 @@ ROOMS = tuple(
 MODELS, VALUES, SEARCH, STATISTICS, GRADERS, DATA, API, CHAT = ROOMS
 METHODS, TASKS = "harness.methods", "harness.tasks"
 EVIDENCE, PAGE, JUDGING, RUNNING = "harness.evidence", "harness.evidence.page", "harness.judging", "harness.running"
-SWEEPS, SERVE = "harness.sweeps", "harness.serve"
-BELOW_RUNNING = {CORE, *ROOMS, METHODS, TASKS, EVIDENCE, JUDGING}
+SWEEPS, SERVE, COMPARING = "harness.sweeps", "harness.serve", "harness.comparing"
+BELOW_RUNNING = {CORE, *ROOMS, METHODS, TASKS, EVIDENCE, JUDGING, COMPARING}
 MAY_IMPORT: dict[str, set[str]] = {
     CORE: set(),
     STATISTICS: {CORE},
@@ -37,6 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     EVIDENCE: {CORE, STATISTICS, PAGE},
     PAGE: {CORE, STATISTICS, EVIDENCE},
     JUDGING: {CORE, STATISTICS, API, CHAT, EVIDENCE},
+    COMPARING: {CORE, STATISTICS, DATA, EVIDENCE},
     RUNNING: BELOW_RUNNING,
     SWEEPS: BELOW_RUNNING | {RUNNING},
     SERVE: BELOW_RUNNING | {RUNNING},
@@ -46,7 +47,7 @@ ROOF = {  # single files that see more than their folder
 }
 CLI = "harness.cli"
 EVERYTHING = {"harness", "harness.__main__", "harness.listing"}  # and CLI; heavy imports inside functions
-LIGHT = (EVIDENCE, PAGE, JUDGING, STATISTICS, GRADERS, DATA, API, CHAT)  # never torch, directly or not
+LIGHT = (EVIDENCE, PAGE, JUDGING, COMPARING, STATISTICS, GRADERS, DATA, API, CHAT)  # never torch, directly or not
 
 
 def sources() -> dict[str, Path]:

@@ -23,6 +23,7 @@ from harness.cli import (
     ablate,
     align,
     bench,
+    compare,
     export,
     figure,
     generate,
@@ -163,7 +164,7 @@ GROUPS = {
         leaderboard.COMMAND,
         name.COMMAND,
     ),
-    "Judge": (judge.COMMAND,),
+    "Judge": (judge.COMMAND, compare.COMMAND),
     "Tools": (listing.COMMAND, bench.COMMAND, rewards.COMMAND, COMPLETION),
 }
 COMMANDS = tuple(chain(*GROUPS.values()))
