@@ -30,6 +30,7 @@ from harness.cli import (
     judge,
     leaderboard,
     listing,
+    lm_eval,
     name,
     report,
     rewards,
@@ -163,7 +164,7 @@ GROUPS = {
         leaderboard.COMMAND,
         name.COMMAND,
     ),
-    "Judge": (judge.COMMAND,),
+    "Judge": (judge.COMMAND, lm_eval.COMMAND),
     "Tools": (listing.COMMAND, bench.COMMAND, rewards.COMMAND, COMPLETION),
 }
 COMMANDS = tuple(chain(*GROUPS.values()))
