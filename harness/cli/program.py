@@ -31,6 +31,7 @@ from harness.cli import (
     judge,
     leaderboard,
     listing,
+    lm_eval,
     name,
     report,
     rewards,
@@ -164,7 +165,7 @@ GROUPS = {
         leaderboard.COMMAND,
         name.COMMAND,
     ),
-    "Judge": (judge.COMMAND, compare.COMMAND),
+    "Judge": (judge.COMMAND, compare.COMMAND, lm_eval.COMMAND),
     "Tools": (listing.COMMAND, bench.COMMAND, rewards.COMMAND, COMPLETION),
 }
 COMMANDS = tuple(chain(*GROUPS.values()))
