@@ -23,7 +23,7 @@ Scores = TypeVar("Scores", float, Floats, pl.Series, pl.Expr)
 Part = TypeVar("Part")
 
 UNKNOWN = "unknown"  # the commit of code that is in no checkout
-DAMAGED = "copy it again from where it came, or remove its folder"
+DAMAGED = "run its command again, copy it again from where it came, or remove its folder"
 _Text = Annotated[str, Strict()]
 _Count = Annotated[int, Strict()]
 _Truth = Annotated[bool, Strict()]

@@ -16,6 +16,7 @@ from harness.evidence.cost import AMORTISED_OVER
 from harness.evidence.figures.kinds import draw_all, of_run
 from harness.evidence.graders import ORACLE, graders_in_words, oracles_in_words
 from harness.evidence.markdown import giga, markdown_table, number, one_line, over, p_value, percent, signed
+from harness.evidence.proven_table import write_proven
 from harness.evidence.record import Agreement, RunRecord
 from harness.evidence.report_sections import calibrated, drifts, equivalents, gains, kl_cells, layers
 from harness.evidence.row import Comparison, OverRefits, frame
@@ -51,8 +52,7 @@ def write_report(run: Run, table: Sequence[Comparison] | None = None) -> Path:
     `table` are the rows of `comparison(run)`, where somebody has them already: they take seconds.
     """
     table = comparison(run) if table is None else table
-    with whole(run.folder / "table.parquet") as part:
-        frame(table).write_parquet(part)
+    write_proven(frame(table), run.folder / "table.parquet")
     curve = best_of_n_curve(run)
     drawings = of_run(table, curve, run.values)
     draw_all(drawings, run.folder)

@@ -14,14 +14,15 @@ from typing import Any
 import numpy as np
 
 from harness.core.as_before import hashed
+from harness.core.batch import read_batch
 from harness.core.contents import files_below
 from harness.core.digest import digest
 from harness.core.errors import UserError
-from harness.core.files import from_cache, whole
+from harness.core.files import from_cache, renewed
 from harness.core.generator import Generator
 from harness.core.identity import prompt_identity
 from harness.core.ledger import Ledger, Phase
-from harness.core.manifest import write_manifest
+from harness.core.manifest import MANIFEST, problems_of, unlisted, write_manifest
 from harness.core.models.handle import PolicyHandle
 from harness.core.models.policy import Policy
 from harness.core.progress import RunProgress
@@ -33,7 +34,7 @@ from harness.core.types import Answer, Candidate, Completion, FitReport, Prompt
 from harness.core.withheld import Withheld
 from harness.evidence.schema import OWN_NLL
 from harness.methods import METHODS
-from harness.running.artifacts import Artifacts, Made, StageResult, run_stage
+from harness.running.artifacts import Artifacts, Made, StageResult, nothing_beside, run_stage
 from harness.running.config import RunConfig
 from harness.running.gold import GoldHandle
 from harness.running.identity import engine_of, task_code
@@ -75,6 +76,7 @@ class RunContext:
     usage: list[dict[str, Any]] = field(default_factory=list)  # the rows of ledger.parquet
     withheld: Withheld = field(default_factory=Withheld)  # from methods
     progress: RunProgress = field(default_factory=RunProgress)
+    writes: bool = True  # what earlier versions left unproven is proven when it is read
 
     def __post_init__(self) -> None:
         self.streams = Streams(self.config.seed)
@@ -141,10 +143,13 @@ class RunContext:
         phase: Phase,
         names: Sequence[str] | None = None,
         workers: int | None = None,
+        beside: Callable[[], Sequence[str]] = nothing_beside,
     ) -> StageResult:
         """Do a stage whose folder is known; see `run_stage`."""
-        workers = self.workers if workers is None else workers
-        return run_stage(label, folder, batches, job, self.ledger, phase, workers, self.ranks, names, self.progress)
+        workers, ranks = self.workers if workers is None else workers, self.ranks
+        return run_stage(
+            label, folder, batches, job, self.ledger, phase, workers, ranks, names, self.progress, beside, self.writes
+        )
 
     def charge(self, method: str, iteration: int, result: StageResult) -> None:
         """Book a stage on a method as if it had made it alone; `computed` is true for the first who is charged."""
@@ -212,17 +217,30 @@ def fit(
     def job(_: None) -> Made:
         with context.ledger.timed("value", calls=1, sequences=len(rollouts)):
             report = method.fit(iteration, context.withheld.bare_candidates(rollouts))
-        with whole(folder / "fitted") as part:
+        with renewed(folder / "fitted") as part:
             method.save(part)
-        write_manifest(folder, [f"fitted/{name}" for name in files_below(folder / "fitted")])
+        write_manifest(folder, _fitted_files(folder))
         return {"choices": report.choices, "rows": report.rows, "held_out": report.held_out}, {}
 
+    def wrong() -> list[str]:
+        if not (folder / "fitted").is_dir():
+            return ["fitted/ is missing"]
+        if not (folder / MANIFEST).exists() and not read_batch(folder / "batch-0000.json").carries_proof:
+            if context.writes and context.ranks.first:  # of a version that listed nothing
+                write_manifest(folder, _fitted_files(folder))
+            return []
+        return [*problems_of(folder), *unlisted(folder, "fitted")]
+
     label = f"{name} iteration {iteration}: fit"
-    result = context.do(label, folder, [None], job, "fit", workers=1)
+    result = context.do(label, folder, [None], job, "fit", workers=1, beside=wrong)
     with from_cache(folder / "fitted", remove=folder):
         method.load(folder / "fitted")
     context.charge(name, iteration, result)
     return FitReport(**result.payloads[0]), folder.name
+
+
+def _fitted_files(folder: Path) -> list[str]:
+    return [f"fitted/{name}" for name in files_below(folder / "fitted")]
 
 
 def answer(

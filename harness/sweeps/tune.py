@@ -22,9 +22,11 @@ import yaml
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import whole
+from harness.core.json_file import write_json
 from harness.core.nested import flatten, nested
 from harness.core.streams import Streams
 from harness.core.tuning import Facts, Numeric
+from harness.evidence.proven_table import write_proven
 from harness.evidence.row import Comparison, flat
 from harness.evidence.store import load_run, read_json
 from harness.evidence.table import comparison
@@ -241,8 +243,7 @@ def _sessions(folder: Path, now: tuple[int, int]) -> list[tuple[int, int]]:
     path = folder / "sessions.json"
     stored = [(int(a), int(b)) for a, b in read_json(path)["sessions"]] if path.exists() else []
     sessions = stored if now in stored else [*stored, now]
-    with whole(path) as part:
-        part.write_text(json.dumps({"sessions": sessions}) + "\n", encoding="utf-8")
+    write_json(path, {"sessions": sessions})
     return sessions
 
 
@@ -277,11 +278,9 @@ def _write(
         for search in searches
         for i, one in enumerate(search.tries, 1)
     ]  # fmt: skip
-    with whole(folder / "tries.parquet") as part:
-        pl.DataFrame(columns, infer_schema_length=None).write_parquet(part)
+    write_proven(pl.DataFrame(columns, infer_schema_length=None), folder / "tries.parquet")
     about = {"sessions": sessions, "methods": {search.name: search.about() for search in searches}}
-    with whole(folder / "about.json") as part:
-        part.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    write_json(folder / "about.json", about)
     with whole(folder / "chosen.yaml") as part:
         part.write_text(
             yaml.safe_dump(_chosen(folder.name, plain, request, searches), sort_keys=False), encoding="utf-8"

@@ -6,7 +6,9 @@ chat = Chat(Endpoint("http://127.0.0.1:8080/v1", "some-model"), cache)
 """
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,13 +20,15 @@ from harness.core.api.url import checked_url
 from harness.core.chat.reply import Reply, from_file, parsed, to_file
 from harness.core.digest import digest
 from harness.core.errors import UserError
-from harness.core.files import from_cache, whole
+from harness.core.files import whole
+from harness.core.printable import printable
 from harness.core.progress import Progress
 from harness.core.types import Message
 
 Question = str | tuple[Message, ...]  # a text is what the user says
 
 SETTINGS: dict[str, Any] = {"temperature": 0, "max_tokens": 512}  # greedy; room for a reason and a verdict
+_PROOF, _KEPT = "sha256", {"endpoint", "model", "settings", "question", "reply"}  # of a file of the cache
 
 
 @dataclass(frozen=True)
@@ -136,18 +140,33 @@ class Chat:
         if reply.withheld is None:
             asked = question if isinstance(question, str) else self.endpoint.body(question)["messages"]
             stored = {**self.endpoint.about(), "question": asked, "reply": to_file(reply)}
-            with whole(self._path(question)) as part:
-                part.write_text(json.dumps(stored, indent=1), encoding="utf-8")
+            self._store(question, stored)
+
+    def _store(self, question: Question, stored: Mapping[str, Any]) -> None:
+        with whole(self._path(question)) as part:
+            part.write_text(json.dumps({**stored, _PROOF: digest(stored)}, indent=1), encoding="utf-8")
 
     def _kept(self, question: Question) -> Reply | None:
-        """The answer in the cache; None where there is none to be believed."""
+        """The answer in the cache; None where there is none to be believed, which is asked for again.
+
+        One of an earlier version carries no proof; it is believed, and gets one.
+        """
         path = self._path(question)
         if not path.exists():
             return None
-        with from_cache(path, remove=path):
+        try:
             stored = json.loads(path.read_text(encoding="utf-8"))
-        reply = stored.get("reply") if isinstance(stored, dict) else None
-        return from_file(reply, self.endpoint.body(question)) if isinstance(reply, dict) else None
+            proof = stored.pop(_PROOF, None)
+            reply = from_file(stored["reply"], self.endpoint.body(question))
+            if not stored.keys() <= _KEPT or proof not in (None, digest(stored)):
+                raise ValueError("another content than was written")
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, IsADirectoryError) as error:
+            print(printable(f"{path} is damaged ({error}); asked again"), file=sys.stderr, flush=True)
+            return None
+        if proof is None and reply is not None:
+            with suppress(PermissionError):
+                self._store(question, stored)
+        return reply
 
     def _path(self, question: Question) -> Path:
         name = digest({**self.endpoint.about(), "body": self.endpoint.body(question)})

@@ -51,7 +51,9 @@ def parsed(body: str, request: Mapping[str, Any]) -> Reply:
     usage = usage if isinstance(usage, dict) else {}
     tokens, model = _count(usage.get("completion_tokens")), answer.get("model")
     withheld = _withheld(text, tokens, request, finish, refused=isinstance(refusal, str) and bool(refusal.strip()))
-    return Reply(text, model if isinstance(model, str) else "", _count(usage.get("prompt_tokens")), tokens, withheld)
+    return Reply(
+        text, _whole(model) if isinstance(model, str) else "", _count(usage.get("prompt_tokens")), tokens, withheld
+    )
 
 
 def to_file(reply: Reply) -> dict[str, Any]:
@@ -84,10 +86,15 @@ def joined(content: Any) -> str:
         case None:
             return ""
         case str():
-            return content
+            return _whole(content)
         case list():
-            return "".join(_text_of(part) for part in content)
+            return _whole("".join(_text_of(part) for part in content))
     raise TypeError(f"content is a {type(content).__name__}")
+
+
+def _whole(text: str) -> str:
+    """The text; halves of a character, which no file takes, become the sign for what cannot be read."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def after_thinking(text: str) -> str | None:
