@@ -73,6 +73,9 @@ class Task(ABC):
     default_model: ClassVar[str] = "smollm2-135m-instruct"
     kind: ClassVar[Kind] = "continuations"
     reward_flops: ClassVar[float] = 0.0  # of one call of the proxy, estimated
+    gold_models: ClassVar[frozenset[str]] = (
+        frozenset()
+    )  # embedded models its gold is made of, which methods may not read
     toy_as_well: ClassVar[bool] = False  # the toy model goes with the toy task alone, but for tests
 
     def __init__(self, config: Any, policy: TextCutter, cache: Path) -> None:

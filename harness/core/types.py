@@ -1,5 +1,6 @@
 """What passes between stages: prompts, completions, candidates and answers. Plain frozen data, no torch."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -38,6 +39,14 @@ class Completion:
     tokens: tuple[int, ...]
     text: str  # without special tokens, and before the stop string that ended it
     stop: Stop | None  # None: unfinished
+
+
+WORDS = re.compile(r"\s*\S+")
+
+
+def length_of(completion: Completion) -> int:
+    """Tokens of a completion; words where its engine tells none, as one behind an API."""
+    return len(completion.tokens) or sum(1 for _ in WORDS.finditer(completion.text))
 
 
 Scorer = Callable[[Sequence[Completion]], np.ndarray]

@@ -18,7 +18,7 @@ from harness.evidence.graders import ORACLE, graders_in_words, oracles_in_words
 from harness.evidence.markdown import giga, markdown_table, number, one_line, over, p_value, percent, signed
 from harness.evidence.proven_table import write_proven
 from harness.evidence.record import Agreement, RunRecord
-from harness.evidence.report_sections import calibrated, drifts, equivalents, gains, kl_cells, layers
+from harness.evidence.report_sections import calibrated, drifts, equivalents, gains, kl_cells, layers, read_by
 from harness.evidence.row import Comparison, OverRefits, frame
 from harness.evidence.schema import ANSWER, GOLD, ROW, Row
 from harness.evidence.store import Run
@@ -208,13 +208,13 @@ def _fits(run: Run) -> str:
     if "r2" not in run.fits.columns:
         return "Nothing was fitted."
     lines = [
-        "| method | iteration | layer, pooling | epoch | prefix | n | R² | rank corr. | within-prompt corr. |",
+        "| method | iteration | reads | epoch | prefix | n | R² | rank corr. | within-prompt corr. |",
         "|" + "---|" * 9,
     ]
     for row in run.fits.drop_nulls("r2").iter_rows(named=True):
         where = "finished text" if row["position"] < 0 else f"{row['position']} tokens"
         lines.append(
-            f"| {row['method']} | {row['iteration']} | {row['layer']}, {row['pooling']} | {row['epoch']} | {where} "
+            f"| {row['method']} | {row['iteration']} | {read_by(row)} | {row['epoch']} | {where} "
             f"| {row['n']} | {row['r2']:.2f} | {row['rank_correlation']:.2f} | {row['within_prompt_correlation']:.2f} |"
         )
     return "\n".join(lines)

@@ -245,8 +245,13 @@ def _run_method(
         _answer(context, name, iteration, method, made.key, test, rows)
     for i, value in enumerate(method.fitted_values, 1):
         for j, rollouts in enumerate(held, 1):
-            checked = calibration(value, rollouts)
+            with context.ledger.phase("score"):
+                checked = calibration(value, rollouts)
             rows.setdefault("values", []).extend({"method": name, "value": i, "rollouts": j, **row} for row in checked)
+    context.usage += [  # of values that have models of their own
+        {"method": name, "iteration": method.iterations, "artifact": "calibration", **row, "computed": True}
+        for row in context.ledger.drain()
+    ]
     return method.value_flops()
 
 

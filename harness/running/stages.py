@@ -104,7 +104,9 @@ class RunContext:
         return METHODS[name](self.config.settings[name], self.handle, reward, self.streams)
 
     def layers(self) -> tuple[int, ...]:
-        """Layers whose states rollouts carry: as set, or spread over the lower half of the model."""
+        """Layers whose states rollouts carry: as set, or over the lower half of the model; () where it shows none."""
+        if "states" not in self.policy.capabilities:
+            return ()
         asked, depth = self.config.settings["fit"].layers, self.policy.depth
         if any(not 0 <= layer <= depth for layer in asked):
             raise UserError(f"fit.layers={list(asked)}: layers of {self.policy.name} are 0..{depth}")
@@ -181,7 +183,7 @@ def sample_pool(context: RunContext, prompts: Sequence[Prompt]) -> Pool:
     batches = context.batches(prompts, samples)
     folder, result = context.run("pool", "base samples of fit prompts", inputs, batches, job, "fit")
     context.charge("harness", 0, result)
-    candidates = _candidates_from_data(folder, result, prompts)
+    candidates = _candidates_from_data(folder, result, prompts, layers)
     rewards = np.array([c.reward for c in candidates])
     require_some("the proxy", rewards, [c.completion for c in candidates])
     scale = Scale.of("the proxy", rewards)
@@ -193,7 +195,7 @@ def roll_out(
     context: RunContext, name: str, iteration: int, method: Generator, key: str, prompts: Sequence[Prompt]
 ) -> tuple[list[Candidate], str]:
     """Training data of a later iteration, made by the method as it stands; with the key of what was made."""
-    layers = context.layers()
+    layers = context.layers() if "states" in method.needs(method.config) else ()
 
     def job(batch: list[Prompt]) -> Made:
         return _candidates_to_data(method.rollout(iteration, context.withheld.bare(batch), layers))
@@ -204,7 +206,7 @@ def roll_out(
     batches = context.batches(prompts, method.rows_per_prompt(config), method.memory_factor(config))
     folder, result = context.run("rollouts", f"{name} iteration {iteration}: rollouts", inputs, batches, job, "fit")
     context.charge(name, iteration, result)
-    return _candidates_from_data(folder, result, prompts), folder.name
+    return _candidates_from_data(folder, result, prompts, layers), folder.name
 
 
 def fit(
@@ -345,11 +347,16 @@ def _candidates_to_data(candidates: Sequence[Candidate]) -> tuple[list[dict[str,
     return [candidate_to_data(c) for c in candidates], states_to_arrays(candidates)
 
 
-def _candidates_from_data(folder: Path, result: StageResult, prompts: Sequence[Prompt]) -> list[Candidate]:
+def _candidates_from_data(
+    folder: Path, result: StageResult, prompts: Sequence[Prompt], layers: Sequence[int]
+) -> list[Candidate]:
     by_id = {p.id: p for p in prompts}
     out = []
     for i, payload in enumerate(result.payloads):
         path = folder / f"batch-{i:04d}.npz"
+        if not layers:  # a policy that shows no states, or values that read none
+            out += [candidate_from_data(d, by_id) for d in payload]
+            continue
         with from_cache(path, remove=path.with_suffix(".json")), np.load(path) as arrays:
             states = states_from_arrays(arrays)
         out += [candidate_from_data(d, by_id, s) for d, s in zip(payload, states, strict=True)]
