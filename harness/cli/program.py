@@ -36,6 +36,7 @@ from harness.cli import (
     rewards,
     run,
     runs,
+    tax,
     tune,
     view,
 )
@@ -164,7 +165,7 @@ GROUPS = {
         leaderboard.COMMAND,
         name.COMMAND,
     ),
-    "Judge": (judge.COMMAND, lm_eval.COMMAND),
+    "Judge": (judge.COMMAND, lm_eval.COMMAND, tax.COMMAND),
     "Tools": (listing.COMMAND, bench.COMMAND, rewards.COMMAND, COMPLETION),
 }
 COMMANDS = tuple(chain(*GROUPS.values()))
