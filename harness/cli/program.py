@@ -39,6 +39,7 @@ from harness.cli import (
     rewards,
     run,
     runs,
+    tax,
     tune,
     view,
 )
@@ -182,7 +183,7 @@ GROUPS = {
         leaderboard.COMMAND,
         name.COMMAND,
     ),
-    "Judge": (judge.COMMAND, compare.COMMAND, lm_eval.COMMAND),
+    "Judge": (judge.COMMAND, compare.COMMAND, lm_eval.COMMAND, tax.COMMAND),
     "Tools": (listing.COMMAND, bench.COMMAND, rewards.COMMAND, COMPLETION),
 }
 COMMANDS = tuple(chain(*GROUPS.values()))

@@ -18,7 +18,10 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from harness.core.as_before import hashed
+from harness.core.contents import file_sha256, files_below
 from harness.core.data.given import asked_like_the_file
+from harness.core.digest import digest
 from harness.core.errors import UserError, unknown
 from harness.core.files import cache_folder
 from harness.core.generator import Generator
@@ -152,6 +155,19 @@ class Aligned:
         return Aligned(self.folder, about, method, iteration, config, self._policy, self._given)
 
     @property
+    def identity(self) -> str:
+        """Hash of what shapes its answers to a prompt: the model, what was fitted and with which settings."""
+        settings = {name: hashed(self._config.settings[name]) for name in ("sampler", "batch", MODEL_ARGS, self.method)}
+        files = {name: file_sha256(self._fitted / name) for name in files_below(self._fitted)} if self.iteration else {}
+        seed, engine = self._config.seed, [self._policy.engine, self._policy.device.type, self.about.dtype]
+        method = [self.method, METHODS[self.method].version, self.iteration, self.about.reward_source]
+        return digest([self.about.fingerprint, engine, method, settings, files, seed])
+
+    @property
+    def _fitted(self) -> Path:
+        return self.folder / self.method / str(self.iteration)
+
+    @property
     def sampler(self) -> Sampler:
         """How it draws tokens, and where its answers end."""
         sampler: Sampler = self._config.settings["sampler"]
@@ -194,7 +210,7 @@ class Aligned:
             reward = RewardHandle(self._score, self._ledger, Scale(**self.about.proxy))
             made = METHODS[self.method](self._config.settings[self.method], handle, reward, Streams(seed))
             if self.iteration:
-                made.load(self.folder / self.method / str(self.iteration))
+                made.load(self._fitted)
             self._generators = {seed: made}
         return self._generators[seed]
 

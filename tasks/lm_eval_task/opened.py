@@ -89,6 +89,15 @@ class Opened:
         )
 
     @cached_property
+    def evaluated(self) -> list[tuple[str, Prompt]]:
+        """What each document that lm-eval evaluates asks, and its prompt, in lm-eval's order.
+
+        These come first: few-shot examples are drawn one document after another, by a generator that goes on.
+        """
+        with _templates_compiled_once():
+            return [self._prompt(doc) for doc in self.task.eval_docs]
+
+    @cached_property
     def prompts(self) -> dict[Slice, list[Prompt]]:
         """By slice, sorted by id; of documents that repeat one is taken.
 
@@ -96,11 +105,10 @@ class Opened:
         what they ask, and those that ask what a test document asks are left out; a task without training documents has
         a share of its test documents for them.
         """
-        with _templates_compiled_once():
-            evaluated = [self._prompt(doc) for doc in self.task.eval_docs]
-            asked = {self._question(doc) for doc in self.task.eval_docs}
-            training = []
-            if self.has_training:
+        evaluated, training = self.evaluated, list[tuple[str, Prompt]]()
+        if self.has_training:
+            asked = {question for question, _ in evaluated}
+            with _templates_compiled_once():
                 others = (doc for doc in self.task.training_docs() if self._question(doc) not in asked)
                 training = [self._prompt(doc, leave_out=doc) for doc in others]
         cut: dict[Slice, dict[str, Prompt]] = {part: {} for part in SHARES}
