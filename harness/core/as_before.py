@@ -23,9 +23,10 @@ class AsBefore:
 
 @dataclass(frozen=True)
 class ByContent:
-    """Stands in the annotation of a setting that names a file: `content` gives what is hashed in place of its path."""
+    """Stands in the annotation of a setting that names a file, or what else is worked on: `content` gives what is
+    hashed in place of its value."""
 
-    content: Callable[[str], str]
+    content: Callable[[Any], Any]
 
 
 def hashed(settings: Any) -> dict[str, Any]:
@@ -34,12 +35,12 @@ def hashed(settings: Any) -> dict[str, Any]:
     return without_as_before(type(settings), {**asdict(settings), **contents})
 
 
-def files_in(settings: Any) -> dict[str, str]:
-    """The settings that name files, as they were given: what no hash holds."""
+def files_in(settings: Any) -> dict[str, Any]:
+    """The settings that name what is worked on, such as files, as they were given."""
     return {name: value for name, (_, value) in _files(settings).items()}
 
 
-def _files(settings: Any) -> dict[str, tuple[ByContent, str]]:
+def _files(settings: Any) -> dict[str, tuple[ByContent, Any]]:
     hints = get_type_hints(type(settings), include_extras=True)
     notes = {name: [note for note in _parts(hint)[1] if isinstance(note, ByContent)] for name, hint in hints.items()}
     return {name: (of[0], getattr(settings, name)) for name, of in notes.items() if of and getattr(settings, name)}

@@ -70,6 +70,16 @@ class Generator(ABC):
         return {}
 
     @classmethod
+    def without_states(cls) -> dict[str, Any]:
+        """Its settings where they are not given and the policy shows no states, as one behind an API."""
+        return {}
+
+    @classmethod
+    def models_read(cls, config: Any) -> frozenset[str]:
+        """Embedded models that it reads beside the policy; those that a task keeps for its gold are refused."""
+        return frozenset()
+
+    @classmethod
     def memory_factor(cls, config: Any) -> int:
         """How many times the memory of plainly sampled rows its rows may need, for the same end."""
         return 1
@@ -131,7 +141,10 @@ class Generator(ABC):
         return {}
 
     def rollout(self, iteration: int, prompts: Sequence[Prompt], record: tuple[int, ...]) -> list[Candidate]:
-        """Training data of `iteration` >= 2, with rewards and states of the layers `record`; 1 gets base samples."""
+        """Training data of `iteration` >= 2, with rewards and states of the layers `record`; 1 gets base samples.
+
+        `record` is empty where it does not need states.
+        """
         raise NotImplementedError(f"{type(self).__name__} fits nothing after iteration 1")
 
     def fit(self, iteration: int, rollouts: Sequence[Candidate]) -> FitReport:

@@ -73,6 +73,9 @@ class Task(ABC):
     default_model: ClassVar[str] = "smollm2-135m-instruct"
     kind: ClassVar[Kind] = "continuations"
     reward_flops: ClassVar[float] = 0.0  # of one call of the proxy, estimated
+    gold_models: ClassVar[frozenset[str]] = (
+        frozenset()
+    )  # embedded models its gold is made of, which methods may not read
     toy_as_well: ClassVar[bool] = False  # the toy model goes with the toy task alone, but for tests
 
     def __init__(self, config: Any, policy: TextCutter, cache: Path) -> None:
@@ -86,6 +89,11 @@ class Task(ABC):
         Where nobody asked for a number of prompts, no more than that are taken.
         """
         return None
+
+    @classmethod
+    def generation(cls, config: Any, profile: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Settings of `sampler` that the task itself decides, over the profile's; whatever a user sets is over both."""
+        return {}
 
     def introduction(self, length: Callable[[Prompt], int], context: int | None, new_tokens: int) -> list[str]:
         """Lines that a user should see before any work; `length` of a prompt and `context` are in tokens.

@@ -1,12 +1,13 @@
 """What passes between stages: prompts, completions, candidates and answers. Plain frozen data, no torch."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 
-Stop = Literal["eos", "length"]
+Stop = Literal["eos", "length", "string"]  # string: the answer said a stop string, which its text leaves out
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,20 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Completion:
-    """A prompt and what was written so far. `tokens` are the policy's, the end-of-sequence token included."""
+    """A prompt and what was written so far. `tokens` are the policy's, those that ended it included."""
 
     prompt: Prompt
     tokens: tuple[int, ...]
-    text: str  # without special tokens
+    text: str  # without special tokens, and before the stop string that ended it
     stop: Stop | None  # None: unfinished
+
+
+WORDS = re.compile(r"\s*\S+")
+
+
+def length_of(completion: Completion) -> int:
+    """Tokens of a completion; words where its engine tells none, as one behind an API."""
+    return len(completion.tokens) or sum(1 for _ in WORDS.finditer(completion.text))
 
 
 Scorer = Callable[[Sequence[Completion]], np.ndarray]

@@ -36,8 +36,10 @@ def read_yaml(text: str, what: str) -> Any:
     except yaml.MarkedYAMLError as error:
         line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise UserError(f"{what} is no YAML: {error.problem}{line}") from error
-    except (yaml.YAMLError, ValueError) as error:  # a date such as 2026-13-45 is a ValueError
-        raise UserError(f"{what} is no YAML: {str(error).splitlines()[0]}") from error
+    except RecursionError as error:
+        raise UserError(f"{what} is no YAML that can be read: it is nested too deep") from error
+    except (yaml.YAMLError, ValueError, AttributeError, TypeError, LookupError) as error:  # of what a tag claims to be,
+        raise UserError(f"{what} is no YAML: {str(error).splitlines()[0]}") from error  # as a date such as 2026-13-45
 
 
 def written_yaml(value: Any) -> str:

@@ -18,6 +18,7 @@ from harness.evidence.ablation_rows import Ablation, Point, Varied, gold_of, rea
 from harness.evidence.cost import best_of_n_costs
 from harness.evidence.figures.kinds import draw_all
 from harness.evidence.markdown import over, p_value, percent, signed
+from harness.evidence.proven_table import write_proven
 from harness.evidence.row import flat
 from harness.evidence.rows_needed import Searched, needed
 from harness.evidence.run_names import named_run
@@ -51,9 +52,8 @@ def find_ablation(out: Path, reference: str) -> Path | None:
 def write_ablation(folder: Path, out: Path) -> Path:
     """Write table, figures and report of the runs that about.json names; the path of report.md."""
     ablation = read_ablation(folder, out)
-    with whole(folder / "table.parquet") as part:
-        columns = [{**flat(row), "point": json.dumps(row.point), "value": str(row.value)} for row in ablation.rows]
-        pl.DataFrame(columns, infer_schema_length=None).write_parquet(part)
+    columns = [{**flat(row), "point": json.dumps(row.point), "value": str(row.value)} for row in ablation.rows]
+    write_proven(pl.DataFrame(columns, infer_schema_length=None), folder / "table.parquet")
     drawings = of_ablation(ablation)
     draw_all(drawings, folder)
     varied = " and ".join(axis.name for axis in ablation.axes)

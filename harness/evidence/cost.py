@@ -4,7 +4,8 @@ FLOPs at test time, per prompt: policy tokens, prefixes valued, tokens read by v
 proxy, each times its price in run.json. Fitting is shared by the prompts that the run answered; what that becomes over
 more of them is shown by name (`AMORTISED_OVER`, `break_even`). A reward call costs what the task says, and beside
 that what a model of the policy's size would take to read a prompt and a text. Left out are attention over what was
-read before (two FLOPs a parameter and token count the weights alone) and the training of value heads.
+read before (two FLOPs a parameter and token count the weights alone) and the training of value heads; a value model of
+its own has the tokens that it read to be fitted, a trained one three times.
 """
 
 from dataclasses import dataclass, replace
@@ -57,15 +58,17 @@ def costs(run: Run, part: pl.DataFrame, method: str, iteration: int) -> Costs:
 
 
 def _valuing_while_fitting(fit: pl.DataFrame, prices: Prices, method: str) -> float:
-    """FLOPs of the values that guided the searches of fitting; what trains a head is booked where nothing is sampled.
+    """FLOPs of the values that guided the searches of fitting, and of what models of their own read to be fitted.
 
-    0 where a version that did not name artifacts made the run.
+    What trains a head is booked where nothing is sampled, and left out. 0 where a version that did not name artifacts
+    made the run.
     """
     if "artifact" not in fit.columns:
         return 0.0
     sampling = fit.filter(pl.col("role") == "policy", pl.col("tokens") > 0)["artifact"].unique()
-    valued = fit.filter(pl.col("role") == "value", pl.col("artifact").is_in(sampling.implode()))
-    calls, tokens = int(valued["sequences"].sum()), int(valued["prefill_tokens"].sum())
+    of_values = fit.filter(pl.col("role") == "value")
+    valued = of_values.filter(pl.col("artifact").is_in(sampling.implode()))
+    calls, tokens = int(valued["sequences"].sum()), int(of_values["prefill_tokens"].sum())
     return calls * prices.value_call.get(method, 0) + tokens * prices.value_token.get(method, 0)
 
 

@@ -112,7 +112,7 @@ def caption(part: Part) -> str:
     record, columns = part.run.record, set(part.columns)
     counts = sorted({row.gold.n for row in part.rows})
     n = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
-    where = f"{record.config.task}, {record.model_name or 'unknown model'}"
+    where = f"{record.task_name}, {record.model_name or 'unknown model'}"
     said = [f"{where}: {n} {record.settings('evaluate').get('slice', '')} prompts, seed {record.config.seed}."]
     scores = [name for name, first in _SCORES.items() if any(column.startswith(first) for column in columns)]
     if scores:

@@ -57,10 +57,13 @@ def graders_in_words(record: RunRecord) -> str:
 
 
 def task_in_words(record: RunRecord) -> str:
-    """A task's name; with other files of prompts or other graders, data is another task."""
+    """A task's name; with other files of prompts or other graders, data is another task, and so is a benchmark."""
     task, facts = record.config.task, record.task_facts
     if "grader" not in facts:
         return task
+    if "title" in facts:
+        gold = "" if facts.get("gold_grader") == facts["grader"] else f"; gold: {_inline(facts.get('gold_grader'))}"
+        return f"{record.task_name} {digest(record.settings(task))[:6]} ({_inline(facts['grader'])}{gold})"
     return f"{task} {digest(record.settings(task))[:6]} ({facts.get('rows')} rows, {_inline(facts['grader'])})"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from harness.evidence.leaderboard_row import Entry, settings_in_words
-from harness.evidence.markdown import giga, over, p_value, signed
+from harness.evidence.markdown import giga, over, p_value, plain, signed, table_line
 from harness.evidence.record import code_of
 
 INTRO = (
@@ -34,7 +34,13 @@ NUMBERS = (  # columns that are sorted by size: see `values`
 )  # fmt: skip
 
 
-def markdown(shown: Sequence[Entry], rows: Sequence[Entry], others: Sequence[Entry], unfinished: Sequence[str]) -> str:
+def markdown(
+    shown: Sequence[Entry],
+    rows: Sequence[Entry],
+    others: Sequence[Entry],
+    unfinished: Sequence[str],
+    left_out: Mapping[str, str],
+) -> str:
     """A short table for each section, then all rows of each, and one table of all other runs with the reason."""
     parts, apart = ["# Leaderboard", *INTRO, _MADE_BY], settings_apart(rows, others)
     if rows:
@@ -51,7 +57,9 @@ def markdown(shown: Sequence[Entry], rows: Sequence[Entry], others: Sequence[Ent
         full = [{"why not above": row.reason, **cells_of(row, apart), "where": where(row)} for row in others]
         parts += ["## Other runs", markdown_rows(list(full[0]), [list(of.values()) for of in full])]
     if unfinished:
-        parts.append(f"Not finished, and not read: {', '.join(unfinished)}.")
+        parts.append(f"Not finished, and not read: {', '.join(map(plain, unfinished))}.")
+    if left_out:
+        parts.append(f"Left out, since they cannot be read: {', '.join(map(plain, left_out))}.")
     return "\n\n".join(parts) + "\n"
 
 
@@ -145,4 +153,4 @@ def where(entry: Entry) -> str:
 
 def markdown_rows(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join(map(table_line, lines))

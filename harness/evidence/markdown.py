@@ -1,19 +1,23 @@
 """How tables and numbers are written in reports."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from math import isinf, isnan
 
+from harness.core.printable import printable
 from harness.core.statistics.stats import Estimate
 
 
 def markdown_table(rows: Sequence[Mapping[str, str | None]], unknown: str = "n/a") -> list[str]:
     """Lines of a table. None is not known: `unknown` where another row knows it, else the column is left out."""
     columns = [name for name in rows[0] if any(row[name] is not None for row in rows)]
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    for row in rows:
-        cells = [cell if (cell := row[name]) is not None else unknown for name in columns]
-        lines.append("| " + " | ".join(cells) + " |")
-    return lines
+    lines = [table_line(columns), "|" + "---|" * len(columns)]
+    return lines + [table_line([unknown if row[name] is None else str(row[name]) for name in columns]) for row in rows]
+
+
+def table_line(cells: Iterable[str]) -> str:
+    """A line of a table, whose cells may hold anybody's text: it can end neither its cell nor its line."""
+    return "| " + " | ".join(map(one_line, cells)) + " |"
 
 
 def signed(difference: Estimate | None) -> str | None:
@@ -65,4 +69,10 @@ def giga(flops: float) -> str:
 
 
 def one_line(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    """The text without line ends, what could steer a terminal as its code, and bars so that they end no cell."""
+    return re.sub(r"(?<!\\)\|", r"\\|", printable(" ".join(text.split())))
+
+
+def plain(text: str) -> str:
+    """Anybody's text in a paragraph: in one line, and neither markup nor HTML."""
+    return re.sub(r"([\\`*_<>\[\]|])", r"\\\1", printable(" ".join(text.split())))

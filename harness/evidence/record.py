@@ -4,6 +4,7 @@ record = read_record(folder / "run.json", json)
 record.config.settings["iro"]["width"], record.units["gold_reward"].sd, record.budgets       # None: not recorded
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
@@ -22,11 +23,12 @@ Scores = TypeVar("Scores", float, Floats, pl.Series, pl.Expr)
 Part = TypeVar("Part")
 
 UNKNOWN = "unknown"  # the commit of code that is in no checkout
-DAMAGED = "copy it again from where it came, or remove its folder"
+DAMAGED = "run its command again, copy it again from where it came, or remove its folder"
 _Text = Annotated[str, Strict()]
 _Count = Annotated[int, Strict()]
 _Truth = Annotated[bool, Strict()]
 _Number = Annotated[float, Strict()]  # a whole number is one, too
+_TITLE = re.compile(r"[\w.:+-]{1,80}")
 _REWARDS_BEFORE = {"imdb": {"proxy": 2, "gold": 1}}  # versions at which runs were stored before facts named them
 
 
@@ -84,6 +86,7 @@ class TuningBudget:
     prompts: _Count
     flops: _Number | None = None
     seconds: _Number | None = None
+    iterations: _Count | None = None  # that its tries had, where these were fewer than the run's
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,12 @@ class RunRecord:
         except ValidationError as error:
             what = "where names and whole numbers belong"
             raise UserError(f"{self.path}: task_facts.reward_versions is {found!r:.60}, {what}; {DAMAGED}") from error
+
+    @property
+    def task_name(self) -> str:
+        """What people call the task: its own name, or that of the benchmark that it stands for (`lm_eval:gsm8k`)."""
+        title = self.task_facts.get("title")
+        return title if isinstance(title, str) and _TITLE.fullmatch(title) else self.config.task
 
     @property
     def seed(self) -> int:

@@ -10,13 +10,15 @@ from pathlib import Path
 import polars as pl
 
 from harness.core.files import whole
+from harness.evidence.benchmark import benchmark
 from harness.evidence.command import made_by
 from harness.evidence.cost import AMORTISED_OVER
 from harness.evidence.figures.kinds import draw_all, of_run
 from harness.evidence.graders import ORACLE, graders_in_words, oracles_in_words
 from harness.evidence.markdown import giga, markdown_table, number, one_line, over, p_value, percent, signed
+from harness.evidence.proven_table import write_proven
 from harness.evidence.record import Agreement, RunRecord
-from harness.evidence.report_sections import calibrated, drifts, equivalents, gains, kl_cells, layers
+from harness.evidence.report_sections import calibrated, drifts, equivalents, gains, kl_cells, layers, read_by
 from harness.evidence.row import Comparison, OverRefits, frame
 from harness.evidence.schema import ANSWER, GOLD, ROW, Row
 from harness.evidence.store import Run
@@ -50,8 +52,7 @@ def write_report(run: Run, table: Sequence[Comparison] | None = None) -> Path:
     `table` are the rows of `comparison(run)`, where somebody has them already: they take seconds.
     """
     table = comparison(run) if table is None else table
-    with whole(run.folder / "table.parquet") as part:
-        frame(table).write_parquet(part)
+    write_proven(frame(table), run.folder / "table.parquet")
     curve = best_of_n_curve(run)
     drawings = of_run(table, curve, run.values)
     draw_all(drawings, run.folder)
@@ -140,7 +141,7 @@ def _prompts(count: float | None) -> str:
 def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint], drawings: Container[str]) -> str:
     record, config, evaluate = run.record, run.record.config, run.record.settings("evaluate")
     command = made_by(record)
-    where = f"{config.task} ({record.task_source}), {record.model_name}"
+    where = f"{record.task_name} ({record.task_source}), {record.model_name}"
     sections = [
         f"# {run.id}",
         f"{where}, {table[0].gold.n} {evaluate.get('slice')} prompts, seed {config.seed}. "
@@ -167,6 +168,7 @@ def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]
         "![gold by iteration](gold_by_iteration.png)" if "gold_by_iteration" in drawings else "",
         "![gold against test-time compute](gold_against_compute.png)",
         "![win rates and gold](win_rates.png)",
+        benchmark(run, table),
         gains(table),
         equivalents(table, curve),
         drifts(table, curve),
@@ -227,13 +229,13 @@ def _fits(run: Run) -> str:
     if "r2" not in run.fits.columns:
         return "Nothing was fitted."
     lines = [
-        "| method | iteration | layer, pooling | epoch | prefix | n | R² | rank corr. | within-prompt corr. |",
+        "| method | iteration | reads | epoch | prefix | n | R² | rank corr. | within-prompt corr. |",
         "|" + "---|" * 9,
     ]
     for row in run.fits.drop_nulls("r2").iter_rows(named=True):
         where = "finished text" if row["position"] < 0 else f"{row['position']} tokens"
         lines.append(
-            f"| {row['method']} | {row['iteration']} | {row['layer']}, {row['pooling']} | {row['epoch']} | {where} "
+            f"| {row['method']} | {row['iteration']} | {read_by(row)} | {row['epoch']} | {where} "
             f"| {row['n']} | {row['r2']:.2f} | {row['rank_correlation']:.2f} | {row['within_prompt_correlation']:.2f} |"
         )
     return "\n".join(lines)

@@ -163,24 +163,39 @@ def _worth(first: CurvePoint, point: CurvePoint) -> str:
 
 def layers(tried: Sequence[Mapping[str, Any]]) -> str:
     """How well values on each layer and pooling rank held-out prefixes of one prompt, after ridge regression."""
-    groups: dict[tuple[str, str], dict[int, Mapping[str, Any]]] = {}
+    groups: dict[tuple[str, str], dict[int | None, Mapping[str, Any]]] = {}
     for row in tried:
         name = f"{row['method']} V{row['iteration']}"
         groups.setdefault((name, row["pooling"]), {})[row["layer"]] = row
-    known = sorted({row["layer"] for row in tried})
+    known = sorted({row["layer"] for row in tried}, key=lambda layer: (layer is None, layer))
     if len(groups) * len(known) < 2:
         return ""
     rows = []
     for (name, pooling), of in groups.items():
-        cells: dict[str, str | None] = {f"layer {layer}": None for layer in known}
+        cells: dict[str, str | None] = {_column(layer): None for layer in known}
         for layer, row in of.items():
-            cells[f"layer {layer}"] = f"{number(row['within_prompt_correlation'])} ({number(row['r2'])})"
+            cells[_column(layer)] = f"{number(row['within_prompt_correlation'])} ({number(row['r2'])})"
         rows.append({"method": name, "pooling": pooling, **cells})
     text = (
         "Correlation with the final reward among prefixes of one prompt and length, by which layer and pooling are "
         "chosen, and in brackets R²; both on held-out fit prompts after ridge regression, before a network is trained."
     )
     return "\n\n".join(["### Layers and poolings", "\n".join(markdown_table(rows)), text])
+
+
+def read_by(fit: Mapping[str, Any]) -> str:
+    """What a value function reads, from its row of fits: layer and pooling, n-grams, or a model of its own."""
+    match fit.get("kind"):
+        case "text":
+            return f"text: {fit['pooling']}"
+        case "lm":
+            return f"its own model: {fit['layer']}, {fit['pooling']}"
+        case _:
+            return f"layer {fit['layer']}, {fit['pooling']}"
+
+
+def _column(layer: int | None) -> str:
+    return "the text" if layer is None else f"layer {layer}"
 
 
 def calibrated(values: pl.DataFrame) -> str:

@@ -114,7 +114,7 @@ def _run(folder: Path, record: RunRecord, names: Sequence[str]) -> StoredRun:
         id=folder.name,
         names=names,
         date=record.date,
-        task=config.task,
+        task=record.task_name,
         model=config.model or "",
         profile=config.profile or "",
         seed=config.seed,

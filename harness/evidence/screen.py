@@ -66,7 +66,7 @@ def facts(run: Run) -> str:
     seed = "" if config.seed is None else f", seed {config.seed}"
     profile = "" if config.profile is None else f", {config.profile}"
     prompts = f"{run.completions['prompt_id'].n_unique()} {part} prompts"
-    return f"{run.id}  {config.task}, {_tail(model)}, {prompts}{profile}{seed}"
+    return f"{run.id}  {run.record.task_name}, {_tail(model)}, {prompts}{profile}{seed}"
 
 
 def warnings_of(record: RunRecord, table: Sequence[Comparison]) -> list[str]:

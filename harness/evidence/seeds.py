@@ -18,11 +18,13 @@ from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.core.nested import flatten
+from harness.core.slug import slug
 from harness.core.statistics import stats
 from harness.core.statistics.stats import Estimate, Floats
 from harness.evidence.budgets import Beside, TooLarge, beside, rival
 from harness.evidence.cost import costs
 from harness.evidence.markdown import markdown_table, over, p_value, signed
+from harness.evidence.proven_table import write_proven
 from harness.evidence.row import WHERE_TESTED, frame
 from harness.evidence.schema import GOLD, Row
 from harness.evidence.store import Run
@@ -68,9 +70,8 @@ def write_seeds(runs: Sequence[Run], out: Path) -> Path:
     _require_seeds_of_one_run(runs)
     runs = sorted(runs, key=lambda run: run.record.seed)
     rows = over_seeds(runs)
-    folder = out / "seeds" / f"{runs[0].record.config.task}-{digest([run.id for run in runs])[:10]}"
-    with whole(folder / "table.parquet") as part:
-        frame(rows).write_parquet(part)
+    folder = out / "seeds" / f"{slug(runs[0].record.config.task)}-{digest([run.id for run in runs])[:10]}"
+    write_proven(frame(rows), folder / "table.parquet")
     with whole(folder / "report.md") as part:
         part.write_text(_markdown(folder.name, runs, rows), encoding="utf-8")
     return folder / "report.md"
@@ -178,7 +179,7 @@ def _made_with(run: Run) -> dict[str, Any]:
     """What shapes the run's numbers, by name: settings as `--set` writes them, then facts of model, reward and code."""
     config, about = run.about["config"], run.about
     plain = {name: value for name, value in config.items() if name != "settings"}
-    facts = {name: about[name] for name in _FACTS}
+    facts = {name: about.get(name) for name in _FACTS}
     return dict(flatten({**plain, **config["settings"], **facts}))
 
 
@@ -191,7 +192,7 @@ def _markdown(name: str, runs: Sequence[Run], rows: Sequence[OverSeeds]) -> str:
     ]
     sections = [
         f"# {name}",
-        f"{record.config.task} ({record.task_source}), {record.model_name}: the {count} "
+        f"{record.task_name} ({record.task_source}), {record.model_name}: the {count} "
         f"{record.settings('evaluate').get('slice')} prompts that all of {len(runs)} runs answered, which differ in "
         f"the seed alone: {', '.join(answered)}. `python -m harness report {' '.join(run.id for run in runs)}`.",
         "\n".join(markdown_table([_cells(row, runs) for row in rows], unknown="")),

@@ -4,7 +4,6 @@ run = load_run(find_run(Path("results"), "imdb-3f2a"))
 run.completions, run.scores, run.ledger, run.fits, run.pool       # polars
 """
 
-import json
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -15,8 +14,12 @@ from typing import Any
 
 import polars as pl
 
+from harness.core import json_file
 from harness.core.errors import UserError
 from harness.core.files import whole
+from harness.core.manifest import MANIFEST, problems_of
+from harness.evidence.command import made_by
+from harness.evidence.proven_table import DamagedTable, read_table
 from harness.evidence.record import DAMAGED, RunRecord, read_record
 from harness.evidence.run_names import LATEST, named_run, names_by_run
 from harness.evidence.schema import ABOUT, COLUMNS, GOLD, PROXY
@@ -74,19 +77,12 @@ def read_about(folder: Path) -> dict[str, Any]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """What a stored file says. Raises UserError where it is not a JSON object."""
-    try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, IsADirectoryError) as error:  # UnicodeDecodeError is a ValueError, too
-        raise UserError(f"{path} is not JSON ({error}); {DAMAGED}") from error
-    if not isinstance(said, dict):
-        raise UserError(f"{path} holds a {type(said).__name__} where names and values belong; {DAMAGED}")
-    return said
+    """What a stored file says. Raises UserError where it is not a JSON object, or not as it was written."""
+    return json_file.read_json(path, DAMAGED)
 
 
 def write_about(folder: Path, about: Mapping[str, Any]) -> None:
-    with whole(folder / "run.json") as part:
-        part.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    json_file.write_json(folder / "run.json", about)
 
 
 def write_table(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -155,7 +151,11 @@ def load_run(folder: Path) -> Run:
     """The tables of a finished run. Raises UserError that names the file where one is missing or not a run's."""
     about = read_about(folder)
     _require(folder / "run.json", ABOUT, about)
-    read_record(folder / "run.json", about)  # so that what is wrong with it is said now
+    record = read_record(folder / "run.json", about)  # so that what is wrong with it is said now
+    if problems := table_problems(folder):
+        command = made_by(record)
+        mend = DAMAGED if command is None else f"`{command}` makes it again, from what the cache has"
+        raise UserError(f"run {folder.name} is not as it was written: {'; '.join(problems)}; {mend}")
     tables = {}
     for name in TABLES:
         path = folder / f"{name}.parquet"
@@ -179,14 +179,22 @@ def load_run(folder: Path) -> Run:
     )
 
 
+def table_problems(folder: Path) -> list[str]:
+    """What of a run's tables is not as it was written, a line each; nothing of runs from before that was listed."""
+    listed = [f"{name}.parquet" for name in (*TABLES, *_LATER)]
+    return problems_of(folder, listed) if (folder / MANIFEST).exists() else []
+
+
 def _require(path: Path, names: Sequence[str], found: Container[str]) -> None:
     if missing := [name for name in names if name not in found]:
         raise UserError(f"{path} has no {', '.join(missing)}, which every run has; {DAMAGED}")
 
 
 def read_parquet(path: Path) -> pl.DataFrame:
-    """A stored table. Raises UserError where it is not parquet."""
+    """A stored table. Raises UserError where it is not parquet, or not as it was written."""
     try:
-        return pl.read_parquet(path)
-    except pl.exceptions.PolarsError as error:
-        raise UserError(f"{path} is not parquet ({error}); {DAMAGED}") from error
+        return read_table(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing; {DAMAGED}") from error
+    except DamagedTable as error:
+        raise UserError(f"{path} {error}; {DAMAGED}") from error

@@ -159,7 +159,8 @@ def _tuning(record: RunRecord, method: str) -> str | None:
         return None
     compute = "" if had.flops is None else f", {had.flops / 1e12:,.3g} TFLOPs"
     compute += "" if had.seconds is None else f", {had.seconds:,.0f} s"
-    return f"{had.tries} tries on {had.prompts} prompts{compute}"
+    cut = "" if had.iterations is None else f", of {had.iterations} iteration{'s'[: had.iterations != 1]}"
+    return f"{had.tries} tries on {had.prompts} prompts{cut}{compute}"
 
 
 def _kl(run: Run, key: Row, part: pl.DataFrame) -> Estimate | None:

@@ -86,6 +86,7 @@ def _budgets(tries: pl.DataFrame, methods: Mapping[str, Any]) -> list[dict[str, 
                 "at an edge": "; ".join(method["edges"]) or None,
                 "tries": str(method["tries"]),
                 "prompts": str(method["prompts"]),
+                "iterations of a try": str(method["iterations"]) if "iterations" in method else None,
                 "TFLOPs": None if method["flops"] is None else f"{method['flops'] / 1e12:,.3g}",
                 "seconds": f"{method['seconds']:,.0f}",
             }

@@ -5,8 +5,6 @@ about.json (what was asked). What is there is shown and not judged again; where 
 command asks for those once more, and replaces the folder.
 """
 
-import json
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,16 +17,21 @@ import polars as pl
 from harness.core.chat.reply import REASONS, Withheld
 from harness.core.digest import digest
 from harness.core.errors import UserError
-from harness.core.files import whole
+from harness.core.files import renewed
+from harness.core.json_file import write_json
+from harness.core.printable import printable
+from harness.core.slug import slug
 from harness.core.statistics import stats
 from harness.core.statistics.stats import Estimate
 from harness.evidence.figures import files
 from harness.evidence.figures.judged import judged
+from harness.evidence.foreign import foreign
 from harness.evidence.markdown import markdown_table, percent
 from harness.evidence.names import display_name
+from harness.evidence.proven_table import write_proven
 from harness.evidence.row import Judged, frame
 from harness.evidence.schema import ROW, Row
-from harness.evidence.store import Run, find_run, load_run, read_json
+from harness.evidence.store import Run, find_run, load_run, read_json, read_parquet
 from harness.judging import alpaca_eval
 from harness.judging.judges import Judge, Judgement, Pair, compares_scores
 from harness.judging.length_control import CHAT_MODELS, SCORES, by_prompt, length_controlled
@@ -49,14 +52,15 @@ def judge_run(
     if _is_done(folder):
         print(f"{folder.name} is done", file=sys.stderr)
         return folder
-    met = case.met()
+    with foreign(*case.folders):
+        met = case.met()
     judgements = iter(judge.judge([pair for contest in met for pair in contest.pairs]))
     annotations = [
         _annotation(run, contest, judge.annotator, pair, next(judgements)) for contest in met for pair in contest.pairs
     ]
     first = met[0]
     common = (
-        f"{len(first.pairs)} common prompts of task {run.record.config.task} "
+        f"{len(first.pairs)} common prompts of task {run.record.task_name} "
         f"({len(first.ours.prompts)} of {run.id}, {len(first.theirs.prompts)} of {asked['opponent']})"
     )
     what = " ".join([f"{common}.", judge.describe(), *_not_at_equal_rows(met)])
@@ -70,7 +74,8 @@ def preview_judgement(
     case = _case(out, reference, rows, opponent, opponent_rows, judge)
     if _is_done(case.folder):
         return [case.folder.name, "It is done: the command would show it, and ask nobody."]
-    met = case.met()
+    with foreign(*case.folders):
+        met = case.met()
     pairs = [pair for contest in met for pair in contest.pairs]
     names = ", ".join(dict.fromkeys(display_name(contest.ours.row.method) for contest in met))
     who = f"{len(met)} rows ({names}) over {display_name(opponent)}"
@@ -94,6 +99,11 @@ class _Case:
     opponent: str
     opponent_rows: Selection
     judge: Judge
+
+    @property
+    def folders(self) -> list[Path]:
+        """Of the runs that are judged."""
+        return [run.folder for run in (self.run, self.other) if run is not None]
 
     def met(self) -> list[Contest]:
         """Who meets whom. Raises UserError where the sides cannot be compared."""
@@ -122,7 +132,7 @@ def import_judgement(out: Path, path: Path) -> Path:
     """The folder of the judgement made of AlpacaEval's annotations, or found done."""
     annotations = alpaca_eval.read_annotations(path)
     asked = {"version": VERSION, "import": path.name, "annotations": digest(annotations.to_dicts())}
-    sides = alpaca_eval.slug("-".join(annotations.row(0, named=True)[side] for side in ("generator", "opponent")))
+    sides = slug("-".join(annotations.row(0, named=True)[side] for side in ("generator", "opponent")))
     folder = out / "judgements" / f"{sides}-import-{digest(asked)[:10]}"
     annotators = ", ".join(sorted(set(annotations["judge"]) - {""})) or "not named"
     if _is_done(folder):
@@ -196,13 +206,11 @@ def _write(folder: Path, asked: Mapping[str, Any], annotations: pl.DataFrame, wh
     lines = _warnings(table)
     withheld = {reason: n for reason in REASONS if (n := sum(row.withheld[reason.replace(" ", "_")] for row in table))}
     about = {**asked, **({"withheld": withheld} if withheld else {})}
-    if folder.exists():  # some of its replies were no whole answers
-        shutil.rmtree(folder)
-    with whole(folder) as part:
+    with renewed(folder) as part:  # of one that is there some replies were no whole answers, or it is damaged
         part.mkdir()
-        annotations.write_parquet(part / "annotations.parquet")
-        frame(table).write_parquet(part / "table.parquet")
-        (part / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        write_proven(annotations, part / "annotations.parquet")
+        write_proven(frame(table), part / "table.parquet")
+        write_json(part / "about.json", about)
         files.save(judged(table, "full"), part / "win_rates")
         sections = [f"# {folder.name}", what, table_markdown(table), *lines, *_no_whole_reply(withheld)]
         sections += [*_cost(annotations), notes, "![win rates](win_rates.png)"]
@@ -213,8 +221,19 @@ def _write(folder: Path, asked: Mapping[str, Any], annotations: pl.DataFrame, wh
 
 
 def _is_done(folder: Path) -> bool:
-    """Whether a judgement is there, and all its replies are whole."""
-    return (folder / "report.md").exists() and not read_json(folder / "about.json").get("withheld")
+    """Whether a judgement is there as it was written, and all its replies are whole; a line says what is damaged."""
+    if not folder.exists():
+        return False
+    try:
+        for table in ("annotations.parquet", "table.parquet"):
+            read_parquet(folder / table)
+        withheld = read_json(folder / "about.json").get("withheld")
+        if not (folder / "report.md").is_file():
+            raise UserError(f"{folder / 'report.md'} is missing")
+    except UserError as error:
+        print(printable(f"{error}; judged again"), file=sys.stderr)
+        return False
+    return not withheld
 
 
 def _warnings(table: Sequence[Judged]) -> list[str]:
@@ -246,7 +265,7 @@ def _annotation(run: Run, contest: Contest, judge: str, pair: Pair, judgement: J
     texts: list[str] | list[None] = [reply.text for reply in judgement.replies] or [None, None]
     return {
         "run_id": run.id,
-        "task": run.record.config.task,
+        "task": run.record.task_name,
         "generator": contest.ours.name,
         **contest.ours.row._asdict(),
         "opponent": contest.theirs.name,

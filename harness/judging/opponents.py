@@ -182,7 +182,7 @@ def _joined(ours: Side, theirs: Side) -> list[Pair]:
 
 
 def _task(run: Run) -> str:
-    return run.record.config.task
+    return run.record.task_name
 
 
 def _shown(selection: Selection) -> str:

@@ -122,6 +122,9 @@ def resolve(request: Request) -> RunConfig:
     if preset is not None and preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
     named = settings_of(preset, TASKS[task].kind) if preset else {}
+    if behind_an_api(model):
+        for name in names:
+            values[name].update(METHODS[name].without_states())
     budget = profiles[profile].get("budget", {})
     if budget:
         for name in names:
@@ -138,10 +141,17 @@ def resolve(request: Request) -> RunConfig:
         values["evaluate"]["prompts"] = limit
     if request.refits is not None:
         values["fit"]["refits"] = request.refits
-    settings = {name: _validated(name, kind, values[name]) for name, kind in types.items()}
     asked = {key for key, _ in given} | ({PROMPTS} if limit is not None else set())
+    decided = TASKS[task].generation(_validated(task, types[task], values[task]), values["sampler"])
+    values["sampler"] |= {
+        name: value
+        for name, value in decided.items()
+        if f"sampler.{name}" not in asked and name not in named.get("sampler", {})
+    }
+    settings = {name: _validated(name, kind, values[name]) for name, kind in types.items()}
     settings |= _fitting_the_file(task, names, settings, asked)
     left_out = {name: why for name in names if (why := METHODS[name].unavailable(model, settings[name]))}
+    _require_gold_unread(task, names, settings)
     if left_out and not every:
         raise UserError("; ".join(f"{name}: {reason}" for name, reason in left_out.items()))
     names = [name for name in names if name not in left_out]
@@ -164,6 +174,11 @@ def resolve(request: Request) -> RunConfig:
         request.tuned,
         preset,
     )
+
+
+def behind_an_api(model: str) -> bool:
+    """Whether a model is an endpoint (`openai:BASE_URL#MODEL`), which shows no states."""
+    return model.startswith("openai:")
 
 
 FEWEST = 5  # prompts that a value function is fitted on
@@ -213,6 +228,16 @@ def _require_apart(task: str, methods: Sequence[str]) -> None:
         if name in SECTIONS or (kind == "method" and name == task):
             what = "the task of this run" if name == task else "a section of settings"
             raise UserError(f"{kind} {name!r} is called as {what} is; give its class another name")
+
+
+def _require_gold_unread(task: str, methods: Sequence[str], settings: Mapping[str, Any]) -> None:
+    """Raises UserError where a method reads a model that the task's gold is made of."""
+    for name in methods:
+        if shared := METHODS[name].models_read(settings[name]) & TASKS[task].gold_models:
+            raise UserError(
+                f"{name} would read {', '.join(sorted(shared))}, of which the gold of {task} is made: what it gained "
+                f"there would be no evidence. Leave it out (--set {name}.value.text.embedding=none)"
+            )
 
 
 def _assign(

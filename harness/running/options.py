@@ -17,13 +17,13 @@ from harness.core.results_folder import results_folder
 from harness.core.yaml_text import read_yaml
 from harness.evidence.run_names import checked_name
 from harness.methods import METHODS
-from harness.running.request import FILES, Given, Request, Tuned, Workspace
+from harness.running.request import FILES, LM_EVAL, LM_EVAL_OPTIONS, Given, Request, Tuned, Workspace
 from harness.tasks import TASKS
 
 DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Request) if f.name not in ("methods", "given", "tuned")}
 DEFAULTS |= {"method": ",".join(Request.methods), "workers": None, "fresh": False, "name": None}
 DEFAULTS |= {"out": None}  # where results_folder says
-DEFAULTS |= dict.fromkeys(FILES)
+DEFAULTS |= dict.fromkeys((*FILES, *LM_EVAL_OPTIONS))
 
 # what a --config may hold for an option; the others take text
 _KINDS: dict[str, type] = dict.fromkeys(("seed", "limit", "refits", "workers"), int)
@@ -69,7 +69,8 @@ def options_from(asked: Mapping[str, Any], settings: Given, config: Path | None 
     if files:
         named_here["task"] = "data"
     chosen = DEFAULTS | named_here
-    for option in FILES:
+    benchmark = _benchmark(chosen)
+    for option in (*FILES, *LM_EVAL_OPTIONS):
         chosen.pop(option)
     method = chosen.pop("method")
     methods = tuple(METHODS.name_of(one, "all") for one in (method.split(",") if isinstance(method, str) else method))
@@ -88,7 +89,7 @@ def options_from(asked: Mapping[str, Any], settings: Given, config: Path | None 
         raise UserError(f"--workers {workers}: give at least 1")
     if name is not None:
         checked_name(name)
-    request = Request(methods=methods, given=(*files, *given, *settings), tuned=tuned, **chosen)
+    request = Request(methods=methods, given=(*files, *benchmark, *given, *settings), tuned=tuned, **chosen)
     return Options(request, Workspace(results_folder(out), cache_folder(), workers, name), fresh)
 
 
@@ -112,6 +113,23 @@ def _files(named: Mapping[str, Any]) -> list[tuple[str, Any]]:
     if named.get("task") not in (None, "data"):
         raise UserError(f"--task {named['task']!r} and --data {files['data']!r}: a file is a task of its own; give one")
     return [(FILES[name], value) for name, value in files.items()]
+
+
+def _benchmark(chosen: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The settings that --task lm_eval:NAME and its options stand for; `chosen` keeps the task's own name.
+
+    Raises UserError for these options with another task.
+    """
+    task, _, name = str(chosen["task"]).strip().partition(":")
+    given = {option: chosen[option] for option in LM_EVAL_OPTIONS if chosen[option] is not None}
+    if task != LM_EVAL:
+        if given:
+            option = next(iter(given)).replace("_", "-")
+            raise UserError(f"--{option} belongs to tasks of lm-eval; give it with --task lm_eval:NAME")
+        return []
+    chosen["task"] = LM_EVAL
+    named = [(f"{LM_EVAL}.name", name)] if name else []
+    return [*named, *((LM_EVAL_OPTIONS[option], value) for option, value in given.items())]
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -140,7 +158,8 @@ def _settings_of(tree: Mapping[str, Any], where: str) -> list[tuple[str, Any]]:
 
 def _require_kind(where: str, name: str, value: Any) -> None:
     """Raises UserError where an option is given what the command line could not give it."""
-    kind, several = _KINDS.get(name, str), name == "method" and isinstance(value, list) and value
+    kind = _KINDS.get(name, str)
+    several = name in ("method", "dataset_file") and isinstance(value, list) and value
     if value is None and DEFAULTS[name] is None:
         return
     if not all(type(one) is kind for one in (value if several else [value])):

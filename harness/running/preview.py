@@ -22,7 +22,7 @@ from harness.core.progress import RunProgress
 from harness.core.types import Prompt
 from harness.evidence.store import is_done, read_about, read_parquet
 from harness.methods import METHODS
-from harness.running.artifacts import Artifacts, Made, StageResult
+from harness.running.artifacts import Artifacts, Made, StageResult, nothing_beside, stored_batches
 from harness.running.config import RunConfig
 from harness.running.evaluate import evaluate, score_pool
 from harness.running.fits import first_key, fits, fitted_again
@@ -162,7 +162,8 @@ class _NotStored(Exception):
 class _Looking(RunContext):
     """Finds stages and does none: what goes on from one that is not there ends with `_NotStored`."""
 
-    found: dict[str, tuple[int, int]] = field(default_factory=dict)  # label -> batches in the cache, of how many
+    found: dict[str, tuple[int, int]] = field(default_factory=dict)  # label -> sound batches in the cache, of how many
+    writes: bool = False
 
     def do(
         self,
@@ -173,13 +174,14 @@ class _Looking(RunContext):
         phase: Phase,
         names: Sequence[str] | None = None,
         workers: int | None = None,
+        beside: Callable[[], Sequence[str]] = nothing_beside,
     ) -> StageResult:
         named = names or [f"{i:04d}" for i in range(len(batches))]
-        stored = sum((folder / f"batch-{name}.json").exists() for name in named)
+        stored = len(stored_batches(folder, named, beside).batches)
         self.found[label] = stored, len(named)
         if stored < len(named):
             raise _NotStored(label)
-        return super().do(label, folder, batches, job, phase, names, workers)
+        return super().do(label, folder, batches, job, phase, names, workers, beside)
 
 
 class _Unwritten(Artifacts):

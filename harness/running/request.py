@@ -10,6 +10,12 @@ from typing import Any
 
 Given = Sequence[tuple[str, Any]]  # settings by dotted name, later ones win
 FILES = {"data": "data.file", "grader": "data.grader", "gold": "data.gold"}  # option -> setting of the task data
+LM_EVAL = "lm_eval"  # the task whose name is --task lm_eval:NAME
+LM_EVAL_OPTIONS = {  # option -> its setting
+    "include_path": "lm_eval.include_path",
+    "dataset_file": "lm_eval.dataset_files",
+    "reward": "lm_eval.reward",
+}
 NO_TREES = ("evaluate.trace", 0)  # where nobody looks at the searches of a run
 
 

@@ -47,8 +47,13 @@ def answer_from_data(data: Mapping[str, Any], prompts: Mapping[str, Prompt]) -> 
 
 
 def states_to_arrays(candidates: Sequence[Candidate]) -> dict[str, np.ndarray]:
-    """The states of a batch's candidates in four arrays; along the first axis, lengths say where each begins."""
+    """The states of a batch's candidates in four arrays; along the first axis, lengths say where each begins.
+
+    Nothing where none has any: nobody asked for them, or the policy shows none.
+    """
     all_states = [c.states for c in candidates if c.states is not None]
+    if not all_states:
+        return {}
     assert len(all_states) == len(candidates), f"{len(candidates) - len(all_states)} candidates have no states"
     return {
         "layers": np.array(all_states[0].layers),

@@ -14,14 +14,15 @@ from typing import Any
 import numpy as np
 
 from harness.core.as_before import hashed
+from harness.core.batch import read_batch
 from harness.core.contents import files_below
 from harness.core.digest import digest
 from harness.core.errors import UserError
-from harness.core.files import from_cache, whole
+from harness.core.files import from_cache, renewed
 from harness.core.generator import Generator
 from harness.core.identity import prompt_identity
 from harness.core.ledger import Ledger, Phase
-from harness.core.manifest import write_manifest
+from harness.core.manifest import MANIFEST, problems_of, unlisted, write_manifest
 from harness.core.models.handle import PolicyHandle
 from harness.core.models.policy import Policy
 from harness.core.progress import RunProgress
@@ -33,7 +34,7 @@ from harness.core.types import Answer, Candidate, Completion, FitReport, Prompt
 from harness.core.withheld import Withheld
 from harness.evidence.schema import OWN_NLL
 from harness.methods import METHODS
-from harness.running.artifacts import Artifacts, Made, StageResult, run_stage
+from harness.running.artifacts import Artifacts, Made, StageResult, nothing_beside, run_stage
 from harness.running.config import RunConfig
 from harness.running.gold import GoldHandle
 from harness.running.identity import engine_of, task_code
@@ -75,6 +76,7 @@ class RunContext:
     usage: list[dict[str, Any]] = field(default_factory=list)  # the rows of ledger.parquet
     withheld: Withheld = field(default_factory=Withheld)  # from methods
     progress: RunProgress = field(default_factory=RunProgress)
+    writes: bool = True  # what earlier versions left unproven is proven when it is read
 
     def __post_init__(self) -> None:
         self.streams = Streams(self.config.seed)
@@ -102,7 +104,9 @@ class RunContext:
         return METHODS[name](self.config.settings[name], self.handle, reward, self.streams)
 
     def layers(self) -> tuple[int, ...]:
-        """Layers whose states rollouts carry: as set, or spread over the lower half of the model."""
+        """Layers whose states rollouts carry: as set, or over the lower half of the model; () where it shows none."""
+        if "states" not in self.policy.capabilities:
+            return ()
         asked, depth = self.config.settings["fit"].layers, self.policy.depth
         if any(not 0 <= layer <= depth for layer in asked):
             raise UserError(f"fit.layers={list(asked)}: layers of {self.policy.name} are 0..{depth}")
@@ -141,10 +145,13 @@ class RunContext:
         phase: Phase,
         names: Sequence[str] | None = None,
         workers: int | None = None,
+        beside: Callable[[], Sequence[str]] = nothing_beside,
     ) -> StageResult:
         """Do a stage whose folder is known; see `run_stage`."""
-        workers = self.workers if workers is None else workers
-        return run_stage(label, folder, batches, job, self.ledger, phase, workers, self.ranks, names, self.progress)
+        workers, ranks = self.workers if workers is None else workers, self.ranks
+        return run_stage(
+            label, folder, batches, job, self.ledger, phase, workers, ranks, names, self.progress, beside, self.writes
+        )
 
     def charge(self, method: str, iteration: int, result: StageResult) -> None:
         """Book a stage on a method as if it had made it alone; `computed` is true for the first who is charged."""
@@ -176,7 +183,7 @@ def sample_pool(context: RunContext, prompts: Sequence[Prompt]) -> Pool:
     batches = context.batches(prompts, samples)
     folder, result = context.run("pool", "base samples of fit prompts", inputs, batches, job, "fit")
     context.charge("harness", 0, result)
-    candidates = _candidates_from_data(folder, result, prompts)
+    candidates = _candidates_from_data(folder, result, prompts, layers)
     rewards = np.array([c.reward for c in candidates])
     require_some("the proxy", rewards, [c.completion for c in candidates])
     scale = Scale.of("the proxy", rewards)
@@ -188,7 +195,7 @@ def roll_out(
     context: RunContext, name: str, iteration: int, method: Generator, key: str, prompts: Sequence[Prompt]
 ) -> tuple[list[Candidate], str]:
     """Training data of a later iteration, made by the method as it stands; with the key of what was made."""
-    layers = context.layers()
+    layers = context.layers() if "states" in method.needs(method.config) else ()
 
     def job(batch: list[Prompt]) -> Made:
         return _candidates_to_data(method.rollout(iteration, context.withheld.bare(batch), layers))
@@ -199,7 +206,7 @@ def roll_out(
     batches = context.batches(prompts, method.rows_per_prompt(config), method.memory_factor(config))
     folder, result = context.run("rollouts", f"{name} iteration {iteration}: rollouts", inputs, batches, job, "fit")
     context.charge(name, iteration, result)
-    return _candidates_from_data(folder, result, prompts), folder.name
+    return _candidates_from_data(folder, result, prompts, layers), folder.name
 
 
 def fit(
@@ -212,17 +219,30 @@ def fit(
     def job(_: None) -> Made:
         with context.ledger.timed("value", calls=1, sequences=len(rollouts)):
             report = method.fit(iteration, context.withheld.bare_candidates(rollouts))
-        with whole(folder / "fitted") as part:
+        with renewed(folder / "fitted") as part:
             method.save(part)
-        write_manifest(folder, [f"fitted/{name}" for name in files_below(folder / "fitted")])
+        write_manifest(folder, _fitted_files(folder))
         return {"choices": report.choices, "rows": report.rows, "held_out": report.held_out}, {}
 
+    def wrong() -> list[str]:
+        if not (folder / "fitted").is_dir():
+            return ["fitted/ is missing"]
+        if not (folder / MANIFEST).exists() and not read_batch(folder / "batch-0000.json").carries_proof:
+            if context.writes and context.ranks.first:  # of a version that listed nothing
+                write_manifest(folder, _fitted_files(folder))
+            return []
+        return [*problems_of(folder), *unlisted(folder, "fitted")]
+
     label = f"{name} iteration {iteration}: fit"
-    result = context.do(label, folder, [None], job, "fit", workers=1)
+    result = context.do(label, folder, [None], job, "fit", workers=1, beside=wrong)
     with from_cache(folder / "fitted", remove=folder):
         method.load(folder / "fitted")
     context.charge(name, iteration, result)
     return FitReport(**result.payloads[0]), folder.name
+
+
+def _fitted_files(folder: Path) -> list[str]:
+    return [f"fitted/{name}" for name in files_below(folder / "fitted")]
 
 
 def answer(
@@ -327,11 +347,16 @@ def _candidates_to_data(candidates: Sequence[Candidate]) -> tuple[list[dict[str,
     return [candidate_to_data(c) for c in candidates], states_to_arrays(candidates)
 
 
-def _candidates_from_data(folder: Path, result: StageResult, prompts: Sequence[Prompt]) -> list[Candidate]:
+def _candidates_from_data(
+    folder: Path, result: StageResult, prompts: Sequence[Prompt], layers: Sequence[int]
+) -> list[Candidate]:
     by_id = {p.id: p for p in prompts}
     out = []
     for i, payload in enumerate(result.payloads):
         path = folder / f"batch-{i:04d}.npz"
+        if not layers:  # a policy that shows no states, or values that read none
+            out += [candidate_from_data(d, by_id) for d in payload]
+            continue
         with from_cache(path, remove=path.with_suffix(".json")), np.load(path) as arrays:
             states = states_from_arrays(arrays)
         out += [candidate_from_data(d, by_id, s) for d, s in zip(payload, states, strict=True)]

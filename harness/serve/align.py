@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from harness.core.errors import UserError
-from harness.core.files import cache_folder, whole
+from harness.core.files import cache_folder, renewed
 from harness.core.given_prompts import prompts_of
 from harness.core.given_reward import Reward
 from harness.core.nested import flatten
@@ -113,14 +113,9 @@ def keep(fitted: Path, folder: Path, about: Fitted) -> None:
     """Write what the run fitted into OUT, with `about`, which says where the reward can be imported from."""
     if (folder / "about.json").is_file() and read_fitted(folder) == about:
         return
-    new = folder.with_name(f".{folder.name}.new")
-    shutil.rmtree(new, ignore_errors=True)  # of a call that was killed
-    with whole(new) as part:
+    with renewed(folder) as part:
         shutil.copytree(fitted, part)
         write_about_fitted(part, about)
-    if folder.exists():
-        shutil.rmtree(folder)
-    new.rename(folder)
 
 
 def _say(run: Path, name: str) -> None:

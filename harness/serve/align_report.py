@@ -33,6 +33,14 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Intervals:
+    """What is said of the intervals of a table, and a section about how they came about."""
+
+    said: str = "with 95% bootstrap intervals over the held-out prompts; differences are paired by prompt"
+    section: str = ""
+
+
+@dataclass(frozen=True)
 class Judged:
     """The row that speaks for the method (its last iteration, the pick that asks least), and what it is set beside."""
 
@@ -41,6 +49,7 @@ class Judged:
     best: Comparison | None  # best-of-n of as many rows
     rows: Sequence[Comparison]
     unit: Unit
+    intervals: Intervals
 
     @property
     def gain(self) -> Estimate:
@@ -57,12 +66,19 @@ class Judged:
         change = f"{means}: {_signed(gain)} points a prompt on {gain.n} held-out prompts"
         cost = f"An answer takes {self.times(self.row):.1f} times the compute of the unaligned model's."
         if isnan(gain.low):
-            return Verdict(False, "Not known: do not deploy. Too few held-out prompts have a score in both models.")
+            return Verdict(False, f"Not known: do not deploy. {self._unknown}")
         if gain.low > 0:
             return Verdict(True, f"Gain. {change}. {cost}{self._beaten}")
         if gain.high < 0:
             return Verdict(False, f"Worse: do not deploy. {change}. {cost}")
         return Verdict(False, f"No gain: do not deploy. {change}, an interval that includes 0. {cost}")
+
+    @property
+    def _unknown(self) -> str:
+        """Why there is no interval."""
+        if self.gain.n < 2:
+            return "Too few held-out prompts have a score in both models."
+        return f"On {self.gain.n} held-out prompts hardly any answer has another score than the unaligned model's."
 
     @property
     def _beaten(self) -> str:
@@ -86,15 +102,21 @@ class Judged:
         return row.costs.flops / self.base.costs.flops
 
 
-def judged(run: Run, table: Sequence[Comparison], method: str) -> Judged:
+def speaking(table: Sequence[Comparison], method: str) -> Comparison:
+    """The row that speaks for a method: its last iteration, and the pick that asks least."""
     of_method = [row for row in table if row.key.method == method]
     last = max(row.key.iteration for row in of_method)
     picks = {row.key.final_pick: row for row in of_method if row.key.iteration == last}
-    row = next(picks[pick] for pick in (*_PICKS, *picks) if pick in picks)
+    return next(picks[pick] for pick in (*_PICKS, *picks) if pick in picks)
+
+
+def judged(run: Run, table: Sequence[Comparison], method: str, intervals: Intervals | None = None) -> Judged:
+    row = speaking(table, method)
     (base,) = [one for one in table if one.key.method == "base"]
     best = next((one for one in table if one.key.method == "best_of_n" and one is not row), None)
-    shown = [one for one in table if one.key.method != method or one.key.iteration == last]
-    return Judged(row, base, best, shown, run.record.required(f"units.{GOLD}", run.record.units.get(GOLD)))
+    shown = [one for one in table if one.key.method != method or one.key.iteration == row.key.iteration]
+    unit = run.record.required(f"units.{GOLD}", run.record.units.get(GOLD))
+    return Judged(row, base, best, shown, unit, intervals or Intervals())
 
 
 def report_of(found: Judged, run: Run, folder: str) -> str:
@@ -105,10 +127,11 @@ def report_of(found: Judged, run: Run, folder: str) -> str:
         f"**{verdict.said}**",
         *_minds(found, run),
         "\n".join(markdown_table([_cells(found, row) for row in found.rows])),
-        "Scores are those of the grader that judges, in its own points, with 95% bootstrap intervals over the held-out "
-        "prompts; differences are paired by prompt. Costs are of one answer: tokens that the model reads and writes, "
-        "discarded ones included, and calls of the grader while answering.",
+        f"Scores are those of the grader that judges, in its own points, {found.intervals.said}. Costs are of one "
+        "answer: tokens that the model reads and writes, discarded ones included, and calls of the grader while "
+        "answering.",
         _against_best(found),
+        found.intervals.section,
         "## What was done",
         _done(run),
         "## What it cost",
@@ -134,12 +157,14 @@ def _signed(of: Estimate) -> str:
 
 def _cells(found: Judged, row: Comparison) -> dict[str, str | None]:
     sd, mean = found.unit.sd, found.unit.mean
-    gold = row.gold
+    gold = scaled(row.gold, sd)
     gain = None if row.key.method == "base" or row.drift.gold_gain is None else scaled(row.drift.gold_gain, sd)
     return {
         "model": _named(row),
-        "score [95%]": f"{gold.value * sd + mean:.3g} [{gold.low * sd + mean:.3g}, {gold.high * sd + mean:.3g}]",
-        "more than unaligned [95%]": "" if gain is None else _signed(gain),
+        "score [95%]": Estimate(gold.value * sd + mean, gold.low * sd + mean, gold.high * sd + mean, gold.n).shown(
+            ".3g"
+        ),
+        "more than unaligned [95%]": "" if gain is None else gain.shown("+.3g"),
         "tokens worked": f"{row.costs.policy_tokens:,.0f}",
         "times the compute": f"{found.times(row):.1f}",
         "grader calls": f"{row.costs.reward_calls:.1f}".removesuffix(".0"),

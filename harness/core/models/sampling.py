@@ -3,9 +3,10 @@
 from typing import Annotated
 
 import torch
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from harness.core.as_before import AsBefore
 from harness.core.errors import UserError
 from harness.core.models.device import widest
 
@@ -20,6 +21,12 @@ class Sampler:
     top_k: Annotated[int, Field(ge=0, description="0: off; 50: the published IRO code, hidden in a function")] = 50
     top_p: Annotated[float, Field(gt=0, le=1, description="1: off; applied inside the top-k (harness)")] = 1.0
     max_new_tokens: Annotated[int, Field(ge=1, description="tokens written per completion (the task's profile)")] = 32
+    stop: Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...],
+        BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+        Field(description="texts that end an answer, which is what stands before (none, or the task's)"),
+        AsBefore(()),
+    ] = ()
 
 
 def support(logits: torch.Tensor, sampler: Sampler) -> tuple[torch.Tensor, torch.Tensor]:

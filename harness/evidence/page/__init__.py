@@ -50,7 +50,7 @@ def page_of(run: Run, home: str = "") -> str:
 
 def _head(run: Run, table: list[TableRow], home: str) -> str:
     config, command = run.record.config, made_by(run.record)
-    asked = f"{config.task}, {config.model}, profile {config.profile}, seed {config.seed}"
+    asked = f"{run.record.task_name}, {config.model}, profile {config.profile}, seed {config.seed}"
     lines = [f'<p class="home"><a href="{escape(home)}">All runs</a></p>'] if home else []
     said = verdict(table)
     sentence = f"<strong>{escape(said.found)}</strong>, {escape(said.cost)}."

@@ -91,7 +91,7 @@ def _shown(run: Listed, page: str | None) -> dict[str, Any]:
         "names": run.names,
         "page": None if page is None else quote(page),
         "date": run.date,
-        "task": config.task,
+        "task": run.record.task_name,
         "model": config.model or "not recorded",
         "profile": config.profile or "",
         "seed": config.seed,

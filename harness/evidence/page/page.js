@@ -133,7 +133,7 @@ function card(state, row, prompt, isBest) {
   }
   const facts = [
     ["gold", `${signed(answer.gold)} sd`], ["proxy", `${signed(answer.proxy)} sd`], ["proxy - gold", signed(minus(answer.proxy, answer.gold))],
-    ["base NLL", number(answer.nll)], ["tokens", answer.tokens == null ? "n/a" : `${answer.tokens} (${answer.stop === "eos" ? "ended" : "cut off"})`],
+    ["base NLL", number(answer.nll)], ["tokens", answer.tokens == null ? "n/a" : `${answer.tokens} (${["eos", "string"].includes(answer.stop) ? "ended" : "cut off"})`],
   ];
   const list = facts.map(([name, value]) => element("div", {}, element("dt", { textContent: name }), element("dd", { textContent: value })));
   made.append(element("p", { className: "answer", dir: "auto", textContent: visible(answer.text) }), element("dl", {}, ...list));
