@@ -2,16 +2,14 @@
 
 app = make_app(models, token=None, limits=Limits())
 
-Errors are OpenAI's objects whatever goes wrong. Without a token it answers to local names alone, and takes JSON alone,
-so that no page of another site can ask it.
+Errors are OpenAI's objects whatever goes wrong; who may ask is said in guard.py.
 """
 
 import asyncio
-import hmac
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -23,15 +21,11 @@ from starlette.exceptions import HTTPException
 from harness.core.errors import UserError
 from harness.serve.http import replies
 from harness.serve.http.asked import Asked, Limits, Refused, read_chat, read_completion
+from harness.serve.http.guard import Guard, answered, too_large
 from harness.serve.http.metrics import Metrics
 from harness.serve.http.models import Models
 from harness.serve.http.page import policy_of_page, serving_page
 from harness.serve.http.writer import Event, Failed, Full, Piece, Ticket, Writer, Written
-
-LOCAL = ("127.0.0.1", "localhost", "[::1]")
-_OPEN = ("/health", "/")  # without a token: whether it is there, and the page that asks for one
-_PATHS = frozenset({"/v1/models", "/v1/chat/completions", "/v1/completions", "/health", "/metrics", "/"})
-_RETRY = {"Retry-After": "1"}
 
 
 def make_app(models: Models, token: str | None, limits: Limits) -> FastAPI:
@@ -47,35 +41,24 @@ def make_app(models: Models, token: str | None, limits: Limits) -> FastAPI:
     app = FastAPI(title="iro-harness", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.writer = writer
 
-    @app.middleware("http")
-    async def guarded(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-        started, request.state.model = time.perf_counter(), ""
-        try:
-            _require_allowed(request, token, limits)
-            response = await go_on(request)
-        except Refused as refused:
-            response = _error(refused)
-        path = request.url.path if request.url.path in _PATHS else "other"
-        metrics.requests.labels(path, request.state.model, str(response.status_code)).inc()
-        metrics.seconds.labels(path).observe(time.perf_counter() - started)
-        return response
+    app.add_middleware(Guard, token=token, limits=limits, metrics=metrics)
 
     @app.exception_handler(Refused)
     async def refused(_: Request, error: Refused) -> Response:
-        return _error(error)
+        return answered(error)
 
     @app.exception_handler(HTTPException)
     async def no_such_path(request: Request, error: HTTPException) -> Response:
         what = {404: f"there is no {request.url.path}; see /v1/models", 405: f"{request.method} is not for this path"}
-        return _error(Refused(error.status_code, what.get(error.status_code, str(error.detail))))
+        return answered(Refused(error.status_code, what.get(error.status_code, str(error.detail))))
 
     @app.exception_handler(RequestValidationError)
     async def not_valid(_: Request, error: RequestValidationError) -> Response:
-        return _error(Refused(400, str(error.errors()[0]["msg"])))
+        return answered(Refused(400, str(error.errors()[0]["msg"])))
 
     @app.exception_handler(Exception)
     async def broken(_: Request, error: Exception) -> Response:
-        return _error(Refused(500, f"the server failed ({type(error).__name__}); its log says more", code="internal"))
+        return answered(Refused(500, f"the server failed ({type(error).__name__}); its log says more", code="internal"))
 
     @app.get("/v1/models")
     async def list_models() -> dict[str, Any]:
@@ -114,26 +97,6 @@ def make_app(models: Models, token: str | None, limits: Limits) -> FastAPI:
     return app
 
 
-def _require_allowed(request: Request, token: str | None, limits: Limits) -> None:
-    """Raises Refused for callers without the token, for other sites, and for bodies that say they are too large."""
-    if token is None:
-        host = request.headers.get("host", "")
-        name = host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
-        if name not in LOCAL:
-            raise Refused(403, f"this server answers to local names alone, not to {name!r:.80}", code="wrong_host")
-    elif request.url.path not in _OPEN:
-        given = request.headers.get("authorization", "").removeprefix("Bearer ").encode()
-        if not hmac.compare_digest(given, token.encode()):
-            raise Refused(401, "incorrect API key: give the server's token as Authorization: Bearer TOKEN", None,
-                          "invalid_api_key")  # fmt: skip
-    kind = request.headers.get("content-type", "").partition(";")[0].strip()
-    if request.method == "POST" and kind != "application/json":
-        raise Refused(415, "send the body as Content-Type: application/json")
-    said = request.headers.get("content-length", "0")
-    if said.isdecimal() and int(said) > limits.body_bytes:
-        raise _too_large(limits)
-
-
 async def _body(request: Request, limits: Limits) -> Any:
     """The body as JSON, read no further than it may be long."""
     parts, size = [], 0
@@ -141,7 +104,7 @@ async def _body(request: Request, limits: Limits) -> Any:
         parts.append(part)
         size += len(part)
         if size > limits.body_bytes:
-            raise _too_large(limits)
+            raise too_large(limits)
 
     def refuse(number: str) -> Any:
         raise ValueError(f"{number} is no number of JSON")
@@ -250,11 +213,3 @@ def _refused(error: Exception) -> Refused:
         code = "context_length_exceeded" if "reads at most" in str(error) else None
         return Refused(400, str(error), None, code)
     return Refused(500, f"the server failed ({type(error).__name__})", code="internal")
-
-
-def _too_large(limits: Limits) -> Refused:
-    return Refused(413, f"the body may have {limits.body_bytes:,} bytes", code="body_too_large")
-
-
-def _error(error: Refused) -> Response:
-    return JSONResponse(error.body, error.status, headers=_RETRY if error.status == 429 else None)

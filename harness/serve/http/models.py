@@ -74,24 +74,19 @@ def open_models(folder: Path, model: str | None, device: str) -> Models:
     refused: dict[str, str] = {}
     for method, of in about.methods.items():
         for iteration in of.iterations:
+            name = f"{_dashed(method, iteration)}/{base}"
             try:
                 aligned = first.beside(method, iteration)
-                name = f"{_short(aligned)}/{base}"
+                name = f"best-of-{aligned.rows}/{base}" if method == "best_of_n" else name
                 aligned.require_answerable()
             except UserError as error:
-                refused[f"{_dashed(method, iteration)}/{base}"] = str(error)
+                refused[name] = str(error)
                 continue
             served[name] = Served(name, aligned)
     own = f"base/{base}"
     if own not in served:
         served = {own: Served(own, first.unaligned()), **served}
     return Models(base, served, refused, bool(about.facts.get("is_chat")), folder)
-
-
-def _short(aligned: Aligned) -> str:
-    if aligned.method == "best_of_n":
-        return f"best-of-{aligned.rows}"
-    return _dashed(aligned.method, aligned.iteration)
 
 
 def _dashed(method: str, iteration: int) -> str:

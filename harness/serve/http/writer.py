@@ -22,12 +22,13 @@ from harness.core.search.selection import Search
 from harness.core.search.tree import Prefix, Tree
 from harness.core.streams import Streams
 from harness.core.types import Answer, Prompt, Work
+from harness.methods import METHODS
 from harness.serve.aligned import Aligned
 from harness.serve.http.alone import SeedOfEach, value_one_by_one
 from harness.serve.http.metrics import Metrics
 from harness.serve.http.models import Served
 
-_VARIANTS = 6  # ways of writing that are kept loaded
+_VARIANTS, _OF_A_MODEL = 6, 2  # ways of writing that are kept loaded, in all and of one model
 _CHUNK = 8  # tokens of the base between two pieces of a stream
 
 
@@ -207,6 +208,11 @@ class Writer:
         key = wanted.alike
         if key not in self._variants:
             aligned = wanted.served.aligned
+            # a method that trains weights loads a model with each: never two of them
+            most = 1 if METHODS[aligned.method].trains_weights else _OF_A_MODEL
+            of_model = [other for other in self._variants if other[0] == key[0]]
+            for other in of_model[: len(of_model) - most + 1]:
+                del self._variants[other]
             aligned = aligned if wanted.rows is None else aligned.at_rows(wanted.rows)
             aligned = aligned.sampled_by(wanted.sampler)
             value_one_by_one(aligned.generator.fitted_values)

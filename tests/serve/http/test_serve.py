@@ -2,7 +2,10 @@
 
 import json
 import threading
+import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import openai
 import pytest
@@ -12,8 +15,12 @@ from openai.types.chat import ChatCompletion
 
 import harness
 from harness.core.errors import UserError
+from harness.core.given_prompts import prompts_of
+from harness.core.streams import Streams
 from harness.core.types import Prompt
+from harness.serve.aligned import Aligned
 from harness.serve.http.asked import Limits
+from harness.serve.http.models import open_models
 from harness.serve.http.server import read_token
 from harness.serve.http.writer import decided
 from tests.serve.http.conftest import Serving
@@ -287,39 +294,76 @@ def test_a_fault_of_the_server_is_500_and_the_next_request_is_answered(client, m
     assert isinstance(client.completions.create(model=IRO, prompt="topic 0"), Completion)
 
 
-def test_nothing_of_a_request_is_remembered(client, models):
+def test_nothing_of_a_request_is_remembered(serving, client):
     """What methods withhold, scores of texts and rendered prompts would grow for as long as a server runs."""
     for i in range(3):
         text(client, BEST, f"request {i} of topic 0")
-    aligned = models.named(BEST).aligned
-    variants = list(client_variants(models))
-    assert len(variants) <= 6 and aligned._scores == {}
-    for one in variants:
-        known = [value for value in vars(one._withheld).values() if isinstance(value, dict)]
-        assert sum(map(len, known)) <= 1
-
-
-def client_variants(models):
-    import gc
-
-    from harness.serve.aligned import Aligned
-
-    return [one for one in gc.get_objects() if isinstance(one, Aligned) and one.method == "best_of_n" and one._scores]
+    (aligned,) = (one for key, one in serving.app.state.writer._variants.items() if key[0] == BEST and key[2] is None)
+    remembered = [value for value in vars(aligned._withheld).values() if isinstance(value, dict)]
+    assert [len(of) for of in remembered] == [1] and {prompt.split("-")[0] for prompt, _ in aligned._scores} == {
+        prompts_of(["request 2 of topic 0"])[0].id
+    }
 
 
 def test_a_reward_that_reads_the_row_is_not_served(models):
     aligned = models.named(BEST).aligned
     facts = {**aligned.about.facts, "reward_reads": ["answer"]}
-    from dataclasses import replace
-
     oracle = type(aligned)(aligned.folder, replace(aligned.about, facts=facts), "best_of_n", 0, aligned._config,
                            aligned.policy, None)  # fmt: skip
     with pytest.raises(UserError, match="reads answer of the row: such answers are an oracle's"):
         oracle.require_answerable()
     with pytest.raises(UserError, match="an oracle's"):
-        from harness.core.streams import Streams
-
         oracle.written([Prompt("a", text="topic 0")], Streams(0), "reward")
+
+
+def test_oracles_are_left_out_with_the_reason(models, monkeypatch):
+    about = models.main.aligned.about
+    told = replace(about, facts={**about.facts, "reward_reads": ["answer"]})
+    for module in ("harness.serve.http.models", "harness.serve.aligned"):
+        monkeypatch.setattr(f"{module}.read_fitted", lambda _: told)
+    opened = open_models(models.folder, None, "cpu")
+    assert set(opened.refused) == {"best-of-4/toy", "args/toy"} and "reads answer" in opened.refused["args/toy"]
+    assert "iro-3/toy" in opened.served and "base/toy" in opened.served
+    with pytest.raises(UserError, match="'args/toy' is not served: it asks the grader"):
+        opened.named("args/toy")
+
+
+def test_who_hangs_up_is_not_written_for(models, monkeypatch):
+    serving = Serving(models)
+    begun, go_on, written = threading.Event(), threading.Event(), []
+    write = Aligned.written
+
+    def slowly(self, asked, *arguments, **options):
+        written.append([prompt.text for prompt in asked])
+        begun.set()
+        assert go_on.wait(60)
+        return write(self, asked, *arguments, **options)
+
+    monkeypatch.setattr(Aligned, "written", slowly)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(text, serving.client(), IRO, "first topic 0")
+        assert begun.wait(60)
+        body = {"model": IRO, "prompt": "gone topic 0"}
+        with pytest.raises(requests.exceptions.ReadTimeout):
+            requests.post(f"{serving.url}/v1/completions", json=body, timeout=0.5)
+        waiting = serving.app.state.writer._line
+        for _ in range(100):
+            if waiting and all(ticket.cancelled for ticket in waiting):
+                break
+            time.sleep(0.1)
+        go_on.set()
+        assert isinstance(first.result(60), str)
+    assert text(serving.client(), IRO, "last topic 0") is not None
+    serving.stop()
+    assert written == [["first topic 0"], ["last topic 0"]]
+
+
+def test_few_ways_of_writing_are_kept_loaded(serving, client):
+    for tokens in (1, 2, 3, 4):
+        for model in (IRO, BASE, BEST, "iro-1/toy"):
+            text(client, model, max_tokens=tokens)
+    kept = list(serving.app.state.writer._variants)
+    assert len(kept) <= 6 and max(Counter(key[0] for key in kept).values()) <= 2
 
 
 def test_the_page_loads_nothing_and_shows_no_markup(serving, models):
