@@ -8,6 +8,7 @@ the published code, and why, is said in `core/search/search.py` and `core/values
 from collections.abc import Sequence
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -108,6 +109,10 @@ class Iro(Generator):
         return kl_bound(config, sampler.max_new_tokens)
 
     @classmethod
+    def prefixes(cls, config: IroConfig, sampler: Sampler) -> list[int]:
+        return [1] + [config.width] * (ceil(sampler.max_new_tokens / config.chunk) - 1)
+
+    @classmethod
     def answer_at_most(cls, config: IroConfig, iteration: int, sampler: Sampler, prompt_tokens: int) -> Work:
         return search_at_most(config, iteration, sampler, prompt_tokens).with_rewards(config.width)
 
@@ -184,7 +189,8 @@ class Iro(Generator):
 
     def _kept(self, answer: Answer) -> list[Candidate]:
         """The finalists that become training data, by `keep`. Each distinct text counts once."""
-        distinct = list({c.completion.tokens: c for c in reversed(answer.finalists)}.values())[::-1]
+        written = {(c.completion.tokens, c.completion.text): c for c in reversed(answer.finalists)}
+        distinct = list(written.values())[::-1]
         match self.config.keep:
             case "argmax":
                 return [distinct[argmax(np.array([c.reward for c in distinct]))]]

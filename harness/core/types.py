@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-Stop = Literal["eos", "length"]
+Stop = Literal["eos", "length", "filtered"]  # filtered: by a server, which writes no further
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,12 @@ class Completion:
     tokens: tuple[int, ...]
     text: str  # without special tokens
     stop: Stop | None  # None: unfinished
+    counted: int | None = None  # tokens by the count of a server, which does not say which they are
+
+    @property
+    def length(self) -> int:
+        """Tokens of the answer."""
+        return len(self.tokens) if self.counted is None else self.counted
 
 
 Scorer = Callable[[Sequence[Completion]], np.ndarray]

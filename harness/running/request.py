@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from harness.core.api.use import USUAL, Use
+
 Given = Sequence[tuple[str, Any]]  # settings by dotted name, later ones win
 FILES = {"data": "data.file", "grader": "data.grader", "gold": "data.gold"}  # option -> setting of the task data
 NO_TREES = ("evaluate.trace", 0)  # where nobody looks at the searches of a run
@@ -58,3 +60,4 @@ class Workspace:
     workers: int | None = None  # None: as many as cores and memory allow
     name: str | None = None  # that the run is given (see evidence/run_names.py)
     said: set[str] = field(default_factory=set, compare=False)  # lines that several runs of a command say once
+    use: Use = USUAL  # of a server, where the model is one's

@@ -60,15 +60,21 @@ class Client:
         """`name` is who is asked, in messages."""
         self.url, self.patience, self._name, self._key_variable = url.rstrip("/"), patience, name, key_variable
 
-    def ask(self, requests: Sequence[Request[Answered]], keep: Callable[[int, Answered], None]) -> None:
+    def ask(
+        self,
+        requests: Sequence[Request[Answered]],
+        keep: Callable[[int, Answered], None],
+        admit: Callable[[int], None] | None = None,
+    ) -> None:
         """Have every request answered; keep(i, reply) is called with each as it comes, from another thread.
 
+        admit(i) is called before it is sent, and may raise what ends all, as what `keep` raises does.
         Raises NoAnswer where the server stops answering: what is under way is still kept, nothing else is asked.
         Ctrl-C ends all of it at once.
         """
         key = key_for(self.url, self._key_variable)
         with start_blocking_portal() as portal:
-            portal.call(self._ask_all, requests, keep, key)
+            portal.call(self._ask_all, requests, keep, admit, key)
 
     def get(self, request: Request[Answered]) -> Answered:
         """One request alone. Raises NoAnswer."""
@@ -77,7 +83,11 @@ class Client:
         return replies[0]
 
     async def _ask_all(
-        self, requests: Sequence[Request[Answered]], keep: Callable[[int, Answered], None], key: Key
+        self,
+        requests: Sequence[Request[Answered]],
+        keep: Callable[[int, Answered], None],
+        admit: Callable[[int], None] | None,
+        key: Key,
     ) -> None:
         stop, turns, failures = anyio.Event(), anyio.CapacityLimiter(self.patience.parallel), list[Exception]()
 
@@ -86,7 +96,13 @@ class Client:
                 if stop.is_set():
                     return
                 try:
+                    if admit is not None:
+                        admit(i)
                     keep(i, await self._insist(server, requests[i], key, stop))
+                except NoAnswer as error:
+                    error.place = i
+                    failures.append(error)
+                    stop.set()
                 except Exception as error:  # of the server, the disk or the caller: raised when all others are back
                     failures.append(error)
                     stop.set()
