@@ -8,6 +8,7 @@ the published code, and why, is said in `core/search/search.py` and `core/values
 from collections.abc import Sequence
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -130,6 +131,10 @@ class Iro(Generator):
     @classmethod
     def kl_bound(cls, config: IroConfig, sampler: Sampler) -> float | None:
         return kl_bound(config, sampler.max_new_tokens)
+
+    @classmethod
+    def prefixes(cls, config: IroConfig, sampler: Sampler) -> list[int]:
+        return [1] + [config.width] * (ceil(sampler.max_new_tokens / config.chunk) - 1)
 
     @classmethod
     def answer_at_most(cls, config: IroConfig, iteration: int, sampler: Sampler, prompt_tokens: int) -> Work:

@@ -20,7 +20,7 @@ from tests.conftest import TOY_SAMPLER, toy_prompts
 from tests.test_layers import MODELS, SOURCES, imported
 
 # every module that may touch a raw policy: the engine itself, and what makes one for a run
-RAW = {"policy", "token_policy", "transformers_policy", "toy", "loading"}
+RAW = {"policy", "token_policy", "transformers_policy", "toy", "loading", "served.policy"}
 MAY_TOUCH_RAW_POLICIES = {
     "harness.running.material",  # loads it, and hands it to the stages
     "harness.running.stages",  # wraps it in a handle; sizes batches

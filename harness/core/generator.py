@@ -104,6 +104,14 @@ class Generator(ABC):
         """The same of what it writes for one prompt to fit iteration >= 2 on."""
         return None
 
+    @classmethod
+    def prefixes(cls, config: Any, sampler: Sampler) -> list[int]:
+        """How many prefixes of an answer it goes on from, round by round: by default one, which is empty.
+
+        More than one round needs a policy that goes on with what it has begun.
+        """
+        return [1]
+
     def fit_inputs(self) -> dict[str, str]:
         """What else shapes its fits: fingerprints of models it loads."""
         return {}

@@ -64,6 +64,11 @@ def p_value(p: float | None) -> str:
     return "<0.001" if p < 0.001 else number(p, ".3f")
 
 
+def nats(value: float) -> str | None:
+    """Two decimals; None where no model told."""
+    return None if isnan(value) else f"{value:.2f}"
+
+
 def giga(flops: float) -> str:
     return f"{flops / 1e9:,.0f}" if flops >= 1e11 else f"{flops / 1e9:.3g}"
 

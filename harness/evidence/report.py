@@ -15,7 +15,7 @@ from harness.evidence.command import made_by
 from harness.evidence.cost import AMORTISED_OVER
 from harness.evidence.figures.kinds import draw_all, of_run
 from harness.evidence.graders import ORACLE, graders_in_words, oracles_in_words
-from harness.evidence.markdown import giga, markdown_table, number, one_line, over, p_value, percent, signed
+from harness.evidence.markdown import giga, markdown_table, nats, number, one_line, over, p_value, percent, signed
 from harness.evidence.proven_table import write_proven
 from harness.evidence.record import Agreement, RunRecord
 from harness.evidence.report_sections import calibrated, drifts, equivalents, gains, kl_cells, layers, read_by
@@ -89,7 +89,7 @@ def _cells(row: Comparison) -> dict[str, str | None]:
         "win rate over base": percent(wins) if wins else "",
         "p (McNemar, Holm)": p_value(row.p_wins_holm),
         "tokens": f"{row.tokens:.1f}",
-        "base NLL": f"{row.base_nll:.2f}",
+        "base NLL": nats(row.base_nll),
         **kl_cells(row),
         "distinct-2": number(row.drift.distinct_2),
         "policy tokens": f"{costs.policy_tokens:.0f}" if costs.are_known else None,

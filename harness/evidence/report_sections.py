@@ -8,7 +8,7 @@ import polars as pl
 
 from harness.core.statistics.stats import Estimate
 from harness.evidence.drift import WORDS
-from harness.evidence.markdown import giga, markdown_table, number, p_value, percent, reached, share, signed
+from harness.evidence.markdown import giga, markdown_table, nats, number, p_value, percent, reached, share, signed
 from harness.evidence.row import Comparison
 from harness.evidence.table import CurvePoint
 
@@ -122,7 +122,7 @@ def drifts(table: Sequence[Comparison], curve: Sequence[CurvePoint]) -> str:
             "gold gain (sd)": signed(row.drift.gold_gain) or "",
             "gold / proxy": str(row.drift.gold_per_proxy) if row.drift.gold_per_proxy else "",
             **kl_cells(row, " (nats)"),
-            "base NLL": f"{row.base_nll:.2f}",
+            "base NLL": nats(row.base_nll),
             "distinct-2": number(row.drift.distinct_2),
             "distinct-3": number(row.drift.distinct_3),
             "repetition": percent(row.drift.repetition),

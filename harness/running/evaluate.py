@@ -32,7 +32,7 @@ def evaluate(
                     "prompt": _shown(a.prompt),
                     "reference": a.prompt.reference,
                     "response": completion.text,
-                    "n_tokens": len(completion.tokens),
+                    "n_tokens": completion.length,
                     "stop": completion.stop,
                     **asdict(work),
                 }

@@ -268,7 +268,7 @@ def _write(
                 **{name: first[name] for name in ("prompt", "reference") if name in first},
                 "response": "" if completion is None else completion.text,
                 "n_tokens": None if completion is None else len(completion.tokens),
-                **{count: nan for count in asdict(Work())},  # nobody counted them
+                **dict.fromkeys(asdict(Work()), nan),  # nobody counted them
                 "steps": None,
             }
         )

@@ -213,6 +213,7 @@ def _execute(material: Material, folder: Path, memory: PeakMemory, started: floa
         "status": "done",
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": time.time() - started,
+        **({"served": policy.bill()} if policy.elsewhere else {}),
         "workers": context.workers * ranks.count,
         "memory_gb": memory.gb,
     }

@@ -32,7 +32,7 @@ from harness.core.streams import Streams
 from harness.core.task import Task
 from harness.core.types import Answer, Candidate, Completion, FitReport, Prompt
 from harness.core.withheld import Withheld
-from harness.evidence.schema import OWN_NLL
+from harness.evidence.schema import BASE_NLL, OWN_NLL
 from harness.methods import METHODS
 from harness.running.artifacts import Artifacts, Made, StageResult, nothing_beside, run_stage
 from harness.running.config import RunConfig
@@ -108,6 +108,8 @@ class RunContext:
         if "states" not in self.policy.capabilities:
             return ()
         asked, depth = self.config.settings["fit"].layers, self.policy.depth
+        if "states" not in self.policy.capabilities and not asked:
+            return ()
         if any(not 0 <= layer <= depth for layer in asked):
             raise UserError(f"fit.layers={list(asked)}: layers of {self.policy.name} are 0..{depth}")
         return tuple(sorted(set(asked))) or tuple(sorted({round(depth * share) for share in (0.2, 0.3, 0.4, 0.6)}))
@@ -252,7 +254,8 @@ def answer(
 
     def job(batch: list[Prompt]) -> Made:
         # one thread a process on a CPU; an accelerator's work is not CPU time
-        clock = time.process_time if context.policy.device.type == "cpu" else time.perf_counter
+        here = context.policy.device.type == "cpu" and not context.policy.elsewhere
+        clock = time.process_time if here else time.perf_counter
         start = clock()
         answers = method.generate(context.withheld.bare(batch))
         context.ledger.spend("policy", busy_seconds=clock() - start)
@@ -309,7 +312,7 @@ def score(
     def job(batch: list[Completion]) -> Made:
         metrics = {**gold(batch), "proxy_reward": proxy(batch)}
         if nll:
-            metrics["base_nll"] = _nll(context.handle, batch)
+            metrics[BASE_NLL] = _nll(context.handle, batch)
         if own is not None:
             metrics[OWN_NLL] = _nll(own.policy, batch)
         return {name: values.astype(float).tolist() for name, values in metrics.items()}, {}
@@ -320,7 +323,10 @@ def score(
     _, result = context.run("score", label, inputs, cuts, job, "score")
     context.charge(name, iteration, result)
     out: dict[Key, dict[str, float]] = {}
+    told = "logprobs" in context.policy.capabilities
     for metric in result.payloads[0] if result.payloads else ():
+        if metric == BASE_NLL and not told:
+            continue  # unknown of every answer
         require_some(metric, np.concatenate([payload[metric] for payload in result.payloads]), ordered)
     for batch, metrics in zip(cuts, result.payloads, strict=True):
         for i, completion in enumerate(batch):
@@ -344,7 +350,8 @@ def label_of(name: str, iteration: int) -> str:
 
 
 def _candidates_to_data(candidates: Sequence[Candidate]) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
-    return [candidate_to_data(c) for c in candidates], states_to_arrays(candidates)
+    arrays = {} if all(c.states is None for c in candidates) else states_to_arrays(candidates)
+    return [candidate_to_data(c) for c in candidates], arrays
 
 
 def _candidates_from_data(

@@ -111,7 +111,7 @@ class Chat:
             def fail(i: int, error: NoAnswer) -> None:
                 came[missing[i]] = NoAnswer(f"{self.endpoint.url} does not answer: {error}")
 
-            self._client.ask([self._request(question) for question in missing], keep, fail)
+            self._client.ask([self._request(question) for question in missing], keep, fail=fail)
         return [came[question] for question in questions]
 
     def kept(self, questions: Sequence[Question]) -> int:

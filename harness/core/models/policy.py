@@ -32,6 +32,7 @@ class Policy(ABC):
     width: int = 0  # H
     context: int | None = None  # tokens of prompt and answer that the model can read; None: not known, or no limit
     parameters: int = 0
+    elsewhere: bool = False  # whether another machine computes: device, processes and their time are not ours
     active_parameters: int = 0  # multiplied with for each token: all but an input embedding of its own
 
     @abstractmethod
@@ -81,6 +82,14 @@ class Policy(ABC):
                     f"at most {self.context} together. Shorten the prompt, lower sampler.max_new_tokens, or choose a "
                     "model with a longer context"
                 )
+
+    def bill(self) -> dict[str, Any]:
+        """What the requests of this process have taken, of a policy that is `elsewhere`."""
+        return {}
+
+    def why_in_one_piece(self, prompts: Sequence[Prompt]) -> str | None:
+        """Why rows of these prompts cannot go on once they are extended; None where they can."""
+        return None
 
     def row_bytes(self, prompt_tokens: int, new_tokens: int, rows_per_prompt: int) -> int:
         """Memory here of one row of a batch in bytes, with its share of what rows of a prompt have in common."""
