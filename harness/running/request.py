@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 Given = Sequence[tuple[str, Any]]  # settings by dotted name, later ones win
-FILES = {"data": "data.file", "grader": "data.grader", "gold": "data.gold"}  # option -> setting of the task data
+FILES = {  # option -> setting of the task data
+    "data": "data.file", "grader": "data.grader", "gold": "data.gold", "cluster": "data.cluster",
+}  # fmt: skip
 NO_TREES = ("evaluate.trace", 0)  # where nobody looks at the searches of a run
 
 
