@@ -17,12 +17,13 @@ import numpy as np
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from harness.core.as_before import ByContent
+from harness.core.as_before import AsBefore, ByContent
 from harness.core.assets import ASSETS, minilm
 from harness.core.chat.ask import Asking
 from harness.core.chat.reply import Reply
 from harness.core.contents import file_sha256
 from harness.core.data.asked import ORIGINS
+from harness.core.data.clusters import cluster_of, require_clusters
 from harness.core.data.prompts import Data as File
 from harness.core.data.prompts import read_data
 from harness.core.errors import UserError
@@ -63,6 +64,11 @@ class DataConfig:
     ] = ""
     gold: Annotated[
         str, Field(description="another grader, which judges; empty: the same (--gold)"), ByContent(_grader_file)
+    ] = ""
+    cluster: Annotated[
+        str,
+        Field(description="column of what belongs together, such as a customer: drawn whole for intervals (--cluster)"),
+        AsBefore(""),
     ] = ""
     seconds: Annotated[float, Field(gt=0, description="that a call of a grader may take (harness)")] = 30.0
     memory_gib: Annotated[float, Field(gt=0, description="that a grader's process may take (harness)")] = 4.0
@@ -121,6 +127,9 @@ class Data(Task):
     def prompts(self, part: Slice) -> list[Prompt]:
         return list(self.data.prompts.get(part, ()))
 
+    def cluster(self, prompt: Prompt) -> str | None:
+        return cluster_of(prompt, self.config.cluster) if self.config.cluster else None
+
     def reward(self) -> Scorer:
         return self._proxy
 
@@ -160,6 +169,7 @@ class Data(Task):
             "grader": self.grader.name,
             "gold_grader": self.gold_grader.name,
             "reward_reads": self.reads,
+            **({"cluster": self.config.cluster} if self.config.cluster else {}),
             **({"asked_at": [self.config.endpoint, self.config.key_variable]} if self.config.endpoint else {}),
             "grader_errors": list(ERRORS),
             **({"gold": "the same grader as the proxy: no held-out judgement"} if self.has_one_grader else {}),
@@ -187,8 +197,18 @@ class Data(Task):
             f"prompts of {min(lengths.values())} to {lengths[longest]} tokens (median {median(lengths.values()):.0f}), "
             f"answers of up to {new_tokens}{room}",
             printable(f"grader: {self.grader.name}, which reads {reads}; gold: {judge}"),
+            *self._clusters(),
             *self._missing(),
         ]
+
+    def _clusters(self) -> list[str]:
+        """A line about clusters: how many are held out, and how many of those methods are fitted on."""
+        if not self.config.cluster:
+            return []
+        of = {part: {self.cluster(p) for p in prompts} for part, prompts in self.data.prompts.items()}
+        shared = len(of["test"] & of["fit"])
+        line = f"clusters: the test prompts have {len(of['test'])} values of {self.config.cluster}"
+        return [printable(line + (f", {shared} of which have fit prompts as well" if shared else ""))]
 
     def _missing(self) -> list[str]:
         """A line for each grader that names columns which no row has: it may do without them, or score nothing."""
@@ -210,7 +230,10 @@ class Data(Task):
 def _data(config: DataConfig) -> File:
     if not config.file:
         raise UserError("the task data needs a file of prompts; give --data FILE.jsonl, .json, .csv or .parquet")
-    return read_data(Path(config.file))
+    data = read_data(Path(config.file))
+    if config.cluster:
+        require_clusters(data, config.cluster)
+    return data
 
 
 def _outside(config: DataConfig, cache: Path) -> Outside:

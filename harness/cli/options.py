@@ -58,6 +58,8 @@ def add_file_options(parser: argparse.ArgumentParser, required: bool = False) ->
               "FILE.py:function, OpenAI's JSON, a weighted list"))  # fmt: skip
     completed(parser.add_argument("--gold", metavar="GRADER", help="another grader that judges, which no method sees "
               "(default: the same)"))  # fmt: skip
+    parser.add_argument("--cluster", metavar="COLUMN", help="column of what belongs together, such as a customer: its "
+                        "prompts are drawn whole for intervals")  # fmt: skip
 
 
 def add_benchmark_options(parser: argparse.ArgumentParser) -> None:

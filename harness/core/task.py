@@ -115,6 +115,10 @@ class Task(ABC):
         """All prompts of a slice, sorted by id. Slices share no prompt."""
         return sorted((p for p in self.examples() if slice_of(p) == part), key=lambda p: p.id)
 
+    def cluster(self, prompt: Prompt) -> str | None:
+        """What a prompt belongs to with others that are like it, which intervals draw whole; None: it is by itself."""
+        return None
+
     @property
     def key_settings(self) -> dict[str, Any]:
         """Its settings as they enter the keys of what is stored, and what else shapes its prompts and rewards."""

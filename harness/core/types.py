@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 Stop = Literal["eos", "length", "string", "filtered"]
-"""`string`: the answer said a stop string, which its text leaves out; `filtered`: by a server that writes no further."""
+"""`string`: the answer said a stop string, which its text leaves out; `filtered`: by a server, for good."""
 
 
 @dataclass(frozen=True)

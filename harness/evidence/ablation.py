@@ -15,6 +15,7 @@ from harness.core.statistics import stats
 from harness.core.statistics.stats import PLANNING_SD, Floats
 from harness.evidence.ablation_drawings import of_ablation
 from harness.evidence.ablation_rows import Ablation, Point, Varied, gold_of, read_ablation
+from harness.evidence.clusters import clusters_of, column_of, count_of, resampled
 from harness.evidence.cost import best_of_n_costs
 from harness.evidence.figures.kinds import draw_all
 from harness.evidence.markdown import over, p_value, percent, signed
@@ -90,7 +91,7 @@ def _markdown(ablation: Ablation) -> str:
         "",
         f"{n} prompts: paired differences of {stats.detectable_difference(PLANNING_SD, n):.2f} sd or more show (80% "
         f"power, planning sd {PLANNING_SD}). Gold in standard deviations of the same base samples in all rows; "
-        "intervals and p are paired by prompt."
+        f"intervals and p are paired by prompt.{_clustered(ablation.widest)}"
         + (" Base and best-of-n, which the axis does not touch, are shown once." if len(shown) < len(rows) else ""),
     ]
     if axis.is_budget:
@@ -108,7 +109,13 @@ def _needed(rows: Sequence[Varied], runs: Mapping[Point, Run], rivals: Floats, w
     ]
     base = next((one for one in found if one.key.method == "base"), None)
     searches = [one for one in found if one.key.method not in REFERENCES]
-    return needed(base, searches, rivals, best_of_n_costs(widest, most), sorted({min(USUAL, most), most}))
+    levels = sorted({min(USUAL, most), most})
+    return needed(base, searches, rivals, best_of_n_costs(widest, most), levels, clusters_of(widest))
+
+
+def _clustered(run: Run) -> str:
+    clusters, column = count_of(run), column_of(run.record)
+    return "" if clusters is None else f" Intervals are over {resampled(clusters, column)}."
 
 
 def _shown(point: Point) -> str:

@@ -121,6 +121,7 @@ COLUMNS: Mapping[str, Column] = {
     "is_oracle": Column("Oracle", _yes),
     "tuning": Column("Tuned by", is_text=True),
     "edges": Column("Best at an edge", is_text=True),
+    "clusters": Column("Clusters", _COUNT),
     "refits": Column("Refits", _COUNT),
     "gold_of_refits": Column("Gold of each refit", lambda values: ", ".join(f"{gold:.2f}" for gold in values)),
     "sd_of_refits": Column("sd of refits", _HUNDREDTHS),

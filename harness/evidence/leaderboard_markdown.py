@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
+from harness.evidence.graders import ORACLE
 from harness.evidence.leaderboard_row import Entry, settings_in_words
 from harness.evidence.markdown import giga, over, p_value, plain, signed, table_line
 from harness.evidence.record import code_of
@@ -69,9 +70,9 @@ def cells_of(entry: Entry, apart: Mapping[int, str]) -> dict[str, str]:
     own = apart.get(id(entry), "")
     return {
         "method": row.key.name,
-        "final pick": row.key.final_pick,
+        "final pick": row.key.final_pick + (f" ({ORACLE})" if row.is_oracle else ""),
         "gold (sd)": str(row.gold) + (f" ({row.unscored} unscored)" if row.unscored else ""),
-        "n": str(row.gold.n),
+        "n": str(row.gold.n) + ("" if row.clusters is None else f" in {row.clusters:,} clusters"),
         "gold - best-of-n": row.not_compared or signed(row.against_best_of_n) or "",
         "set beside": row.beside or "",
         "cost over its (rows not equal)": over(row.cost_over_beside, costs.unit),

@@ -11,6 +11,7 @@ import polars as pl
 
 from harness.core.files import whole
 from harness.evidence.benchmark import benchmark
+from harness.evidence.clusters import column_of, few, resampled
 from harness.evidence.command import made_by
 from harness.evidence.cost import AMORTISED_OVER
 from harness.evidence.figures.kinds import draw_all, of_run
@@ -87,7 +88,7 @@ def _cells(row: Comparison) -> dict[str, str | None]:
         "gold - best-of-n": row.not_compared or signed(row.against_best_of_n) or "",
         "p (Holm)": p_value(row.p_holm),
         "win rate over base": percent(wins) if wins else "",
-        "p (McNemar, Holm)": p_value(row.p_wins_holm),
+        f"p ({'McNemar' if row.clusters is None else 'sign flips'}, Holm)": p_value(row.p_wins_holm),
         "tokens": f"{row.tokens:.1f}",
         "base NLL": nats(row.base_nll),
         **kl_cells(row),
@@ -141,6 +142,8 @@ def _prompts(count: float | None) -> str:
 def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint], drawings: Container[str]) -> str:
     record, config, evaluate = run.record, run.record.config, run.record.settings("evaluate")
     command = made_by(record)
+    clusters, column = table[0].clusters, column_of(record)
+    over_what = resampled(clusters, column)
     where = f"{record.task_name} ({record.task_source}), {record.model_name}"
     sections = [
         f"# {run.id}",
@@ -150,13 +153,14 @@ def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]
         "" if record.agreement is None or not record.agreement.warning else f"**{record.agreement.warning}.**",
         f"{oracles_in_words(record)}." if any(row.is_oracle for row in table) else "",
         " ".join(imported_in_words(record)),
+        f"**Mind: {said}.**" if (said := few(clusters, column)) else "",
         table_markdown(table, record.left_out),
         "Gold and proxy are in standard deviations of base samples, above the base's mean; intervals are 95% bootstrap "
-        "intervals over prompts. Differences are paired by prompt. `set beside` names the best-of-n: the best by proxy "
-        "among the first n samples of one pool, n the rows that the method takes for a prompt. Where rows do not "
+        f"intervals over {over_what}. Differences are paired by prompt. `set beside` names the best-of-n: the best by "
+        "proxy among the first n samples of one pool, n the rows that the method takes for a prompt. Where rows do not "
         "measure a method, and for the base, it is the run's own best-of-n, and the row's cost over its is shown: "
-        "FLOPs with fitting where those are known, else policy tokens. Wins and losses are tested by McNemar's exact "
-        "test, ties left out; Holm's correction is over the rows of the table, for each of the two tests. `final pick` "
+        f"FLOPs with fitting where those are known, else policy tokens. Wins and losses are tested by {_test(clusters)}"
+        ", ties left out; Holm's correction is over the rows of the table, for each of the two tests. `final pick` "
         "says who chose the answer among the finalists. Costs are per test prompt: policy tokens are the prompt once "
         "and every sampled token, discarded ones included; values are prefixes valued, on the policy's own states, or "
         "by models of their own with the tokens those read; reward calls are texts the proxy scored. Fitting counts "
@@ -202,6 +206,10 @@ def imported_in_words(record: RunRecord) -> list[str]:
 
 def _inline_code(name: str) -> str:
     return "`" + one_line(name).replace("`", "'") + "`"
+
+
+def _test(clusters: int | None) -> str:
+    return "McNemar's exact test" if clusters is None else "exact flips of the sign of each cluster's wins less losses"
 
 
 def _rewards(record: RunRecord) -> str:

@@ -22,6 +22,7 @@ def gains(table: Sequence[Comparison]) -> str:
     for row in known:
         gain, part, wins = row.drift.gold_gain, row.share_of_best_of_n, row.win_rate_over_best_of_n
         before, first = row.against_previous, row.against_first
+        test = "McNemar" if row.clusters is None else "sign flips"
         rows.append(
             {
                 "method": row.key.name,
@@ -31,7 +32,7 @@ def gains(table: Sequence[Comparison]) -> str:
                 "set beside": row.beside if part or wins else None,
                 "gain / best-of-n's gain": str(part) if part and not isnan(part.value) else None,
                 "win rate over best-of-n": percent(wins) if wins else None,
-                "p (McNemar, Holm)": p_value(row.p_wins_over_best_of_n_holm) if wins else None,
+                f"p ({test}, Holm)": p_value(row.p_wins_over_best_of_n_holm) if wins else None,
                 "gold - previous iteration": signed(before),
                 "p": p_value(before.p) if before else None,
                 "gold - iteration 1": signed(first),
@@ -63,10 +64,11 @@ def equivalents(table: Sequence[Comparison], curve: Sequence[CurvePoint]) -> str
                 f"gold - best-of-{most}": signed(whole_pool) if some_smaller else None,
             }
         )
+    what = "prompts" if table[0].clusters is None else "clusters of prompts"
     text = (
         f"Where the curve of best-of-n, from a pool of {most} base samples of each test prompt, reaches the row's mean "
         f"gold (between whole n by straight lines), and the row's cost over that of best-of-n there. `>{most}`: better "
-        f"than best-of-{most}, and its share is less than shown (`<`). Intervals are 95% over prompts, n = "
+        f"than best-of-{most}, and its share is less than shown (`<`). Intervals are 95% over {what}, n = "
         f"{compared[0][1].n}; costs are taken as known. `rows` are those that the method takes for a prompt, where "
         "they measure it."
     )

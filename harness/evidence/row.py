@@ -131,6 +131,7 @@ class Comparison:
     is_one_reward: bool = False  # gold and proxy are one function: nothing held out judges the row
     is_oracle: bool = False  # it asks a reward that reads columns of the row, which new prompts may lack
     edges: str | None = None  # at which ends of their ranges its settings were still best
+    clusters: int | None = field(default=None, metadata=WHERE_TESTED)  # that intervals are over; None: over prompts
     kl: Estimate | None = None  # nats a text, from log-probabilities of its answers; None: not estimated
 
 

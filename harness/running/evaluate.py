@@ -9,6 +9,7 @@ import numpy as np
 from harness.core.statistics.stats import correlation
 from harness.core.task import GOLD
 from harness.core.types import Answer, Completion, Prompt
+from harness.evidence.schema import CLUSTER
 from harness.running.stages import Key, Own, Pool, RunContext, key_of, label_of, score
 
 _ERROR = "_error"  # at the end of the name of a metric: why a grader has no score
@@ -26,9 +27,11 @@ def evaluate(
         for pick, work in a.work.items():
             completion = a.pick(pick)
             where = {**about, "final_pick": pick, "prompt_id": a.prompt.id}
+            cluster = context.task.cluster(a.prompt)
             rows["completions"].append(
                 {
                     **where,
+                    **({} if cluster is None else {CLUSTER: cluster}),
                     "prompt": _shown(a.prompt),
                     "reference": a.prompt.reference,
                     "response": completion.text,

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isnan, nan
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -258,7 +259,8 @@ def _write(
     made: dict[str, tuple[Completion | None, dict[str, float]]]
     made = {c.prompt.id: (c, {name: float(of_all[i]) for name, of_all in scores.items()})
             for i, c in enumerate(completions)}  # fmt: skip
-    rows, points = [], []
+    rows: list[dict[str, Any]] = []
+    points: list[dict[str, Any]] = []
     for own, first in sorted(shown.items()):
         completion, metrics = made.get(own, (None, unscored))
         about = {**where, "prompt_id": own}

@@ -117,12 +117,12 @@ def _is_option(name: str, value: Any) -> bool:
 
 
 def _files(named: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """The settings that --data, --grader and --gold stand for. Raises UserError where one needs another."""
+    """The settings that --data, --grader, --gold and --cluster stand for. Raises UserError where one needs another."""
     files = {name: named[name] for name in FILES if named.get(name) is not None}
     if not files:
         return []
     if "data" not in files:
-        raise UserError(f"--{next(iter(files))} grades answers to prompts of a file; give it with --data FILE")
+        raise UserError(f"--{next(iter(files))} is for prompts of a file; give it with --data FILE")
     if "grader" not in files:
         raise UserError(
             f"--data {files['data']!r} needs what its answers are graded by; give --grader FILE.py:function, "

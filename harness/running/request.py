@@ -11,7 +11,9 @@ from typing import Any
 from harness.core.api.use import USUAL, Use
 
 Given = Sequence[tuple[str, Any]]  # settings by dotted name, later ones win
-FILES = {"data": "data.file", "grader": "data.grader", "gold": "data.gold"}  # option -> setting of the task data
+FILES = {  # option -> setting of the task data
+    "data": "data.file", "grader": "data.grader", "gold": "data.gold", "cluster": "data.cluster",
+}  # fmt: skip
 LM_EVAL = "lm_eval"  # the task whose name is --task lm_eval:NAME
 LM_EVAL_OPTIONS = {  # option -> its setting
     "include_path": "lm_eval.include_path",

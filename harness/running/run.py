@@ -157,9 +157,11 @@ def _execute(material: Material, folder: Path, memory: PeakMemory, started: floa
     about: dict[str, Any] = {}
     if ranks.first:
         _remove_parts(folder)
+        alone = "" if task.cluster(test[0]) is None else ", were each by itself"
         context.progress.say(
             f"{folder.name}: {len(test)} {part} prompts show paired differences of {smallest:.2f} sd or more (80% "
-            f"power, planning sd {PLANNING_SD}); {context.workers * ranks.count} worker(s) on {policy.device.type}"
+            f"power, planning sd {PLANNING_SD}{alone}); {context.workers * ranks.count} worker(s) on "
+            f"{policy.device.type}"
         )
         about = open_slice(folder, config, policy, task, material.identity)
     pool = sample_pool(context, fit_slices[0])
