@@ -11,5 +11,11 @@ TASKS: "Registry[Task]" = Registry(
     "task",
     "harness.core.task:Task",
     "harness.tasks",
-    {"imdb": "harness.tasks.imdb:Imdb", "toy": "harness.tasks.toy:Toy", "data": "harness.tasks.data:Data"},
+    {
+        "imdb": "harness.tasks.imdb:Imdb",
+        "toy": "harness.tasks.toy:Toy",
+        "data": "harness.tasks.data:Data",
+        "ifeval": "harness.tasks.ifeval.task:IFEval",
+        "summaries": "harness.tasks.summaries.task:Summaries",
+    },
 )
