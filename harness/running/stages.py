@@ -35,6 +35,7 @@ from harness.core.withheld import Withheld
 from harness.evidence.schema import BASE_NLL, OWN_NLL
 from harness.methods import METHODS
 from harness.running.artifacts import Artifacts, Made, StageResult, nothing_beside, run_stage
+from harness.running.base_nll import BaseNll, nll_of
 from harness.running.config import RunConfig
 from harness.running.gold import GoldHandle
 from harness.running.identity import engine_of, task_code
@@ -306,15 +307,16 @@ def score(
     """Metrics of completions in raw units: the task's, the proxy, where asked for NLL a token under base and `own`."""
     ordered = [c for _, c in sorted({key_of(c): c for c in completions}.items())]
     cuts = [ordered[i : i + SCORED_TOGETHER] for i in range(0, len(ordered), SCORED_TOGETHER)]
-    gold = GoldHandle(context.task, context.ledger)
+    base_nll = BaseNll(context.handle)
+    gold = GoldHandle(context.task, context.ledger, base_nll)
     proxy = RewardHandle(context.task.reward(), context.ledger, RAW)
 
     def job(batch: list[Completion]) -> Made:
         metrics = {**gold(batch), "proxy_reward": proxy(batch)}
         if nll:
-            metrics[BASE_NLL] = _nll(context.handle, batch)
+            metrics[BASE_NLL] = base_nll(batch)
         if own is not None:
-            metrics[OWN_NLL] = _nll(own.policy, batch)
+            metrics[OWN_NLL] = nll_of(own.policy, batch)
         return {name: values.astype(float).tolist() for name, values in metrics.items()}, {}
 
     inputs = {"nll": nll, "completions": digest([context.completion_key(c) for c in ordered])}
@@ -332,13 +334,6 @@ def score(
         for i, completion in enumerate(batch):
             out[key_of(completion)] = {metric: values[i] for metric, values in metrics.items()}
     return out
-
-
-def _nll(policy: PolicyHandle, completions: Sequence[Completion]) -> np.ndarray:
-    """(n,) mean negative log-probability a token at temperature 1, in nats; NaN where the policy gives none."""
-    if "logprobs" not in policy.capabilities:
-        return np.full(len(completions), np.nan)
-    return np.array([-lp.mean() if len(lp) else 0.0 for lp in policy.logprobs(completions)])
 
 
 def key_of(completion: Completion) -> Key:

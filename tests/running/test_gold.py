@@ -14,10 +14,14 @@ from harness.tasks.toy import Toy
 ANSWERS = [Completion(Prompt("p", text="topic 0"), (1,), "a", "length")] * 3
 
 
+def unasked(completions):
+    raise AssertionError("this gold does not read the base")
+
+
 def test_the_gold_books_what_it_scores(tmp_path, toy):
     ledger = Ledger()
     with ledger.phase("score"):
-        scores = GoldHandle(Toy(Toy.Config(), toy, tmp_path), ledger)(ANSWERS)
+        scores = GoldHandle(Toy(Toy.Config(), toy, tmp_path), ledger, unasked)(ANSWERS)
     assert scores["gold_reward"].tolist() == pytest.approx([1.3] * 3)
     (row,) = ledger.drain()
     assert (row["role"], row["sequences"]) == ("gold", 3)
@@ -31,7 +35,7 @@ def test_scores_without_a_gold_and_of_a_wrong_length_are_named(tmp_path, toy, mo
     ):
         monkeypatch.setattr(Toy, "score", lambda self, completions, scores=scores: scores)
         with ledger.phase("score"), pytest.raises(UserError, match=says):
-            GoldHandle(task, ledger)(ANSWERS)
+            GoldHandle(task, ledger, unasked)(ANSWERS)
 
 
 def test_a_method_that_needs_more_than_the_policy_gives_is_refused_before_any_work(place, capsys, monkeypatch):
