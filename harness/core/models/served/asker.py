@@ -64,7 +64,16 @@ class Asker:
     sampler: Sampler
 
     def ask(self, wanted: Sequence[Wanted]) -> list[list[Piece]]:
-        """The pieces of each, a row each. Raises UserError where the server stops answering or the budget is spent."""
+        """The pieces of each, a row each.
+
+        Raises UserError where the server stops answering, the budget is spent, and for what must go on and cannot.
+        """
+        for want in wanted:
+            if want.said and want.prompt.messages is not None and self.dialect.goes_on == "none":
+                raise UserError(
+                    f"{self.address.url} does not go on with an answer that it has begun, so that methods write in one "
+                    "piece: give a chunk as long as sampler.max_new_tokens"
+                )
         found: list[list[Piece | None]] = [
             [self.kept.find(self._named(want, i)) for i in range(want.rows)] for want in wanted
         ]
@@ -107,13 +116,18 @@ class Asker:
             _request(path, body, wanted[call.place].most, call.rows)
             for (path, body), call in zip(bodies, calls, strict=True)
         ]
-        at_most = [self._at_most(wanted[call.place], call) for call in calls]
+        characters = [_characters(wanted[call.place]) for call in calls]
+        at_most = [
+            self.spending.at_most(length, call.rows * wanted[call.place].most)
+            for length, call in zip(characters, calls, strict=True)
+        ]
         self.spending.begin()
 
         def keep(i: int, reply: Reply) -> None:
             call, want = calls[i], wanted[calls[i].place]
-            tokens = reply.tokens if reply.tokens.read else replace(reply.tokens, read=at_most[i].read)
-            self.spending.settle(at_most[i], tokens)
+            told = reply.tokens  # a server that counts nothing is taken to read a token for four characters
+            tokens = told if told.read else replace(told, read=about_tokens(characters[i]))
+            self.spending.settle(at_most[i], tokens, characters[i])
             for j, one in enumerate(reply.choices, call.first):
                 text = one.text.removeprefix(want.said) if self.dialect.echoes else one.text
                 piece = Piece(replace(one, text=text), tokens.read, tokens.cached)
@@ -180,12 +194,6 @@ class Asker:
         )
         return texts
 
-    def _at_most(self, want: Wanted, call: "_Call") -> Tokens:
-        """What a request may take: its prompt about, its answers at most."""
-        prompt = want.prompt
-        said = prompt.text or "".join(message.content for message in prompt.messages or ())
-        return Tokens(about_tokens(said) + want.at, 0, call.rows * want.most)
-
 
 @dataclass(frozen=True)
 class _Call:
@@ -198,3 +206,9 @@ class _Call:
 
 def _request(path: str, body: dict[str, Any], most: int, choices: int) -> Request[Reply]:
     return Request(path, body, lambda text: reply_of(parsed(text), most, choices))
+
+
+def _characters(want: Wanted) -> int:
+    """Of what a request sends, without what a chat template adds."""
+    said = want.prompt.text or "".join(message.content for message in want.prompt.messages or ())
+    return len(said) + len(want.said)

@@ -15,7 +15,7 @@ from harness.core.models.served.dialect import Dialect, GoesOn
 Finish = Literal["stop", "length", "filtered"]
 COMPLETIONS, CHAT = "/completions", "/chat/completions"
 _FAILED, _CUT, _FILTERED = "error", "length", "content_filter"  # values of finish_reason
-_CHARACTERS_A_TOKEN = 4.0  # about, of English
+_CHARACTERS_A_TOKEN = 4  # about, of English
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class Reply:
     tokens: Tokens
 
 
-def about_tokens(text: str) -> int:
-    """Tokens of a text, about, where only a server could count them."""
-    return -(-len(text) // int(_CHARACTERS_A_TOKEN))
+def about_tokens(characters: int) -> int:
+    """Tokens of so long a text, about, where only a server could count them."""
+    return -(-characters // _CHARACTERS_A_TOKEN)
 
 
 def sampling_fields(sampler: Sampler, dialect: Dialect) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def _shared(tokens: int, texts: Sequence[str], most: int) -> list[int]:
         return []
     if len(texts) == 1 and tokens:
         return [min(tokens, most)]
-    about = [min(most, 1 + about_tokens(text)) for text in texts]
+    about = [min(most, 1 + about_tokens(len(text))) for text in texts]
     if tokens < len(texts):
         return about
     left, shares = tokens, []

@@ -95,7 +95,7 @@ class ServedPolicy(Policy):
 
     def prompt_length(self, prompt: Prompt) -> int:
         """About: for estimates of cost."""
-        return about_tokens(prompt.text or "".join(message.content for message in prompt.messages or ()))
+        return about_tokens(len(prompt.text or "".join(message.content for message in prompt.messages or ())))
 
     def require_room(self, prompts: Sequence[Prompt], new_tokens: Sequence[int]) -> None:
         """Raises UserError for prompts of a kind that the server does not answer; what is too long, it says itself."""

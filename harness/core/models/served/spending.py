@@ -1,14 +1,14 @@
 """What the requests of a command have cost, and the budget at which it asks no further.
 
 spending = Spending(Prices(input=0.15, cached=0.075, output=0.6), Budget(usd=1.0))
-spending.admit(at_most)         # before a request; UserError where it might go beyond the budget
-spending.settle(at_most, tokens)  # its reply
+spending.admit(at_most)                 # before a request; UserError where it might go beyond the budget
+spending.settle(at_most, tokens, 400)   # its reply, to a prompt of 400 characters
 spending.data()                 # for run.json
 """
 
 from collections import Counter
 from dataclasses import dataclass, field
-from math import inf
+from math import ceil, inf
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
@@ -50,6 +50,7 @@ class Spending:
     kept: int = 0  # answers that were found
     tokens: Tokens = NOTHING
     reasons: Counter[str] = field(default_factory=Counter)  # of answers that are no plain ones
+    tokens_a_character: float = 0.0  # the most that a prompt had so far; 0: none was read
     _under_way: Tokens = NOTHING
 
     def __post_init__(self) -> None:
@@ -67,6 +68,11 @@ class Spending:
         """Count a request that is about to be sent. Raises UserError where it might go beyond the budget."""
         ahead = _sum(_sum(self.tokens, self._under_way), at_most)
         if self.prices.of(ahead) > self.budget.usd or ahead.read + ahead.written > self.budget.tokens:
+            if self.tokens == self._under_way == NOTHING:
+                raise UserError(
+                    f"the budget of {self._budget_in_words()} is too small for a single request, which may take "
+                    f"{at_most.read + at_most.written:,} tokens; give a larger one"
+                )
             raise UserError(
                 f"the budget is spent: {self.in_words()}, and the next request may take more than is left of "
                 f"{self._budget_in_words()}. All answers are kept: run the same command again, which goes on from here "
@@ -78,8 +84,13 @@ class Spending:
         """Nothing is under way."""
         self._under_way = NOTHING
 
-    def settle(self, at_most: Tokens, tokens: Tokens) -> None:
-        """A request that was admitted has its reply, which took so much."""
+    def at_most(self, characters: int, written: int) -> Tokens:
+        """What a request may take whose prompt has so many characters: as many tokens, until one was counted."""
+        return Tokens(ceil(characters * (self.tokens_a_character or 1.0)), 0, written)
+
+    def settle(self, at_most: Tokens, tokens: Tokens, characters: int) -> None:
+        """A request that was admitted has its reply, which took so much, its prompt being so long."""
+        self.tokens_a_character = max(self.tokens_a_character, tokens.read / max(1, characters))
         self._under_way = Tokens(self._under_way.read - at_most.read, 0, self._under_way.written - at_most.written)
         self.requests += 1
         self.tokens = _sum(self.tokens, tokens)
