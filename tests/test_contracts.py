@@ -27,6 +27,7 @@ MAY_TOUCH_RAW_POLICIES = {
     "harness.running.identity",  # its fingerprint, files and engine, which name the run
     "harness.running.provenance",  # its name and fingerprint, for run.json
     "harness.running.speed",  # measures the engine itself
+    "harness.running.imported",  # reads another system's answers by it, behind a handle
     "harness.cli.bench",  # loads it
     "harness.running.fitted",  # the name of the embedded model
     "harness.serve.aligned",  # loads it, wraps it in a handle, and sizes batches
