@@ -116,15 +116,11 @@ class LmEval(Task):
 
     @classmethod
     def sizes(cls, config: LmEvalConfig) -> Mapping[Slice, int] | None:
-        if not config.name:
-            return None
         return {part: len(prompts) for part, prompts in open_task(config.asked).prompts.items()}
 
     @classmethod
     def generation(cls, config: LmEvalConfig, profile: Mapping[str, Any]) -> Mapping[str, Any]:
         """The stop strings and the length of the task; a profile may say less."""
-        if not config.name:
-            return {}
         opened = open_task(config.asked)
         most = min(opened.new_tokens, profile.get("max_new_tokens", opened.new_tokens))
         return {"stop": opened.stop, "max_new_tokens": most}
