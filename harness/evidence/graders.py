@@ -7,6 +7,7 @@ ungraded(record)                # "proxy: 5 answers and 12 base samples have no 
 from collections.abc import Mapping
 
 from harness.core.digest import digest
+from harness.evidence.checkers import tested_in_words
 from harness.evidence.record import RunRecord
 
 ORACLE = "oracle"
@@ -57,10 +58,10 @@ def graders_in_words(record: RunRecord) -> str:
 
 
 def task_in_words(record: RunRecord) -> str:
-    """A task's name; with other files of prompts or other graders, data is another task."""
+    """A task's name; with other files of prompts or other graders, data is another task, as is a test of others."""
     task, facts = record.config.task, record.task_facts
     if "grader" not in facts:
-        return task
+        return f"{task} ({words})" if (words := tested_in_words(record)) else task
     return f"{task} {digest(record.settings(task))[:6]} ({facts.get('rows')} rows, {_inline(facts['grader'])})"
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import polars as pl
 
 from harness.core.files import whole
+from harness.evidence.accuracies import accuracies
+from harness.evidence.checkers import shared_in_words
 from harness.evidence.command import made_by
 from harness.evidence.cost import AMORTISED_OVER
 from harness.evidence.figures.kinds import draw_all, of_run
@@ -145,6 +147,9 @@ def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]
         f"Commit {record.short_commit}.",
         "Made from Python." if command is None else f"Made by `{command}`.",
         "" if record.agreement is None or not record.agreement.warning else f"**{record.agreement.warning}.**",
+        f"**{shared}.** Rows without reward calls ask none of them at test time."
+        if (shared := shared_in_words(record))
+        else "",
         f"{oracles_in_words(record)}." if any(row.is_oracle for row in table) else "",
         table_markdown(table, record.left_out),
         "Gold and proxy are in standard deviations of base samples, above the base's mean; intervals are 95% bootstrap "
@@ -164,6 +169,7 @@ def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]
         "![gold by iteration](gold_by_iteration.png)" if "gold_by_iteration" in drawings else "",
         "![gold against test-time compute](gold_against_compute.png)",
         "![win rates and gold](win_rates.png)",
+        accuracies(run, table),
         gains(table),
         equivalents(table, curve),
         drifts(table, curve),
