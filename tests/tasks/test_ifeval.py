@@ -157,7 +157,7 @@ def test_accuracies_equal_those_of_lm_eval_to_the_digit(of):
     strict, loose = [], []
     for c in completions:
         asked = utils.InputExample(
-            0, c.prompt.row["instruction_id_list"], c.prompt.row["prompt"], c.prompt.row["kwargs"]
+            0, c.prompt.row["instruction_id_list"], c.prompt.messages[0].content, c.prompt.row["kwargs"]
         )
         for found, function in (
             (strict, utils.test_instruction_following_strict),
