@@ -13,6 +13,7 @@ from math import isnan
 from typing import Any
 
 from harness.core.statistics.stats import Estimate
+from harness.evidence.checkers import shared_in_words
 from harness.evidence.choice import chosen_columns, chosen_rows
 from harness.evidence.clusters import column_of, resampled
 from harness.evidence.export_columns import COLUMNS, USUAL, values_of
@@ -137,6 +138,8 @@ def caption(part: Part) -> str:
         said.append("Bold: the best of the rows that train no weights.")
     if record.agreement is not None and record.agreement.warning:
         said.append(f"{record.agreement.warning}.")
+    if shared := shared_in_words(record):
+        said.append(f"{shared}.")
     return " ".join(" ".join([*said, f"Run {part.run.id}, commit {record.short_commit}."]).split())
 
 

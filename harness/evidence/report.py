@@ -10,7 +10,9 @@ from pathlib import Path
 import polars as pl
 
 from harness.core.files import whole
+from harness.evidence.accuracies import accuracies
 from harness.evidence.benchmark import benchmark
+from harness.evidence.checkers import shared_in_words
 from harness.evidence.clusters import column_of, few, resampled
 from harness.evidence.command import made_by
 from harness.evidence.cost import AMORTISED_OVER
@@ -151,6 +153,9 @@ def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]
         f"Commit {record.short_commit}.",
         "Made from Python." if command is None else f"Made by `{command}`.",
         "" if record.agreement is None or not record.agreement.warning else f"**{record.agreement.warning}.**",
+        f"**{shared}.** Rows without reward calls ask none of them at test time."
+        if (shared := shared_in_words(record))
+        else "",
         f"{oracles_in_words(record)}." if any(row.is_oracle for row in table) else "",
         " ".join(imported_in_words(record)),
         f"**Mind: {said}.**" if (said := few(clusters, column)) else "",
@@ -173,6 +178,7 @@ def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]
         "![gold against test-time compute](gold_against_compute.png)",
         "![win rates and gold](win_rates.png)",
         benchmark(run, table),
+        accuracies(run, table),
         gains(table),
         equivalents(table, curve),
         drifts(table, curve),

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from math import isnan
 from pathlib import Path
 
+from harness.evidence.checkers import shared_in_words
 from harness.evidence.clusters import column_of, count_of, few
 from harness.evidence.graders import ORACLE, oracle_columns, ungraded
 from harness.evidence.markdown import giga
@@ -76,6 +77,7 @@ def warnings_of(record: RunRecord, table: Sequence[Comparison]) -> list[str]:
     found = []
     if record.agreement is not None and record.agreement.is_one_function:
         found.append("gold and proxy are one function, so nothing held out judges these rows")
+    found += [shared[:1].lower() + shared[1:]] if (shared := shared_in_words(record)) else []
     if unscored := [row for row in table if row.unscored]:
         whose = shown(unscored[0].key, table) if len(unscored) == 1 else f"{len(unscored)} rows"
         why = f": {', '.join(reasons)}" if (reasons := ungraded(record)) else ""

@@ -47,7 +47,12 @@ class Checkers:
         return [self._followed(completion) for completion in completions]
 
     def _followed(self, completion: Completion) -> Followed | None:
-        process, document = self._process, {"key": completion.prompt.id, **completion.prompt.row}
+        process, prompt = self._process, completion.prompt
+        document = {
+            **prompt.row,
+            "key": prompt.id,
+            "prompt": prompt.messages[-1].content if prompt.messages else prompt.text,
+        }
         try:
             with _repeatable():
                 found = process(document, [completion.text])

@@ -2,7 +2,7 @@
 
 prompts = composed("fit")
 prompts[0].messages[0].content       # "Write a riddle about old maps. Do not use any commas. Say ..."
-prompts[0].row                       # {"instruction_id_list": [...], "kwargs": [...], "prompt": ...}
+prompts[0].row                       # {"instruction_id_list": ["punctuation:no_comma", ...], "kwargs": [{}, ...]}
 
 Everything is drawn by a stream of slice and number. Slices share no topic. Which instructions go together is decided
 here: no prompt asks for what another of its instructions forbids.
@@ -89,8 +89,8 @@ def composed(part: Slice) -> tuple[Prompt, ...]:
 
 def prompt_of(text: str, ids: Sequence[str], kwargs: Sequence[Mapping[str, Any]]) -> Prompt:
     """A prompt of IFEval; its id is a hash of what it asks, so that prompts sorted by id are in no order of theirs."""
-    row = {"prompt": text, "instruction_id_list": list(ids), "kwargs": [dict(one) for one in kwargs]}
-    return Prompt(digest([text, list(ids), row["kwargs"]])[:12], messages=(Message("user", text),), row=row)
+    row = {"instruction_id_list": list(ids), "kwargs": [dict(one) for one in kwargs]}
+    return Prompt(digest([text, row])[:12], messages=(Message("user", text),), row=row)
 
 
 def _drawn(rng: random.Random, topics: Sequence[str]) -> Prompt:

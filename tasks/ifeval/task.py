@@ -112,6 +112,7 @@ class IFEval(Task):
         return {
             "slices": {part: len(self.prompts(part)) for part in COUNTS},
             "test_prompts": test,
+            "is_chat": True,
             "shared": SHARED,
             "reward_reads": ["instruction_id_list", "kwargs"],
             "grader_errors": ["checker_error"],

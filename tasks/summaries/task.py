@@ -80,6 +80,7 @@ class Summaries(Task):
         return {
             "slices": {part: len(prompts) for part, prompts in self._prompts.items()},
             "passages": f"title, abstract and the conclusion's first sentences, up to {WORDS} words",
+            "is_chat": True,
             "reward_reads": ["reference"],
             "reward_versions": {name: VERSIONS[name] for name in ("proxy", "gold")},
             "assets": {name: f"{ASSETS[name].version} sha256:{ASSETS[name].sha256}" for name in _ASSETS},

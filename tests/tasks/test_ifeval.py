@@ -65,7 +65,7 @@ def test_a_request_to_repeat_quotes_what_stands_before_it():
 def test_prompts_are_those_that_runs_were_made_with():
     """Stored runs rest on them: whoever changes topics or words raises VERSIONS["prompts"] in task.py, and this."""
     found = {part: digest([[p.id, p.messages[0].content, p.row] for p in composed(part)])[:12] for part in PARTS}
-    assert found == {"fit": "615ca4151e44", "development": "96f0be5eb214", "test": "011f3ada8e18"}
+    assert found == {"fit": "17e3400d5983", "development": "f3e2c5da0fd4", "test": "726128ed7842"}
 
 
 def write(path: Path, *rows: object) -> str:
@@ -134,7 +134,7 @@ def made_up(prompt: Prompt, rng: random.Random) -> str:
         case 2:
             return f'"{text}"'
         case 3:
-            return f"{prompt.row['prompt']}\n{text}"
+            return f"{prompt.messages[0].content}\n{text}"
     return text
 
 
@@ -157,7 +157,7 @@ def test_accuracies_equal_those_of_lm_eval_to_the_digit(of):
     strict, loose = [], []
     for c in completions:
         asked = utils.InputExample(
-            0, c.prompt.row["instruction_id_list"], c.prompt.row["prompt"], c.prompt.row["kwargs"]
+            0, c.prompt.row["instruction_id_list"], c.prompt.messages[0].content, c.prompt.row["kwargs"]
         )
         for found, function in (
             (strict, utils.test_instruction_following_strict),
