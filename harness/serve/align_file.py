@@ -20,7 +20,7 @@ from harness.evidence.store import load_run
 from harness.evidence.table import comparison
 from harness.evidence.terminal import Terminal
 from harness.running.config import RunConfig, resolve
-from harness.running.fitted import asked_from_anywhere, read_fitted
+from harness.running.fitted import asked_from_anywhere, read_about_fitted, read_fitted
 from harness.running.grading import graded
 from harness.running.grading_screen import show_findings
 from harness.running.preview import Preview, preview
@@ -138,4 +138,4 @@ def _within(workspace: Workspace) -> Workspace:
 
 
 def _holds(folder: Path, asked: dict[str, object]) -> bool:
-    return (folder / "about.json").is_file() and read_fitted(folder).asked == asked
+    return (folder / "about.json").is_file() and read_about_fitted(folder).asked == asked
