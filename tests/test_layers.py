@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     COMPARING: {CORE, STATISTICS, DATA, EVIDENCE},
     RUNNING: BELOW_RUNNING,
     SWEEPS: BELOW_RUNNING | {RUNNING},
-    SERVE: BELOW_RUNNING | {RUNNING},
+    SERVE: BELOW_RUNNING | {RUNNING, PAGE},
 }
 ROOF = {  # single files that see more than their folder
     "harness.core.generator": {MODELS, VALUES, SEARCH},

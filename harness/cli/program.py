@@ -40,6 +40,7 @@ from harness.cli import (
     rewards,
     run,
     runs,
+    serve,
     tax,
     tune,
     view,
@@ -173,7 +174,7 @@ COMPLETION = Command(
 )  # fmt: skip
 
 GROUPS = {
-    "Make": (run.COMMAND, ablate.COMMAND, tune.COMMAND, generate.COMMAND),
+    "Make": (run.COMMAND, ablate.COMMAND, tune.COMMAND, generate.COMMAND, serve.COMMAND),
     "Your data": (grade.COMMAND, align.COMMAND),
     "Look": (
         runs.COMMAND,

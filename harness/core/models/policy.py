@@ -70,6 +70,9 @@ class Policy(ABC):
         """Tokens of a prompt as the model reads it; 0 where it does not say."""
         return 0
 
+    def forget_prompts(self) -> None:  # noqa: B027  # most remember nothing
+        """Let go of what is remembered of prompts, for what runs on and on; a run must not ask for it."""
+
     def require_room(self, prompts: Sequence[Prompt], new_tokens: Sequence[int]) -> None:
         """Raises UserError where a prompt and the tokens that are to follow it are longer than the model's context."""
         if self.context is None:
