@@ -54,7 +54,7 @@ def fit_text(
         "left_out_nan": len(rollouts) - len(usable),
         "kind": "text",
         "tried": [
-            {"layer": None, "pooling": _named(key), "r2": t.r2, "within_prompt_correlation": t.within}
+            {"kind": "text", "layer": None, "pooling": _named(key), "r2": t.r2, "within_prompt_correlation": t.within}
             for key, t in tried.items()
         ],
     }
