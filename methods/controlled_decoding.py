@@ -137,7 +137,7 @@ class ControlledDecoding(Generator):
         """Token by token a candidate counts as a whole token: up to which layer it is read, V decides."""
         if config.mode == "block":
             work = search_at_most(_blocks(config), iteration, sampler, prompt_tokens)
-            return kinds.reading_at_most(config.value, iteration, work)
+            return kinds.reading_at_most(config.value, iteration, work, prompt_tokens + sampler.max_new_tokens)
         limits = [most for most in (config.candidates, sampler.top_k) if most]
         if not limits:
             return None

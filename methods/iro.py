@@ -139,7 +139,7 @@ class Iro(Generator):
     @classmethod
     def answer_at_most(cls, config: IroConfig, iteration: int, sampler: Sampler, prompt_tokens: int) -> Work:
         work = search_at_most(config, iteration, sampler, prompt_tokens).with_rewards(config.width)
-        return kinds.reading_at_most(config.value, iteration, work)
+        return kinds.reading_at_most(config.value, iteration, work, prompt_tokens + sampler.max_new_tokens)
 
     @classmethod
     def rollouts_at_most(cls, config: IroConfig, iteration: int, sampler: Sampler, prompt_tokens: int) -> Work:
@@ -147,7 +147,7 @@ class Iro(Generator):
         rows = search.width * search.successors
         finalists = rows if config.keep in _KEEP_EVERY_ROW else search.width
         work = search_at_most(search, iteration - 1, sampler, prompt_tokens).with_rewards(finalists)
-        return kinds.reading_at_most(config.value, iteration - 1, work)
+        return kinds.reading_at_most(config.value, iteration - 1, work, prompt_tokens + sampler.max_new_tokens)
 
     @property
     def fitted_values(self) -> Sequence[PrefixValue]:

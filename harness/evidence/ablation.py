@@ -15,6 +15,7 @@ from harness.core.statistics import stats
 from harness.core.statistics.stats import PLANNING_SD, Floats
 from harness.evidence.ablation_drawings import of_ablation
 from harness.evidence.ablation_rows import Ablation, Point, Varied, gold_of, read_ablation
+from harness.evidence.ablation_values import values_section
 from harness.evidence.clusters import clusters_of, column_of, count_of, resampled
 from harness.evidence.cost import best_of_n_costs
 from harness.evidence.figures.kinds import draw_all
@@ -96,6 +97,8 @@ def _markdown(ablation: Ablation) -> str:
     ]
     if axis.is_budget:
         lines += ["", *_needed(rows, runs, rivals, ablation.widest)]
+    if (values := values_section(ablation)) is not None:
+        lines += ["", values]
     return "\n".join(lines)
 
 

@@ -165,18 +165,19 @@ def _worth(first: CurvePoint, point: CurvePoint) -> str:
 
 def layers(tried: Sequence[Mapping[str, Any]]) -> str:
     """How well values on each layer and pooling rank held-out prefixes of one prompt, after ridge regression."""
-    groups: dict[tuple[str, str], dict[int | None, Mapping[str, Any]]] = {}
+    groups: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
     for row in tried:
         name = f"{row['method']} V{row['iteration']}"
-        groups.setdefault((name, row["pooling"]), {})[row["layer"]] = row
-    known = sorted({row["layer"] for row in tried}, key=lambda layer: (layer is None, layer))
+        groups.setdefault((name, row["pooling"]), {})[_column(row)] = row
+    ordered = sorted(tried, key=lambda row: (row.get("kind") is not None, row["layer"] or 0))
+    known = list(dict.fromkeys(_column(row) for row in ordered))
     if len(groups) * len(known) < 2:
         return ""
     rows = []
     for (name, pooling), of in groups.items():
-        cells: dict[str, str | None] = {_column(layer): None for layer in known}
-        for layer, row in of.items():
-            cells[_column(layer)] = f"{number(row['within_prompt_correlation'])} ({number(row['r2'])})"
+        cells: dict[str, str | None] = dict.fromkeys(known)
+        for column, row in of.items():
+            cells[column] = f"{number(row['within_prompt_correlation'])} ({number(row['r2'])})"
         rows.append({"method": name, "pooling": pooling, **cells})
     text = (
         "Correlation with the final reward among prefixes of one prompt and length, by which layer and pooling are "
@@ -187,17 +188,17 @@ def layers(tried: Sequence[Mapping[str, Any]]) -> str:
 
 def read_by(fit: Mapping[str, Any]) -> str:
     """What a value function reads, from its row of fits: layer and pooling, n-grams, or a model of its own."""
-    match fit.get("kind"):
+    return f"{_column(fit)}, {fit['pooling']}"
+
+
+def _column(row: Mapping[str, Any]) -> str:
+    match row.get("kind"):
         case "text":
-            return f"text: {fit['pooling']}"
+            return "the text"
         case "lm":
-            return f"its own model: {fit['layer']}, {fit['pooling']}"
+            return f"{row['layer']} blocks of its own"
         case _:
-            return f"layer {fit['layer']}, {fit['pooling']}"
-
-
-def _column(layer: int | None) -> str:
-    return "the text" if layer is None else f"layer {layer}"
+            return f"layer {row['layer']}"
 
 
 def calibrated(values: pl.DataFrame) -> str:

@@ -41,6 +41,7 @@ def fit_lm(
     along = _read(model, rewarded)
     frozen = fit_value(along, settings, rng, fold=fold)
     choices = {**frozen.report.choices, "left_out_nan": len(rollouts) - len(rewarded), "kind": "lm"}
+    choices["tried"] = [{"kind": "lm", **row} for row in choices["tried"]]
     head, pooling = frozen.value.head, frozen.value.pooling
     train, held = split(rewarded, settings.held_out, fold)
     weights: Weights | None = None
