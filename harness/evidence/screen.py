@@ -12,7 +12,7 @@ from math import isnan
 from pathlib import Path
 
 from harness.evidence.graders import ORACLE, oracle_columns, ungraded
-from harness.evidence.markdown import giga
+from harness.evidence.markdown import giga, per_thousand
 from harness.evidence.names import display_name
 from harness.evidence.record import RunRecord
 from harness.evidence.row import Comparison
@@ -135,7 +135,9 @@ def _legend(table: Sequence[Comparison], rows: Sequence[Comparison], best: int |
     parts += [] if best is None else ["* best of those that train no weights."]
     parts.append(f"Gold in sd of base samples [95%]; vs {_rival(rows)}: paired; wins: over base;")
     cost = "policy tokens a prompt"
-    if _is_priced(rows):
+    if _is_in_money(rows):
+        cost = f"dollars a thousand prompts, fitting shared by these {table[0].gold.n}"
+    elif _is_priced(rows):
         cost = f"GFLOPs a prompt, fitting shared by these {table[0].gold.n}"
     return " ".join([*parts, f"cost: {cost}."])
 
@@ -157,7 +159,13 @@ def _is_priced(rows: Sequence[Comparison]) -> bool:
     return all(row.costs.flops_with_fitting is not None for row in rows)
 
 
+def _is_in_money(rows: Sequence[Comparison]) -> bool:
+    return all(row.costs.usd_with_fitting is not None for row in rows)
+
+
 def _cost(row: Comparison) -> str:
+    if row.costs.usd_with_fitting is not None:
+        return per_thousand(row.costs.usd_with_fitting)
     flops = row.costs.flops_with_fitting
     return f"{row.costs.policy_tokens:,.0f}" if flops is None else giga(flops)
 

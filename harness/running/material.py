@@ -17,6 +17,7 @@ from harness.core.models.loading import load_policy
 from harness.core.models.policy import Policy
 from harness.core.models.served.address import is_served
 from harness.core.models.served.policy import open_served, speech_of
+from harness.core.models.served.spending import Prices
 from harness.core.models.toy import LONGEST, ToyPolicy
 from harness.core.types import Prompt
 from harness.methods import METHODS
@@ -121,15 +122,16 @@ def open_policy(config: RunConfig, cache: Path, use: Use = USUAL) -> Policy:
             raise UserError(f"model_args={args}: the toy takes none; leave them out")
         return ToyPolicy(length=length)
     args = config.settings[MODEL_ARGS]
+    prices = config.settings.get(PRICES, Prices())
     if is_served(config.model):
         if (config.device, config.dtype) != ("auto", "auto"):
             raise UserError(
                 f"--device {config.device} --dtype {config.dtype}: a server decides where its model computes; leave "
                 "them out"
             )
-        return open_served(config.model, cache, use, speech_of(args), config.settings[PRICES])
-    if prices := hashed(config.settings[PRICES]):
-        raise UserError(f"prices={prices}: only tokens of a server (openai:BASE_URL#MODEL) have prices; leave them out")
+        return open_served(config.model, cache, use, speech_of(args), prices)
+    if given := hashed(prices):
+        raise UserError(f"prices={given}: only tokens of a server (openai:BASE_URL#MODEL) have prices; leave them out")
     if args.tp_plan:
         raise UserError(
             f"model_args.tp_plan={args.tp_plan!r}: launched processes share out the prompts of a run, and cannot share "

@@ -4,7 +4,8 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import chain, count
 from pathlib import Path
@@ -104,12 +105,25 @@ def complete(config: RunConfig, workspace: Workspace, ranks: Ranks, fresh: bool 
         context = material.context
         context.artifacts = Artifacts(root)
         stages = [stage.planned for stage in material.stages]
-        with RunProgress(stages, place, quiet=not ranks.first) as context.progress:
+        with RunProgress(stages, place, quiet=not ranks.first) as context.progress, _billed(context, folder):
             _execute(material, folder, memory, started)
     _give_name(workspace, folder, ranks)
     if fresh and ranks.first:
         shutil.rmtree(root)
     return folder
+
+
+@contextmanager
+def _billed(context: RunContext, folder: Path) -> Iterator[None]:
+    """Have run.json say what a server was asked for, by this command and those before it, however this one ends."""
+    try:
+        yield
+    finally:
+        bill = context.policy.bill()
+        if bill and (folder / "run.json").exists():
+            about = read_about(folder)
+            about["served"] = [*about.get("served", []), bill]
+            write_about(folder, about)
 
 
 def _say_once(lines: Sequence[str], said: set[str]) -> None:
@@ -187,7 +201,6 @@ def _execute(material: Material, folder: Path, memory: PeakMemory, started: floa
         "status": "done",
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": time.time() - started,
-        **({"served": policy.bill()} if policy.elsewhere else {}),
         "workers": context.workers * ranks.count,
         "memory_gb": memory.gb,
     }

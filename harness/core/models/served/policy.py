@@ -50,6 +50,14 @@ _OURS = {
 _WORD = re.compile(r"\s*(?:\w+|[^\w\s])")
 
 
+class Words:
+    """Cuts texts without a tokenizer, for tasks that measure prompts by the policy's tokens."""
+
+    def head_of(self, text: str, tokens: int) -> str:
+        """Its first words and marks, as many as tokens were asked for: what tokens are, only the server knows."""
+        return "".join(_WORD.findall(text)[:tokens])
+
+
 class ServedPolicy(Policy):
     """A model of a server, spoken to in the dialect that a probe found."""
 
@@ -90,8 +98,7 @@ class ServedPolicy(Policy):
         return ServedRows(asker, sampler, ledger, prompts, rows_per_prompt, streams)
 
     def head_of(self, text: str, tokens: int) -> str:
-        """Its first words and marks, as many as tokens were asked for: what tokens are, only the server knows."""
-        return "".join(_WORD.findall(text)[:tokens])
+        return Words().head_of(text, tokens)
 
     def prompt_length(self, prompt: Prompt) -> int:
         """About: for estimates of cost."""
@@ -110,6 +117,9 @@ class ServedPolicy(Policy):
                     f"prompt {prompt.id!r} is made of messages, and {self._address.url} has no /chat/completions for "
                     f"{self.name!r}; choose a task with plain-text prompts, or another server"
                 )
+
+    def requests_for(self, rows: int) -> int:
+        return -(-rows // self.dialect.choices)
 
     def bill(self) -> dict[str, Any]:
         return self.spending.data()
