@@ -113,6 +113,9 @@ def policy_of(config: RunConfig, cache: Path, use: Use = USUAL) -> Policy:
 
 def open_policy(config: RunConfig, cache: Path, use: Use = USUAL) -> Policy:
     """The model of a run, whatever its task; `use` says how a server is asked."""
+    prices = config.settings.get(PRICES, Prices())
+    if (given := hashed(prices)) and not is_served(config.model):
+        raise UserError(f"prices={given}: only tokens of a server (openai:BASE_URL#MODEL) have prices; leave them out")
     if config.model == "toy":
         device.place(config.device, config.dtype)
         length = config.settings["sampler"].max_new_tokens
@@ -122,7 +125,6 @@ def open_policy(config: RunConfig, cache: Path, use: Use = USUAL) -> Policy:
             raise UserError(f"model_args={args}: the toy takes none; leave them out")
         return ToyPolicy(length=length)
     args = config.settings[MODEL_ARGS]
-    prices = config.settings.get(PRICES, Prices())
     if is_served(config.model):
         if (config.device, config.dtype) != ("auto", "auto"):
             raise UserError(
@@ -130,8 +132,6 @@ def open_policy(config: RunConfig, cache: Path, use: Use = USUAL) -> Policy:
                 "them out"
             )
         return open_served(config.model, cache, use, speech_of(args), prices)
-    if given := hashed(prices):
-        raise UserError(f"prices={given}: only tokens of a server (openai:BASE_URL#MODEL) have prices; leave them out")
     if args.tp_plan:
         raise UserError(
             f"model_args.tp_plan={args.tp_plan!r}: launched processes share out the prompts of a run, and cannot share "

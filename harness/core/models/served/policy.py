@@ -34,7 +34,7 @@ from harness.core.models.served.spending import Prices, Spending
 from harness.core.streams import Streams
 from harness.core.types import Prompt
 
-_PROBING = 2  # tries of a request of the probe: what a server cannot do often ends in an error that looks passing
+_PROBING = 3  # tries while it is probed: what a server cannot do often ends in an error that looks passing
 _OURS = {
     "model",
     "messages",
@@ -152,14 +152,15 @@ def open_served(model: str, cache: Path, use: Use, speech: Speech, prices: Price
     """
     address = address_of(model)
     client = Client(address.url, address.name, use.patience, use.key_variable)
+    patience = replace(use.patience, tries=min(_PROBING, use.patience.tries))
+    probing = Client(address.url, address.name, patience, use.key_variable)
     spending = Spending(prices, use.budget)
     try:
-        statement = stated(address, client)
+        statement = stated(address, probing)
         path = cache / "served" / "probes" / f"{digest([address.url, statement])}.json"
         dialect = None if anew else _found(path)
         if dialect is None:
-            patience = replace(use.patience, tries=min(_PROBING, use.patience.tries))
-            dialect = probed(address, Client(address.url, address.name, patience, use.key_variable))
+            dialect = probed(address, probing)
             with whole(path) as part:
                 part.write_text(json.dumps(dialect.data(), indent=1), encoding="utf-8")
     except NoAnswer as error:
