@@ -69,6 +69,15 @@ def nats(value: float) -> str | None:
     return None if isnan(value) else f"{value:.2f}"
 
 
+def per_thousand(usd: float) -> str:
+    """Dollars a prompt as dollars a thousand prompts, which have fewer zeros."""
+    return dollars(1000 * usd)
+
+
+def dollars(usd: float) -> str:
+    return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.2g}"
+
+
 def giga(flops: float) -> str:
     return f"{flops / 1e9:,.0f}" if flops >= 1e11 else f"{flops / 1e9:.3g}"
 

@@ -18,7 +18,18 @@ from harness.evidence.command import made_by
 from harness.evidence.cost import AMORTISED_OVER
 from harness.evidence.figures.kinds import draw_all, of_run
 from harness.evidence.graders import ORACLE, graders_in_words, oracles_in_words
-from harness.evidence.markdown import giga, markdown_table, nats, number, one_line, over, p_value, percent, signed
+from harness.evidence.markdown import (
+    giga,
+    markdown_table,
+    nats,
+    number,
+    one_line,
+    over,
+    p_value,
+    per_thousand,
+    percent,
+    signed,
+)
 from harness.evidence.proven_table import write_proven
 from harness.evidence.record import Agreement, RunRecord
 from harness.evidence.report_sections import calibrated, drifts, equivalents, gains, kl_cells, layers, read_by
@@ -41,6 +52,10 @@ _REFITS = (
     "deviation of the refits' means. What an interval over prompts alone says of iterations leaves out this luck; and "
     "few refits stay few: of two or three, intervals are too narrow where luck is large. All other columns are of the "
     "first fit."
+)
+_DOLLARS = (
+    " Dollars are those of the tokens that the server counted, at the prices of the run, as if each row had been made "
+    "alone; in brackets with fitting, shared by the {n} prompts of this table. What judges and graders ask is left out."
 )
 _STEPS = (
     " Steps are forward passes in sequence, the longest chain for one answer: of the policy (a prompt's rows are "
@@ -100,6 +115,9 @@ def _cells(row: Comparison) -> dict[str, str | None]:
         if costs.are_known
         else None,
         "reward calls": f"{costs.reward_calls:.1f}" if costs.are_known else None,
+        "dollars a 1,000 prompts (with fitting)": None
+        if costs.usd is None or costs.usd_with_fitting is None
+        else f"{per_thousand(costs.usd)} ({per_thousand(costs.usd_with_fitting)})",
         "GFLOPs (with fitting)": None
         if costs.flops is None or costs.flops_with_fitting is None or not costs.are_known
         else f"{giga(costs.flops)} ({giga(costs.flops_with_fitting)})",
@@ -170,6 +188,7 @@ def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]
         "and every sampled token, discarded ones included; values are prefixes valued, on the policy's own states, or "
         "by models of their own with the tokens those read; reward calls are texts the proxy scored. Fitting counts "
         "everything up to that iteration, shared samples as if made alone."
+        + ("" if table[0].costs.usd is None else _DOLLARS.format(n=table[0].gold.n))
         + ("" if table[0].costs.flops is None else _PRICES.format(n=table[0].gold.n, many=f"{AMORTISED_OVER:,}"))
         + ("" if table[0].costs.steps is None else _STEPS)
         + (_REFITS if any(row.over_refits for row in table) else ""),

@@ -14,7 +14,7 @@ from pathlib import Path
 from harness.evidence.checkers import shared_in_words
 from harness.evidence.clusters import column_of, count_of, few
 from harness.evidence.graders import ORACLE, oracle_columns, ungraded
-from harness.evidence.markdown import giga
+from harness.evidence.markdown import giga, per_thousand
 from harness.evidence.names import display_name
 from harness.evidence.record import RunRecord
 from harness.evidence.row import Comparison
@@ -141,7 +141,9 @@ def _legend(table: Sequence[Comparison], rows: Sequence[Comparison], best: int |
     over = "" if table[0].clusters is None else ", clusters drawn whole"
     parts.append(f"Gold in sd of base samples [95%{over}]; vs {_rival(rows)}: paired; wins: over base;")
     cost = "policy tokens a prompt"
-    if _is_priced(rows):
+    if _is_in_money(rows):
+        cost = f"dollars a thousand prompts, fitting shared by these {table[0].gold.n}"
+    elif _is_priced(rows):
         cost = f"GFLOPs a prompt, fitting shared by these {table[0].gold.n}"
     return " ".join([*parts, f"cost: {cost}."])
 
@@ -163,7 +165,13 @@ def _is_priced(rows: Sequence[Comparison]) -> bool:
     return all(row.costs.flops_with_fitting is not None for row in rows)
 
 
+def _is_in_money(rows: Sequence[Comparison]) -> bool:
+    return all(row.costs.usd_with_fitting is not None for row in rows)
+
+
 def _cost(row: Comparison) -> str:
+    if row.costs.usd_with_fitting is not None:
+        return per_thousand(row.costs.usd_with_fitting)
     flops = row.costs.flops_with_fitting
     if not row.costs.are_known:
         return "n/a"

@@ -17,6 +17,7 @@ from harness.core.models.loading import load_policy
 from harness.core.models.policy import Policy
 from harness.core.models.served.address import is_served
 from harness.core.models.served.policy import open_served, speech_of
+from harness.core.models.served.spending import Prices
 from harness.core.models.toy import LONGEST, ToyPolicy
 from harness.core.types import Prompt
 from harness.methods import METHODS
@@ -112,6 +113,9 @@ def policy_of(config: RunConfig, cache: Path, use: Use = USUAL) -> Policy:
 
 def open_policy(config: RunConfig, cache: Path, use: Use = USUAL) -> Policy:
     """The model of a run, whatever its task; `use` says how a server is asked."""
+    prices = config.settings.get(PRICES, Prices())
+    if (given := hashed(prices)) and not is_served(config.model):
+        raise UserError(f"prices={given}: only tokens of a server (openai:BASE_URL#MODEL) have prices; leave them out")
     if config.model == "toy":
         device.place(config.device, config.dtype)
         length = config.settings["sampler"].max_new_tokens
@@ -127,9 +131,7 @@ def open_policy(config: RunConfig, cache: Path, use: Use = USUAL) -> Policy:
                 f"--device {config.device} --dtype {config.dtype}: a server decides where its model computes; leave "
                 "them out"
             )
-        return open_served(config.model, cache, use, speech_of(args), config.settings[PRICES])
-    if prices := hashed(config.settings[PRICES]):
-        raise UserError(f"prices={prices}: only tokens of a server (openai:BASE_URL#MODEL) have prices; leave them out")
+        return open_served(config.model, cache, use, speech_of(args), prices)
     if args.tp_plan:
         raise UserError(
             f"model_args.tp_plan={args.tp_plan!r}: launched processes share out the prompts of a run, and cannot share "

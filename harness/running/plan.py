@@ -33,6 +33,8 @@ class Counts:
     gold_calls: int = 0
     read_tokens: int = 0  # of answers under the base, for its log-likelihood
     fitted_texts: int = 0  # that fits rest on
+    sent_tokens: int = 0  # of a server: prompts, and what was written of answers, in every request that goes on
+    written_tokens: int = 0  # likewise: what its answers hold
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
@@ -76,7 +78,7 @@ def plan(
     samples, length = settings["fit"].samples, settings["sampler"].max_new_tokens
     first = _Part(context, fit_slices[0])
     texts = len(fit_slices[0]) * samples
-    pool = Counts(first.tokens + texts * length, reward_calls=texts)
+    pool = Counts(first.tokens + texts * length, reward_calls=texts) + first.asked([1], samples)
     stages = [
         PlannedStage(
             "base samples of fit prompts", "sampling", "harness", "fit", first.count, first.batches(samples), pool
@@ -111,12 +113,23 @@ class _Part:
     def batches(self, rows: int, memory_factor: int = 1) -> int:
         return len(self._context.batches(self._prompts, rows, memory_factor))
 
-    def counts(self, work: Work | None) -> Counts | None:
-        """What all of them take, given what one of the mean length does."""
+    def counts(self, work: Work | None, asked: Counts | None = None) -> Counts | None:
+        """What all of them take, given what one of the mean length does, and what a server is asked in all."""
         if work is None:
             return None
         one = Counts(work.policy_tokens, work.value_calls, work.value_tokens, work.reward_calls)
-        return one.times(self.count)
+        return one.times(self.count) + (asked or Counts())
+
+    def asked(self, prefixes: Sequence[int], rows: int) -> Counts:
+        """What a server is asked for `rows` a prompt that go on from so many prefixes, round by round; else nothing."""
+        policy, length = self._context.policy, self._context.config.settings["sampler"].max_new_tokens
+        if not policy.elsewhere:
+            return Counts()
+        sent = 0
+        for i, count in enumerate(prefixes):
+            requests = count * policy.requests_for(max(1, rows // count))
+            sent += requests * (self.mean + i * length // len(prefixes))
+        return Counts(sent_tokens=sent, written_tokens=rows * length).times(self.count)
 
 
 def _of_method(
@@ -129,7 +142,9 @@ def _of_method(
         part = parts[max(0, iteration - 1)]
         of_rollouts = kind.rollouts_at_most(config, iteration, sampler, part.mean) if iteration > 1 else None
         if iteration > 1:
-            rollouts = part.counts(of_rollouts)
+            fitting = kind.fit_config(config, iteration)
+            asked = part.asked(kind.prefixes(fitting, sampler), kind.rows_per_prompt(fitting))
+            rollouts = part.counts(of_rollouts, asked)
             rows = part.batches(kind.rows_per_prompt(kind.fit_config(config, iteration)), kind.memory_factor(config))
             stages.append(
                 PlannedStage(
@@ -143,7 +158,8 @@ def _of_method(
             label = f"{charged} iteration {iteration}: fit"
             stages.append(PlannedStage(label, "fit", name, "fit", part.count, 1, of_fit, Counts(fitted_texts=texts)))
         label = label_of(charged, iteration)
-        answers = test.counts(kind.answer_at_most(config, iteration, sampler, test.mean))
+        asked = test.asked(kind.prefixes(config, sampler), kind.rows_per_prompt(config))
+        answers = test.counts(kind.answer_at_most(config, iteration, sampler, test.mean), asked)
         batches = test.batches(kind.rows_per_prompt(config), kind.memory_factor(config))
         fewest = test.counts(Work(test.mean + sampler.max_new_tokens)) or Counts()
         stages.append(
@@ -156,7 +172,8 @@ def _of_method(
             all_samples = _scored(context, test, kind.rows_per_prompt(config))
             stages.append(_scores("best_of_n: scores of all samples", name, test.count, all_samples))
         if not refit and method.searches and (traced := context.config.settings["evaluate"].trace):
-            stages.append(PlannedStage(f"{label}: search trees", "sampling", name, "generate", traced, 1, None, fewest))
+            kept = Counts() if context.policy.elsewhere else None  # a server's answers are found again
+            stages.append(PlannedStage(f"{label}: search trees", "sampling", name, "generate", traced, 1, kept, fewest))
     return stages
 
 

@@ -15,6 +15,8 @@ import polars as pl
 
 from harness.core.digest import digest
 from harness.core.errors import UserError
+from harness.core.models.served.address import is_served
+from harness.core.models.served.policy import Words
 from harness.core.nested import flatten
 from harness.core.streams import Streams
 from harness.core.task import GOLD
@@ -68,7 +70,8 @@ def _rescored(runs: Sequence[Run], n: int, cache: Path) -> Rescored:
         what = f"{asked['task']}, {asked['model']}"
         return Rescored(what, 0, 0.0, not_scored="prompts and graders of files that lie elsewhere")
     config = _config(runs[0])
-    task = TASKS[config.task](config.settings[config.task], policy_of(config, cache), cache)
+    cutter = Words() if is_served(config.model) else policy_of(config, cache)
+    task = TASKS[config.task](config.settings[config.task], cutter, cache)
     name, recorded = f"{config.task}, {config.model}", runs[0].record.reward_versions
     if any(task.versions.get(reward) != version for reward, version in recorded.items()):
         now, then = versions_in_words(task.versions), versions_in_words(recorded)

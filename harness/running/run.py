@@ -4,7 +4,8 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from itertools import chain, count
 from pathlib import Path
@@ -102,7 +103,7 @@ def complete(config: RunConfig, workspace: Workspace, ranks: Ranks, fresh: bool 
             context = material.context
             context.artifacts = Artifacts(root)
             stages = [stage.planned for stage in material.stages]
-            with RunProgress(stages, place, quiet=not ranks.first) as context.progress:
+            with RunProgress(stages, place, quiet=not ranks.first) as context.progress, _billed(context, folder):
                 _execute(material, folder, memory, started)
     _give_name(workspace, folder, ranks)
     if fresh and ranks.first:
@@ -134,6 +135,26 @@ def _say_before(material: Material, workspace: Workspace, folder: Path) -> None:
     if problems := problems_of_run(folder):
         line = f"{folder.name} is damaged ({in_short(problems)}); made again, from what the cache has"
         print(printable(line), file=sys.stderr)
+
+
+@contextmanager
+def _billed(context: RunContext, folder: Path) -> Iterator[None]:
+    """Have run.json say what a server was asked for, by this command and those before it, however this one ends."""
+    before = _bills(folder)
+    try:
+        yield
+    finally:
+        bills = [*before, *filter(None, [context.policy.bill()])]
+        if bills and (folder / "run.json").exists():
+            write_about(folder, {**read_about(folder), "served": bills})
+
+
+def _bills(folder: Path) -> list[dict[str, Any]]:
+    """Of commands that did not finish the run; none where nobody can tell any more."""
+    with suppress(UserError):
+        if (folder / "run.json").exists():
+            return list(read_about(folder).get("served", []))
+    return []
 
 
 def _say_once(lines: Sequence[str], said: set[str]) -> None:
@@ -215,7 +236,6 @@ def _execute(material: Material, folder: Path, memory: PeakMemory, started: floa
         "status": "done",
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": time.time() - started,
-        **({"served": policy.bill()} if policy.elsewhere else {}),
         "workers": context.workers * ranks.count,
         "memory_gb": memory.gb,
     }

@@ -86,6 +86,10 @@ class Policy(ABC):
                     "model with a longer context"
                 )
 
+    def requests_for(self, rows: int) -> int:
+        """How many requests bring so many rows of one prefix, of a policy that is `elsewhere`."""
+        return rows
+
     def bill(self) -> dict[str, Any]:
         """What the requests of this process have taken, of a policy that is `elsewhere`."""
         return {}

@@ -34,7 +34,7 @@ from harness.core.models.served.spending import Prices, Spending
 from harness.core.streams import Streams
 from harness.core.types import Prompt
 
-_PROBING = 2  # tries of a request of the probe: what a server cannot do often ends in an error that looks passing
+_PROBING = 3  # tries while it is probed: what a server cannot do often ends in an error that looks passing
 _OURS = {
     "model",
     "messages",
@@ -48,6 +48,14 @@ _OURS = {
     "top_p",
 }
 _WORD = re.compile(r"\s*(?:\w+|[^\w\s])")
+
+
+class Words:
+    """Cuts texts without a tokenizer, for tasks that measure prompts by the policy's tokens."""
+
+    def head_of(self, text: str, tokens: int) -> str:
+        """Its first words and marks, as many as tokens were asked for: what tokens are, only the server knows."""
+        return "".join(_WORD.findall(text)[:tokens])
 
 
 class ServedPolicy(Policy):
@@ -90,8 +98,7 @@ class ServedPolicy(Policy):
         return ServedRows(asker, sampler, ledger, prompts, rows_per_prompt, streams)
 
     def head_of(self, text: str, tokens: int) -> str:
-        """Its first words and marks, as many as tokens were asked for: what tokens are, only the server knows."""
-        return "".join(_WORD.findall(text)[:tokens])
+        return Words().head_of(text, tokens)
 
     def prompt_length(self, prompt: Prompt) -> int:
         """About: for estimates of cost."""
@@ -110,6 +117,9 @@ class ServedPolicy(Policy):
                     f"prompt {prompt.id!r} is made of messages, and {self._address.url} has no /chat/completions for "
                     f"{self.name!r}; choose a task with plain-text prompts, or another server"
                 )
+
+    def requests_for(self, rows: int) -> int:
+        return -(-rows // self.dialect.choices)
 
     def bill(self) -> dict[str, Any]:
         return self.spending.data()
@@ -142,14 +152,15 @@ def open_served(model: str, cache: Path, use: Use, speech: Speech, prices: Price
     """
     address = address_of(model)
     client = Client(address.url, address.name, use.patience, use.key_variable)
+    patience = replace(use.patience, tries=min(_PROBING, use.patience.tries))
+    probing = Client(address.url, address.name, patience, use.key_variable)
     spending = Spending(prices, use.budget)
     try:
-        statement = stated(address, client)
+        statement = stated(address, probing)
         path = cache / "served" / "probes" / f"{digest([address.url, statement])}.json"
         dialect = None if anew else _found(path)
         if dialect is None:
-            patience = replace(use.patience, tries=min(_PROBING, use.patience.tries))
-            dialect = probed(address, Client(address.url, address.name, patience, use.key_variable))
+            dialect = probed(address, probing)
             with whole(path) as part:
                 part.write_text(json.dumps(dialect.data(), indent=1), encoding="utf-8")
     except NoAnswer as error:

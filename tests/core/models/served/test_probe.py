@@ -98,7 +98,7 @@ def test_a_model_that_the_server_does_not_have_is_said_with_those_it_has(tmp_pat
     "model, says",
     [
         ("openai:http://127.0.0.1:1/v1", "names no server and model; write openai:BASE_URL#MODEL"),
-        ("openai:#m", "is no URL"),
+        ("openai:#m", "does not say where its server stands.*export OPENAI_BASE_URL"),
         ("openai:http://me:secret@host/v1#m", "holds a user, password"),
         ("openai:http://host/v1?key=1#m", "holds a user, password, query"),
         ("openai:ftp://host/v1#m", "is no URL"),
