@@ -34,7 +34,7 @@ from harness.core.graders.load import load_grader
 from harness.core.graders.scorer import Scorer as GradingScorer
 from harness.core.graders.worker import Limits
 from harness.core.printable import printable
-from harness.core.task import GOLD, Kind, Profiles, Slice, Task, TextCutter
+from harness.core.task import GOLD, PART, Kind, Profiles, Slice, Task, TextCutter
 from harness.core.types import Completion, Prompt, Scorer
 
 PROXY_ERROR, GOLD_ERROR = "proxy_error", "gold_error"  # metrics: 0, or the place of the error's name in ERRORS, from 1
@@ -139,9 +139,11 @@ class Data(Task):
 
     def score(self, completions: Sequence[Completion]) -> dict[str, np.ndarray]:
         """Gold, and of each grader which answers it could not score and why, which costs no further call."""
-        scores = {GOLD: self._gold(completions), PROXY_ERROR: _codes(self._proxy.grades(completions))}
+        proxy = self._proxy.grades(completions)
+        scores = {GOLD: self._gold(completions), PROXY_ERROR: _codes(proxy), **_parts("proxy", proxy)}
         if not self.has_one_grader:
-            scores[GOLD_ERROR] = _codes(self._gold.grades(completions))
+            gold = self._gold.grades(completions)
+            scores |= {GOLD_ERROR: _codes(gold), **_parts("gold", gold)}
         return scores
 
     @property
@@ -268,6 +270,15 @@ def _say(line: str) -> None:
 def _codes(grades: Sequence[Grade]) -> np.ndarray:
     """(n,) 0 for a score, else the place of the error's name, from 1."""
     return np.array([0 if g.error is None else 1 + ERRORS.index(g.error) for g in grades], dtype=np.float32)
+
+
+def _parts(grader: str, grades: Sequence[Grade]) -> dict[str, np.ndarray]:
+    """(n,) of each part of a score, such as the graders of a formula or of a weighted list; NaN where it has none."""
+    names = dict.fromkeys(name for grade in grades for name in grade.metrics)
+    return {
+        f"{PART}{grader}/{name}": np.array([grade.metrics.get(name, np.nan) for grade in grades], dtype=np.float32)
+        for name in names
+    }
 
 
 def _outside(config: DataConfig, cache: Path) -> Outside:

@@ -16,6 +16,7 @@ from harness.evidence.cost import AMORTISED_OVER
 from harness.evidence.figures.kinds import draw_all, of_run
 from harness.evidence.graders import ORACLE, graders_in_words, oracles_in_words
 from harness.evidence.markdown import giga, markdown_table, number, one_line, over, p_value, percent, signed
+from harness.evidence.parts import parts_section
 from harness.evidence.record import Agreement, RunRecord
 from harness.evidence.report_sections import calibrated, drifts, equivalents, gains, kl_cells, layers
 from harness.evidence.row import Comparison, OverRefits, frame
@@ -173,6 +174,7 @@ def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]
         drifts(table, curve),
         "## Rewards",
         _rewards(record),
+        parts_section(run),
         "## Value functions on held-out fit prompts",
         _fits(run),
         layers(record.tried),

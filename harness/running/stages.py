@@ -28,7 +28,7 @@ from harness.core.progress import RunProgress
 from harness.core.reward import RewardHandle, Scale, require_some
 from harness.core.search.finalists import sample_rows
 from harness.core.streams import Streams
-from harness.core.task import Task
+from harness.core.task import PART, Task
 from harness.core.types import Answer, Candidate, Completion, FitReport, Prompt
 from harness.core.withheld import Withheld
 from harness.evidence.schema import OWN_NLL
@@ -300,7 +300,7 @@ def score(
     _, result = context.run("score", label, inputs, cuts, job, "score")
     context.charge(name, iteration, result)
     out: dict[Key, dict[str, float]] = {}
-    for metric in result.payloads[0] if result.payloads else ():
+    for metric in [name for name in (result.payloads or [{}])[0] if not name.startswith(PART)]:
         require_some(metric, np.concatenate([payload[metric] for payload in result.payloads]), ordered)
     for batch, metrics in zip(cuts, result.payloads, strict=True):
         for i, completion in enumerate(batch):
