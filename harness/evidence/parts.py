@@ -11,6 +11,7 @@ from harness.evidence.clusters import clusters_of
 from harness.evidence.markdown import markdown_table, one_line
 from harness.evidence.schema import ROW, Row
 from harness.evidence.store import Run
+from harness.evidence.table import answers_by_row, repeats_value
 
 _MOST = 12  # columns; a grader that names a part for each answer has as many as there are answers
 
@@ -26,8 +27,11 @@ def parts_section(run: Run) -> str:
     known = known.sort("len", descending=True, maintain_order=True)
     shown = known.head(_MOST).select("grader", "part").rows()
     rows = []
+    answers = answers_by_row(run)
     for key, of_row in run.parts.partition_by(ROW, as_dict=True, maintain_order=True).items():
         row = Row(*key)
+        if repeats_value(answers, row):
+            continue
         cells: dict[str, str | None] = {"method": row.name, "final pick": row.final_pick}
         for grader, part in shown:
             found = of_row.filter(pl.col("grader") == grader, pl.col("part") == part)
