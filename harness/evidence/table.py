@@ -231,17 +231,17 @@ def _equivalent(run: Run, curves: Floats, own: Costs, part: pl.DataFrame) -> Equ
 
 def _corrected(rows: Sequence[Comparison]) -> list[Comparison]:
     """The rows with Holm's p-values, one family a kind of test."""
-    against = _holm([row.against_best_of_n for row in rows])
-    gains = _holm([row.drift.gold_gain for row in rows])
-    wins = _holm([row.win_rate_over_base for row in rows])
-    over = _holm([row.win_rate_over_best_of_n for row in rows])
+    against = holm_of([row.against_best_of_n for row in rows])
+    gains = holm_of([row.drift.gold_gain for row in rows])
+    wins = holm_of([row.win_rate_over_base for row in rows])
+    over = holm_of([row.win_rate_over_best_of_n for row in rows])
     return [
         replace(row, p_holm=a, p_gain_holm=b, p_wins_holm=c, p_wins_over_best_of_n_holm=d)
         for row, a, b, c, d in zip(rows, against, gains, wins, over, strict=True)
     ]
 
 
-def _holm(tested: Sequence[Estimate | None]) -> list[float | None]:
+def holm_of(tested: Sequence[Estimate | None]) -> list[float | None]:
     """Adjusted p of each, None where there is no test."""
     adjusted = iter(stats.holm([estimate.p for estimate in tested if estimate is not None]))
     return [None if estimate is None else next(adjusted) for estimate in tested]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from harness.core.digest import digest
+from harness.core.errors import UserError
 from harness.core.files import PART, to_disk
 from harness.core.generator import Generator
 from harness.core.lock import LOCKS
@@ -212,6 +213,8 @@ def _execute(material: Material, folder: Path, memory: PeakMemory, started: floa
             rows.setdefault("refits", []).extend(fitted_again(context, name, refit, pool, fit_slices, test))
     if not rows.get("refits"):
         rows.pop("refits", None)  # no method fits anything
+    if not rows.get("parts"):
+        rows.pop("parts", None)  # scores are of one piece
     about["tried"] = rows.pop("tried")  # layers and poolings, and how well their values rank
     prices = {
         "policy_token": 2.0 * policy.active_parameters,

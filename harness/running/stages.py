@@ -29,7 +29,7 @@ from harness.core.progress import RunProgress
 from harness.core.reward import RewardHandle, Scale, require_some
 from harness.core.search.finalists import sample_rows
 from harness.core.streams import Streams
-from harness.core.task import Task
+from harness.core.task import PART, Task
 from harness.core.types import Answer, Candidate, Completion, FitReport, Prompt
 from harness.core.withheld import Withheld
 from harness.evidence.schema import BASE_NLL, OWN_NLL
@@ -327,8 +327,8 @@ def score(
     out: dict[Key, dict[str, float]] = {}
     told = "logprobs" in context.policy.capabilities
     for metric in result.payloads[0] if result.payloads else ():
-        if metric == BASE_NLL and not told:
-            continue  # unknown of every answer
+        if metric.startswith(PART) or (metric == BASE_NLL and not told):  # what not every answer has
+            continue
         require_some(metric, np.concatenate([payload[metric] for payload in result.payloads]), ordered)
     for batch, metrics in zip(cuts, result.payloads, strict=True):
         for i, completion in enumerate(batch):
