@@ -7,6 +7,7 @@ from pathlib import Path
 
 import shtab
 
+from harness.core.files import cache_folder
 from harness.core.results_folder import results_folder
 
 _OUT = "folder of results (default: results, here or in a folder above, of the same project)"
@@ -31,7 +32,21 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", help="auto, float32, bfloat16, float16 (default: auto)")
     parser.add_argument("--workers", type=int, help="processes on a CPU (default: its cores, as far as memory allows)")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, what it costs, and do nothing")
+    add_verify(parser)
     completed(parser.add_argument("--out", type=Path, help=_OUT), shtab.DIRECTORY)
+
+
+def add_verify(parser: argparse.ArgumentParser) -> None:
+    """For what loads models and other large files of the cache; see `read_all_again`."""
+    parser.add_argument("--verify", action="store_true", help="read large files in full again, and believe no date")
+
+
+def read_all_again(arguments: argparse.Namespace) -> None:
+    """With --verify, forget which files were read before, so that their hashes are taken of what they hold now."""
+    if arguments.verify:
+        from harness.core.contents import forget
+
+        forget(cache_folder())
 
 
 def add_file_options(parser: argparse.ArgumentParser, required: bool = False) -> None:
@@ -57,6 +72,7 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     parser.add_argument("--dtype", help="auto, float32, bfloat16, float16 (default: auto)")
     parser.add_argument("--workers", type=int, help="processes on a CPU (default: its cores, as far as memory allows)")
+    add_verify(parser)
 
 
 def add_out(parser: argparse.ArgumentParser) -> None:

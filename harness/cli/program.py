@@ -25,6 +25,7 @@ from harness.cli import (
     ablate,
     align,
     bench,
+    cache,
     export,
     figure,
     generate,
@@ -181,6 +182,6 @@ GROUPS = {
         name.COMMAND,
     ),
     "Judge": (judge.COMMAND,),
-    "Tools": (listing.COMMAND, bench.COMMAND, rewards.COMMAND, COMPLETION),
+    "Tools": (listing.COMMAND, cache.COMMAND, bench.COMMAND, rewards.COMMAND, COMPLETION),
 }
 COMMANDS = tuple(chain(*GROUPS.values()))

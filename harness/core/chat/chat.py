@@ -259,6 +259,16 @@ class Chat:
         return _Authorisation(variable, key)
 
 
+def is_as_written(path: Path) -> bool:
+    """Whether a file of the cache proves itself, or is of a version that proved nothing."""
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        proof = stored.pop(_PROOF, None)
+        return stored.keys() <= _KEPT and proof in (None, digest(stored))
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
+        return False
+
+
 @dataclass(frozen=True)
 class _Authorisation:
     """Adds the key to a request. Handed to requests even without one, or it would look for passwords in ~/.netrc."""
