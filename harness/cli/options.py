@@ -7,6 +7,7 @@ from pathlib import Path
 
 import shtab
 
+from harness.core.files import cache_folder
 from harness.core.results_folder import results_folder
 
 _OUT = "folder of results (default: results, here or in a folder above, of the same project)"
@@ -34,6 +35,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", help="auto, float32, bfloat16, float16 (default: auto)")
     parser.add_argument("--workers", type=int, help="processes on a CPU (default: its cores, as far as memory allows)")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, what it costs, and do nothing")
+    add_verify(parser)
     completed(parser.add_argument("--out", type=Path, help=_OUT), shtab.DIRECTORY)
     add_server_options(parser)
 
@@ -48,6 +50,19 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
     server.add_argument("--budget-tokens", type=float, help="tokens that its requests may take, read and written")
     server.add_argument("--parallel", type=int, help="requests at a time (default: 16)")
     server.add_argument("--timeout", type=float, help="seconds for one answer (default: 120)")
+
+
+def add_verify(parser: argparse.ArgumentParser) -> None:
+    """For what loads models and other large files of the cache; see `read_all_again`."""
+    parser.add_argument("--verify", action="store_true", help="read large files in full again, and believe no date")
+
+
+def read_all_again(arguments: argparse.Namespace) -> None:
+    """With --verify, forget which files were read before, so that their hashes are taken of what they hold now."""
+    if arguments.verify:
+        from harness.core.contents import forget
+
+        forget(cache_folder())
 
 
 def add_file_options(parser: argparse.ArgumentParser, required: bool = False) -> None:
@@ -86,6 +101,7 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     parser.add_argument("--dtype", help="auto, float32, bfloat16, float16 (default: auto)")
     parser.add_argument("--workers", type=int, help="processes on a CPU (default: its cores, as far as memory allows)")
+    add_verify(parser)
     add_server_options(parser)
 
 

@@ -25,6 +25,7 @@ from harness.cli import (
     ablate,
     align,
     bench,
+    cache,
     compare,
     export,
     figure,
@@ -187,6 +188,6 @@ GROUPS = {
         name.COMMAND,
     ),
     "Judge": (judge.COMMAND, score.COMMAND, compare.COMMAND, import_.COMMAND, lm_eval.COMMAND, tax.COMMAND),
-    "Tools": (listing.COMMAND, bench.COMMAND, rewards.COMMAND, COMPLETION),
+    "Tools": (listing.COMMAND, cache.COMMAND, bench.COMMAND, rewards.COMMAND, COMPLETION),
 }
 COMMANDS = tuple(chain(*GROUPS.values()))

@@ -23,7 +23,8 @@ _LIMIT = 60.0  # seconds
 _FEW = ["--set", "fit.prompts=12", "--set", "fit.samples=2", "--set", "fit.layers=[1]", "--workers", "1"]
 _WORD = st.one_of(
     st.sampled_from(["", "-1", "0", "1e309", "nan", "null", "~", "[]", "{}", "[[[", "!!python/name:os.system", "a=b",
-                     "=", "..", "../..", "/", "/dev/null", "/dev/full", "exp[1]", "*", "a\x1b[31mb", "ü", "日本", "\ud800",
+                     "=", "..", "../..", "/", "/dev/null", "/dev/full", "exp[1]", "*", "a\x1b[31mb", "ü", "日本",
+                     "\ud800",
                      "x" * 300, "toy", "latest", "iro", "iro,iro", "all", "base:first", "\n", "1,2", "0x10", "1_000",
                      "-", "--", "--out", "%s", "{0}", "$(x)", "a|b", "<img>", "yes", "2026-13-45", "&a [*a]"]),
     st.text(max_size=12), st.integers().map(str), st.floats().map(str),
