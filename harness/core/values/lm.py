@@ -8,7 +8,6 @@ whole). `lm_fitting.py` fits it; `core/models/value_model.py` has the model.
 
 import json
 from collections.abc import Sequence
-from copy import deepcopy
 from pathlib import Path
 from typing import ClassVar
 
@@ -45,7 +44,7 @@ class LmValue:
         settings: LmSettings,
         weights: Weights | None = None,
     ) -> None:
-        self.head = head.eval().requires_grad_(False)
+        self.head = head.eval().requires_grad_(False).to(model.device)
         self.pooling, self.model, self.settings, self.weights = pooling, model, settings, weights
         self._policy = policy
 
@@ -131,8 +130,6 @@ class LmReader:
 
     def __init__(self, value: LmValue, rows: Rows) -> None:
         self._value, self._rows = value, rows
-        device = value.model.device
-        self._head = value.head if value.head.mean.device == device else deepcopy(value.head).to(device)
         self._following = Following(value.model, rows.prompts, rows.owner.tolist())
         self.tokens_read = np.array(self._following.prompt_lengths, dtype=np.int64)
 
@@ -145,7 +142,7 @@ class LmReader:
             finished = [completions[j].stop is not None for j in moved]
             read = self._following.move(moved, texts, ended, finished)
             np.add.at(self.tokens_read, owner[moved], read)
-        values: torch.Tensor = self._head(self._following.features(self._value.pooling))
+        values: torch.Tensor = self._value.head(self._following.features(self._value.pooling))
         return values.to(chunk.tokens.device)
 
     def reorder(self, index: torch.Tensor) -> None:
@@ -171,6 +168,7 @@ class Following:
         mask, states = self._followed.mask, self._followed.prompt_states
         index = torch.tensor(owner, device=model.device)
         count = mask.sum(1)
+        self._lengths = [self.prompt_lengths[i] for i in owner]  # (R,) of the prompts
         self._prompt_tokens = count[index]  # (R,)
         self._prompt_mean = (states.sum(1) / count[:, None])[index]  # (R, H)
         self._prompt_last = states[:, -1][index]  # prompts are padded on the left
@@ -202,7 +200,7 @@ class Following:
         if any(back):
             self._followed.forget(torch.tensor(back, device=self._model.device))
         if any(parts):
-            self._model.require_room(max(n + len(t) for n, t in zip(self._prompt_tokens, self.tokens, strict=True)))
+            self._model.require_room(max(n + len(t) for n, t in zip(self._lengths, self.tokens, strict=True)))
             ids, mask = padded(parts, self._model.device)
             self._keep(self._followed.read(ids, mask), mask, parts)
         return np.array([len(parts[place[row]]) for row in rows], dtype=np.int64)
@@ -244,7 +242,9 @@ class Following:
         live = [j for j, row in enumerate(index) if row in place and not self._finished[row]]
         for name in ("_prompt_tokens", "_prompt_mean", "_prompt_last", "_states"):
             setattr(self, name, getattr(self, name)[rows])
-        self.tokens, self._finished = [self.tokens[row] for row in index], [self._finished[row] for row in index]
+        self.tokens, self._finished, self._lengths = (
+            [of[row] for row in index] for of in (self.tokens, self._finished, self._lengths)
+        )
         if live:
             self._followed.select(torch.tensor([place[index[j]] for j in live], device=rows.device))
         self._in_cache = live

@@ -80,7 +80,7 @@ class _Training:
         self._frozen, self._settings, self._pooling = model, settings, pooling
         self.head, self.weights = head, None  # type: Head, Weights | None
         lm = settings.lm
-        self._trained = _with_dropout(head, settings)
+        self._trained = _with_dropout(head, settings).to(model.device)
         copy = model.untouched()
         self._decoder: Any = with_lora(copy, lm.rank) if lm.train == "lora" else copy.requires_grad_(True)
         groups = [
@@ -158,6 +158,6 @@ def _along(states: torch.Tensor, prompt: int, lengths: Sequence[int], pooling: P
 def _with_dropout(head: Head, settings: ValueSettings) -> Head:
     """A copy that can be trained."""
     weights = head.state_dict()
-    made = Head(len(head.mean), len(weights["network.1.weight"]), settings.dropout).to(head.mean.device)
+    made = Head(len(head.mean), len(weights["network.1.weight"]), settings.dropout)
     made.load_state_dict(weights)
     return made
