@@ -93,7 +93,7 @@ def _asked(request: Request) -> Request:
 
 
 def _folder(plain: RunConfig, workspace: Workspace) -> Path:
-    declared = {name: [repr(one) for one in METHODS[name].tunables] for name in plain.methods}
+    declared = {name: [repr(one) for one in METHODS[name].tunables_of(plain.settings[name])] for name in plain.methods}
     return workspace.out / "tuning" / f"{plain.task}-{plain.profile}-{digest([plain.asked(), declared])[:10]}"
 
 
@@ -125,9 +125,9 @@ class _Search:
     def __post_init__(self) -> None:
         kind, config = METHODS[self.name], self.plain.settings[self.name]
         facts = Facts(kind.budget(config), self.plain.settings["sampler"].max_new_tokens)
-        for setting in (setting for one in kind.tunables for setting in one.of(facts).names):
+        for setting in (setting for one in kind.tunables_of(config) for setting in one.of(facts).names):
             annotation_of(f"{self.name}.{setting}", {self.name: kind.Config})  # raises where there is no such setting
-        self.space = Space.of(kind.tunables, dict(flatten(asdict(config))), facts)
+        self.space = Space.of(kind.tunables_of(config), dict(flatten(asdict(config))), facts)
         self._given = _for(self.name, self.plain, self.asked.given)
 
     @property
