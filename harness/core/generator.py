@@ -40,6 +40,11 @@ class Generator(ABC):
         self.observer: Observer | None = None  # set by the harness where it looks on at searches
 
     @classmethod
+    def tunables_of(cls, config: Any) -> Sequence[Declared]:
+        """Of its tunables those that `tune` may vary with these settings."""
+        return cls.tunables
+
+    @classmethod
     def unavailable(cls, model: str, config: Any) -> str | None:
         """Why it cannot run with this model, installation and settings, and what to do; None where it can."""
         return None

@@ -102,7 +102,7 @@ def _asked(request: Request) -> Request:
 
 
 def _folder(plain: RunConfig, workspace: Workspace, iterations: int | None) -> Path:
-    declared = {name: [repr(one) for one in METHODS[name].tunables] for name in plain.methods}
+    declared = {name: [repr(one) for one in METHODS[name].tunables_of(plain.settings[name])] for name in plain.methods}
     made_of = [plain.asked(), declared, *([] if iterations is None else [iterations])]
     return workspace.out / "tuning" / f"{plain.task}-{plain.profile}-{digest(made_of)[:10]}"
 
@@ -137,12 +137,12 @@ class _Search:
         kind, config = METHODS[self.name], self.plain.settings[self.name]
         self._effects: dict[str, str] = {}
         facts = Facts(kind.budget(config), self.plain.settings["sampler"].max_new_tokens)
-        for setting in (setting for one in kind.tunables for setting in one.of(facts).names):
+        for setting in (setting for one in kind.tunables_of(config) for setting in one.of(facts).names):
             annotation_of(f"{self.name}.{setting}", {self.name: kind.Config})  # raises where there is no such setting
         self._given = _for(self.name, self.plain, self.asked.given)
         if self.is_cut:
             self._given.append((f"{self.name}.iterations", self.iterations))
-        self.space = Space.of(kind.tunables, dict(flatten(asdict(config))), facts, self._effect)
+        self.space = Space.of(kind.tunables_of(config), dict(flatten(asdict(config))), facts, self._effect)
 
     @property
     def is_cut(self) -> bool:

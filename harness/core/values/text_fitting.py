@@ -32,7 +32,7 @@ def fit_text(
     train, held = split(rollouts, settings.held_out, fold)
     usable = [*train, *held]
     longest = max(length_of(c.completion) for c in usable)
-    coarse = max(settings.stride, longest // 8)
+    coarse = max(settings.stride, longest // 4)
     embedding = embedding_of(settings.text.embedding, policy)
     tried: dict[TextFeatures, _Fit] = {}
     fit, check = (_Prefixes.of(part, coarse, settings.weight, policy) for part in (train, held))

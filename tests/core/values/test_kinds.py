@@ -99,3 +99,10 @@ def test_what_values_read_is_planned():
     assert kinds.reading_at_most(ValueSettings(kind="lm"), 2, work, 50).value_tokens == 2080
     minilm = ValueSettings(kind="text", text=TextSettings(embedding="minilm"))
     assert kinds.reading_at_most(minilm, 2, work, 50).value_tokens == 4000
+
+
+def test_tune_varies_nothing_that_the_kind_does_not_have():
+    kind = METHODS["controlled_decoding"]
+    blocks = resolved(model=API, methods=("controlled_decoding",)).settings["controlled_decoding"]
+    assert [one.name for one in kind.tunables_of(blocks)] == ["chunk"]
+    assert kind.tunables_of(kind.Config()) == kind.tunables
