@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
+from harness.core.api.spending import Prices
 from harness.core.api.use import USUAL, Use
 from harness.core.errors import UserError, unknown
 from harness.core.files import cache_folder
@@ -20,7 +21,6 @@ from harness.core.models.sampling import Sampler
 from harness.core.models.served.address import is_served
 from harness.core.models.served.asker import Speech
 from harness.core.models.served.policy import open_served
-from harness.core.models.served.spending import Prices
 from harness.core.registry import Registry, class_of
 from harness.core.task import Task
 from harness.core.types import Prompt

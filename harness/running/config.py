@@ -14,13 +14,13 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as settings_dataclass
 from pydantic.fields import FieldInfo
 
+from harness.core.api.spending import Prices
 from harness.core.as_before import AsBefore, hashed
 from harness.core.errors import UserError, unknown
 from harness.core.generator import Generator
 from harness.core.models.model_settings import ModelSettings
 from harness.core.models.sampling import Sampler
 from harness.core.models.served.address import without_url
-from harness.core.models.served.spending import Prices
 from harness.core.nested import flatten
 from harness.evidence.command import PROMPTS
 from harness.evidence.schema import REFERENCES

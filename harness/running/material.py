@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.core.api.spending import Prices
 from harness.core.api.use import USUAL, Use
 from harness.core.as_before import hashed
 from harness.core.errors import UserError
@@ -17,7 +18,6 @@ from harness.core.models.loading import load_policy
 from harness.core.models.policy import Policy
 from harness.core.models.served.address import is_served
 from harness.core.models.served.policy import open_served, speech_of
-from harness.core.models.served.spending import Prices
 from harness.core.models.toy import LONGEST, ToyPolicy
 from harness.core.types import Prompt
 from harness.methods import METHODS

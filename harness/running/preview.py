@@ -15,11 +15,10 @@ from typing import Any
 
 import polars as pl
 
+from harness.core.api.spending import Prices, Tokens
 from harness.core.digest import digest
 from harness.core.generator import Generator
 from harness.core.ledger import Phase
-from harness.core.models.served.asking import Tokens
-from harness.core.models.served.spending import Prices
 from harness.core.progress import RunProgress
 from harness.core.types import Prompt
 from harness.evidence.store import is_done, read_about, read_parquet

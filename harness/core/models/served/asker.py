@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.core.api.client import Client, Request
 from harness.core.api.failures import NoAnswer
+from harness.core.api.spending import Spending, Tokens
 from harness.core.errors import UserError
 from harness.core.models.sampling import Sampler
 from harness.core.models.served.address import Address
@@ -16,7 +17,6 @@ from harness.core.models.served.asking import (
     CHAT,
     COMPLETIONS,
     Reply,
-    Tokens,
     about_tokens,
     continued,
     parsed,
@@ -25,7 +25,6 @@ from harness.core.models.served.asking import (
 )
 from harness.core.models.served.dialect import Dialect
 from harness.core.models.served.kept import Kept, Piece
-from harness.core.models.served.spending import Spending
 from harness.core.types import Message, Prompt
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness.core.api.failures import NoAnswer, StatusInBody, shortened
+from harness.core.api.spending import Tokens
 from harness.core.models.sampling import Sampler
 from harness.core.models.served.dialect import Dialect, GoesOn
 
@@ -25,18 +26,6 @@ class Written:
     text: str
     finish: Finish
     tokens: int  # as many as were allowed where it was cut; else by the server's count, shared by its choices
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """As the server counted them; `cached` of those read."""
-
-    read: int
-    cached: int
-    written: int
-
-
-NOTHING = Tokens(0, 0, 0)
 
 
 @dataclass(frozen=True)

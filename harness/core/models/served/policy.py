@@ -14,6 +14,7 @@ from typing import Any
 from harness.core.api.client import Client
 from harness.core.api.failures import NoAnswer
 from harness.core.api.secrets import require_no_secret
+from harness.core.api.spending import Prices, Spending
 from harness.core.api.use import Use
 from harness.core.as_before import hashed
 from harness.core.digest import digest
@@ -30,11 +31,11 @@ from harness.core.models.served.dialect import Dialect
 from harness.core.models.served.kept import Kept
 from harness.core.models.served.probe import probed, stated
 from harness.core.models.served.rows import ServedRows
-from harness.core.models.served.spending import Prices, Spending
 from harness.core.streams import Streams
 from harness.core.types import Prompt
 
 _PROBING = 3  # tries while it is probed: what a server cannot do often ends in an error that looks passing
+_SHAPE = ("goes_on", "echoes", "top_k", "seeds")  # facts of a dialect that shape texts
 _OURS = {
     "model",
     "messages",
@@ -77,7 +78,7 @@ class ServedPolicy(Policy):
         self.fingerprint = digest(self.contents)[:16]
         self.dialect, self.spending = dialect, spending
         server = " ".join(filter(None, (statement.get("owned_by", "a server"), statement.get("version"))))
-        facts = {name: str(value) for name, value in dialect.data().items()}
+        facts = {name: str(dialect.data()[name]) for name in _SHAPE}
         told = {"system_prompt": speech.system_prompt, "request": speech.more}
         self.engine = {"server": server, **facts} | {k: json.dumps(v, sort_keys=True) for k, v in told.items() if v}
         self._address, self._client, self._speech = address, client, speech
@@ -122,7 +123,7 @@ class ServedPolicy(Policy):
         return -(-rows // self.dialect.choices)
 
     def bill(self) -> dict[str, Any]:
-        return self.spending.data()
+        return {**self.spending.data(), "dialect": self.dialect.data()}
 
     def why_in_one_piece(self, prompts: Sequence[Prompt]) -> str | None:
         if self.dialect.goes_on == "none" and any(prompt.messages is not None for prompt in prompts):
@@ -154,7 +155,7 @@ def open_served(model: str, cache: Path, use: Use, speech: Speech, prices: Price
     client = Client(address.url, address.name, use.patience, use.key_variable)
     patience = replace(use.patience, tries=min(_PROBING, use.patience.tries))
     probing = Client(address.url, address.name, patience, use.key_variable)
-    spending = Spending(prices, use.budget)
+    spending = use.spending(prices)
     try:
         statement = stated(address, probing)
         path = cache / "served" / "probes" / f"{digest([address.url, statement])}.json"

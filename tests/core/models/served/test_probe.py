@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from harness.core.api.client import Patience
+from harness.core.api.spending import Prices
 from harness.core.api.use import Use
 from harness.core.errors import UserError
 from harness.core.models.served.asker import Speech
 from harness.core.models.served.policy import open_served
-from harness.core.models.served.spending import Prices
 from tests.served_model import Manner, served_model
 
 USE = Use(patience=Patience(timeout=10, tries=2, wait=0.01, parallel=4))

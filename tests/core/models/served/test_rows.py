@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from harness.core.api.client import Patience
-from harness.core.api.use import Budget, Use
+from harness.core.api.spending import Budget, Prices
+from harness.core.api.use import Use
 from harness.core.errors import UserError
 from harness.core.ledger import Ledger
 from harness.core.models.handle import PolicyHandle
 from harness.core.models.sampling import Sampler
-from harness.core.models.served.spending import Prices
 from harness.core.search.finalists import sample_rows
 from harness.core.search.search import Finish, Guide, guided_search
 from harness.core.search.selection import Search
@@ -273,3 +273,12 @@ def test_rows_that_are_selected_go_on_from_what_they_are(tmp_path):
         rows.extend(4)
     assert all(c.text.startswith(kept.text.rstrip()) for c in rows.completions())
     assert kept.stop is not None or len({c.text for c in rows.completions()}) > 1
+
+
+def test_the_runs_of_one_command_share_its_budget(tmp_path):
+    with served_model() as server:
+        use = Use(patience=USE.patience, budget=Budget(tokens=400))
+        sampled(opened(server, tmp_path, use), TEXTS, 8)
+        with pytest.raises(UserError, match=r"the budget is spent: 3 requests, "):
+            sampled(opened(server, tmp_path / "another", use), TEXTS, 16)
+        assert sum(one.tokens.read + one.tokens.written for one in use.spent) <= 400

@@ -7,6 +7,7 @@ spending.data()                 # for run.json
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil, inf
 from typing import Annotated, Any
@@ -14,12 +15,30 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as settings_dataclass
 
-from harness.core.api.use import Budget
 from harness.core.as_before import AsBefore
 from harness.core.errors import UserError
-from harness.core.models.served.asking import NOTHING, Finish, Tokens
 
 _MILLION = 1e6
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """As a server counted them; `cached` of those read."""
+
+    read: int
+    cached: int
+    written: int
+
+
+NOTHING = Tokens(0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What the requests of one command may take; what an earlier one has spent does not count again."""
+
+    usd: float = inf
+    tokens: float = inf
 
 
 @settings_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -46,11 +65,13 @@ class Spending:
 
     prices: Prices = field(default_factory=Prices)
     budget: Budget = field(default_factory=Budget)
+    earlier: Sequence["Spending"] = ()  # of the same command, as by another of its runs: the budget is for all
     requests: int = 0
     kept: int = 0  # answers that were found
     tokens: Tokens = NOTHING
     reasons: Counter[str] = field(default_factory=Counter)  # of answers that are no plain ones
-    tokens_a_character: float = 0.0  # the most that a prompt had so far; 0: none was read
+    tokens_a_character: float = 0.0  # the most that a prompt had so far,
+    more_than_characters: int = 0  # and the most that one had beyond its characters, as a chat template adds some
     _under_way: Tokens = NOTHING
 
     def __post_init__(self) -> None:
@@ -67,8 +88,10 @@ class Spending:
     def admit(self, at_most: Tokens) -> None:
         """Count a request that is about to be sent. Raises UserError where it might go beyond the budget."""
         ahead = _sum(_sum(self.tokens, self._under_way), at_most)
-        if self.prices.of(ahead) > self.budget.usd or ahead.read + ahead.written > self.budget.tokens:
-            if self.tokens == self._under_way == NOTHING:
+        usd = self.prices.of(ahead) + sum(one.usd for one in self.earlier)
+        tokens = ahead.read + ahead.written + sum(one.tokens.read + one.tokens.written for one in self.earlier)
+        if usd > self.budget.usd or tokens > self.budget.tokens:
+            if ahead == at_most and not any(one.requests for one in self.earlier):
                 raise UserError(
                     f"the budget of {self._budget_in_words()} is too small for a single request, which may take "
                     f"{at_most.read + at_most.written:,} tokens; give a larger one"
@@ -86,16 +109,18 @@ class Spending:
 
     def at_most(self, characters: int, written: int) -> Tokens:
         """What a request may take whose prompt has so many characters: as many tokens, until one was counted."""
-        return Tokens(ceil(characters * (self.tokens_a_character or 1.0)), 0, written)
+        by_rate = ceil(characters * self.tokens_a_character) if self.requests else characters
+        return Tokens(min(by_rate, characters + self.more_than_characters), 0, written)
 
     def settle(self, at_most: Tokens, tokens: Tokens, characters: int) -> None:
         """A request that was admitted has its reply, which took so much, its prompt being so long."""
         self.tokens_a_character = max(self.tokens_a_character, tokens.read / max(1, characters))
+        self.more_than_characters = max(self.more_than_characters, tokens.read - characters)
         self._under_way = Tokens(self._under_way.read - at_most.read, 0, self._under_way.written - at_most.written)
         self.requests += 1
         self.tokens = _sum(self.tokens, tokens)
 
-    def note(self, text: str, finish: Finish) -> None:
+    def note(self, text: str, finish: str) -> None:
         """An answer, whatever it cost."""
         if finish == "filtered":
             self.reasons["filtered"] += 1
@@ -114,8 +139,11 @@ class Spending:
         }
 
     def in_words(self) -> str:
-        money = f", ${self.usd:.4g}" if self.prices.input or self.prices.output else ""
-        return f"{self.requests:,} requests, {self.tokens.read + self.tokens.written:,} tokens{money}"
+        money = (
+            f", ${sum(one.usd for one in (*self.earlier, self)):.4g}" if self.prices.input or self.prices.output else ""
+        )
+        tokens = sum(one.tokens.read + one.tokens.written for one in (*self.earlier, self))
+        return f"{sum(one.requests for one in (*self.earlier, self)):,} requests, {tokens:,} tokens{money}"
 
     def _budget_in_words(self) -> str:
         parts = [f"${self.budget.usd:g}"] if self.budget.usd < inf else []
