@@ -288,9 +288,8 @@ class Following:
         live = [j for j, row in enumerate(index) if row in place and not self._finished[row]]
         for name in ("_prompt_tokens", "_prompt_mean", "_prompt_last", "_states"):
             setattr(self, name, getattr(self, name)[rows])
-        self.tokens, self._finished, self._lengths = (
-            [of[row] for row in index] for of in (self.tokens, self._finished, self._lengths)
-        )
+        self.tokens, self._lengths = [self.tokens[row] for row in index], [self._lengths[row] for row in index]
+        self._finished = [self._finished[row] for row in index]
         if live:
             self._followed.select(torch.tensor([place[index[j]] for j in live], device=rows.device))
         self._in_cache = live
