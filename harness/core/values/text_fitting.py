@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import Ridge
+from threadpoolctl import threadpool_limits
 
 from harness.core.errors import UserError
 from harness.core.models.handle import PolicyHandle
@@ -116,7 +117,8 @@ def _ridge(features: TextFeatures, fit: _Prefixes, check: _Prefixes, embedding: 
 
 def _penalised(x: csr_matrix, fit: _Prefixes, held: csr_matrix, check: _Prefixes, penalty: float) -> _Fit:
     ridge = Ridge(alpha=penalty * len(fit.y), solver="sparse_cg", tol=1e-4, max_iter=1000)
-    ridge.fit(x, fit.y, sample_weight=fit.weight)
+    with threadpool_limits(1):  # sums in the same order on any machine, and no threads that wait for each other
+        ridge.fit(x, fit.y, sample_weight=fit.weight)
     predicted = ridge.predict(held)
     r2, within = r_squared(predicted, check.y, check.weight), correlation(predicted, check.y, check.rivals)
     return _Fit(np.asarray(ridge.coef_, dtype=np.float64), float(ridge.intercept_), r2, within)
