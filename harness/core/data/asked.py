@@ -39,7 +39,8 @@ def rule_of(row: DataRow) -> Rule:
             return rule
     there = ", ".join(list(row.columns)[:12]) or "none"
     raise UserError(
-        f"{row.where} has no {', '.join(RULES[:-1])} or {RULES[-1]}; its columns: {there}. Name the one with the prompts so"
+        f"{row.where} has no {', '.join(RULES[:-1])} or {RULES[-1]}; its columns: {there}. Name the one with the "
+        "prompts so"
     )
 
 
