@@ -149,8 +149,8 @@ def preview(
         speed=None if all(one.is_stored for one in ahead) else speed or measure(context, material.fit_slices[0]),
         seconds_of_fits=_seconds_of_fits(told_by or workspace.out, material.identity),
         introduction=[*material.introduction, *chosen_in_words(material)],
-        facts=f"{config.task}, {config.model}, {len(material.test)} {config.settings['evaluate'].slice} prompts, "
-        f"{config.profile}, seed {config.seed}",
+        facts=f"{context.task.title or config.task}, {config.model}, {len(material.test)} "
+        f"{config.settings['evaluate'].slice} prompts, {config.profile}, seed {config.seed}",
     )
 
 
