@@ -105,6 +105,11 @@ class Task(ABC):
         return []
 
     @property
+    def title(self) -> str | None:
+        """What tables call it, of a task that stands for many, such as a benchmark; None: its own name."""
+        return None
+
+    @property
     def reward_file(self) -> tuple[str, str] | None:
         """Where the reward lies and what names its code, of one that a user gave; None: the task makes it."""
         return None

@@ -89,7 +89,8 @@ def options_from(asked: Mapping[str, Any], settings: Given, config: Path | None 
         tuning = was if isinstance(was, Mapping) else {"name": was}  # the name alone, by an earlier version
         if "name" not in tuning or not set(tuning) <= set(_TUNING):
             raise UserError(f"tuned in {config} is {was!r}: leave it as `tune` wrote it, or out")
-        same = TASKS.name_of(named["task"]), named["model"], named["profile"], tuple(given)
+        named["task"] = TASKS.name_of(_own_name(named["task"]))
+        same = named["task"], named["model"], named["profile"], tuple(given)
         tuned = Tuned(str(tuning["name"]), *same, tuning.get("edges", {}), tuning.get("budgets", {}))
     use = _use({name: chosen.pop(name) for name in SERVER})
     workers, out, fresh, name = (chosen.pop(option) for option in ("workers", "out", "fresh", "name"))
@@ -139,7 +140,7 @@ def _benchmark(chosen: dict[str, Any]) -> list[tuple[str, Any]]:
 
     Raises UserError for these options with another task.
     """
-    task, _, name = str(chosen["task"]).strip().partition(":")
+    task, name = _own_name(chosen["task"]), str(chosen["task"]).strip().partition(":")[2]
     given = {option: chosen[option] for option in LM_EVAL_OPTIONS if chosen[option] is not None}
     if task != LM_EVAL:
         if given:
@@ -149,6 +150,11 @@ def _benchmark(chosen: dict[str, Any]) -> list[tuple[str, Any]]:
     chosen["task"] = LM_EVAL
     named = [(f"{LM_EVAL}.name", name)] if name else []
     return [*named, *((LM_EVAL_OPTIONS[option], value) for option, value in given.items())]
+
+
+def _own_name(task: str) -> str:
+    """Of --task lm_eval:NAME the task here; any other text as it stands."""
+    return LM_EVAL if task.strip().partition(":")[0] == LM_EVAL else task
 
 
 def parse_setting(text: str) -> tuple[str, Any]:

@@ -161,8 +161,8 @@ def preview(
         prices=config.settings[PRICES] if context.policy.elsewhere else None,
         seconds_of_fits=_seconds_of_fits(told_by or workspace.out, material.identity),
         introduction=[*material.introduction, *chosen_in_words(material)],
-        facts=f"{config.task}, {config.model}, {len(material.test)} {config.settings['evaluate'].slice} prompts, "
-        f"{config.profile}, seed {config.seed}",
+        facts=f"{context.task.title or config.task}, {config.model}, {len(material.test)} "
+        f"{config.settings['evaluate'].slice} prompts, {config.profile}, seed {config.seed}",
     )
 
 

@@ -69,6 +69,8 @@ def _rescored(runs: Sequence[Run], n: int, cache: Path) -> Rescored:
     if "prompt_rule" in runs[0].record.task_facts:
         what = f"{asked['task']}, {asked['model']}"
         return Rescored(what, 0, 0.0, not_scored="prompts and graders of files that lie elsewhere")
+    if (name := runs[0].record.task_name) != asked["task"]:
+        return Rescored(f"{name}, {asked['model']}", 0, 0.0, not_scored="a benchmark whose documents lie elsewhere")
     config = _config(runs[0])
     cutter = Words() if is_served(config.model) else policy_of(config, cache)
     task = TASKS[config.task](config.settings[config.task], cutter, cache)

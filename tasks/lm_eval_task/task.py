@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from harness.core.as_before import ByContent, hashed
@@ -57,6 +57,7 @@ class LmEvalConfig:
     ] = ""
     dataset_files: Annotated[
         tuple[str, ...],
+        BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
         Field(description="split=FILE, in place of a data set on the hub (--dataset-file)"),
         ByContent(_somewhere),
     ] = ()
@@ -158,6 +159,10 @@ class LmEval(Task):
         }
 
     @property
+    def title(self) -> str:
+        return self.opened.name
+
+    @property
     def reward_file(self) -> tuple[str, str] | None:
         if not self.config.reward or self.config.reward.startswith(_METRIC):
             return None
@@ -173,7 +178,7 @@ class LmEval(Task):
     def describe(self) -> dict[str, Any]:
         opened = self.opened
         return {
-            "title": opened.name,
+            "title": self.title,
             "slices": {part: len(prompts) for part, prompts in opened.prompts.items() if prompts},
             "rows": sum(map(len, opened.prompts.values())),
             "merged_rows": opened.repeated,

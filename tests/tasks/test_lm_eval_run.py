@@ -5,8 +5,11 @@ import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 
+import harness
 from harness import cli
+from harness.core.errors import UserError
 from harness.evidence.leaderboard import _entries
 from harness.evidence.store import load_run
 from tests.tasks.lm_eval_made_here import toy_rows, write_rows, write_toyqa
@@ -61,6 +64,32 @@ def test_one_metric_for_proxy_and_gold_is_said_and_other_documents_are_another_r
     write_rows(place / "task" / "test.jsonl", toy_rows("test", 44))
     assert run(*words) == 0
     assert len(stored(place)) == 2
+
+
+@pytest.mark.slow
+def test_from_python_and_from_a_file_it_is_the_same_run(place, unrendered, capsys):
+    words = write_toyqa(place / "task")
+    options = {"include_path": words[1], "dataset_file": words[3::2], "reward": "metric:exact_match,last"}
+    settings = {"sampler.top_k": 0, "iro.iterations": 1, "evaluate.trace": 0}
+    made = harness.run("iro", "lm_eval:toyqa", model="toy", workers=1, **options, **settings)
+    (place / "asked.yaml").write_text(
+        yaml.safe_dump({"task": "lm_eval:toyqa", "model": "toy", **options, "set": settings}), encoding="utf-8"
+    )
+    assert cli.main(["run", "--config", "asked.yaml", "--workers", "1", "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert f"{made.id}  lm_eval:toyqa, toy, 32 test prompts" in said and "It is done" in said
+
+
+@pytest.mark.slow
+def test_new_prompts_are_answered_by_its_value_and_its_metric_is_an_oracle(place, unrendered, capsys):
+    words = write_toyqa(place / "task")
+    assert run(*words) == 0
+    aligned = harness.load("latest")
+    assert aligned.pick == "value" and len(aligned.generate(["topic 0", "topic 1"])) == 2
+    with pytest.raises(UserError, match="it reads answer of the row"):
+        aligned.answers(["topic 0"], pick="reward")
+    (answer,) = aligned.answers([{"prompt": "topic 0", "answer": "a"}], pick="reward")
+    assert {one.proxy for one in answer.finalists} <= {0.0, 1.0}
 
 
 @pytest.mark.slow

@@ -13,6 +13,9 @@ from lm_eval.tasks import TaskManager
 from harness.core.errors import UserError
 from harness.core.graders.grade import Item
 from harness.core.types import Completion
+from harness.running.config import resolve
+from harness.running.request import Request
+from harness.running.settings_source import settings_from
 from harness.tasks.lm_eval_task import find
 from harness.tasks.lm_eval_task.find import file_of
 from harness.tasks.lm_eval_task.metric import MetricGrader, metric_named
@@ -355,3 +358,16 @@ def test_stop_strings_and_length_are_the_tasks(tmp_path):
     assert LmEval.generation(config, {}) == {"stop": ("cc",), "max_new_tokens": 4}
     assert LmEval.generation(config, {"max_new_tokens": 3})["max_new_tokens"] == 3
     assert LmEval.generation(config, {"max_new_tokens": 256})["max_new_tokens"] == 4
+
+
+def test_what_a_user_sets_is_over_what_the_task_decides(tmp_path):
+    config = task_of(tmp_path).config
+    files = [("lm_eval.name", "toyqa"), ("lm_eval.include_path", config.include_path)]
+    request = Request(
+        task="lm_eval", model="toy", given=[*files, ("lm_eval.dataset_files", list(config.dataset_files))]
+    )
+    assert resolve(request).settings["sampler"].stop == ("cc",)
+    chosen = resolve(request.with_given(("sampler.stop", []), ("sampler.max_new_tokens", 2))).settings["sampler"]
+    assert chosen.stop == () and chosen.max_new_tokens == 2
+    assert settings_from(resolve(request)) == "defaults", "which task is worked on is no choice of settings"
+    assert settings_from(resolve(request.with_given(("sampler.stop", [])))) == "chosen by hand"

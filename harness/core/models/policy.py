@@ -47,7 +47,11 @@ class Policy(ABC):
         layers: tuple[int, ...] = (),
         record: bool = False,
     ) -> Rows:
-        """Start rows that continue prompts and book what they do on the ledger; see `PolicyHandle.decode`."""
+        """Start rows that continue prompts and book what they do on the ledger; see `PolicyHandle.decode`.
+
+        A row ends where the model ends it, at `sampler.max_new_tokens`, or with the first of `sampler.stop` that its
+        text completes: that is part of what is sampled, for every engine (see stopping.py).
+        """
 
     @abstractmethod
     def head_of(self, text: str, tokens: int) -> str:
