@@ -16,6 +16,7 @@ TASKS: "Registry[Task]" = Registry(
         "toy": "harness.tasks.toy:Toy",
         "data": "harness.tasks.data:Data",
         "ifeval": "harness.tasks.ifeval.task:IFEval",
+        "hub": "harness.tasks.hub:Hub",
         "summaries": "harness.tasks.summaries.task:Summaries",
     },
 )

@@ -31,6 +31,7 @@ from harness.cli import (
     leaderboard,
     listing,
     name,
+    plan,
     report,
     rewards,
     run,
@@ -152,7 +153,7 @@ COMPLETION = Command(
 )  # fmt: skip
 
 GROUPS = {
-    "Make": (run.COMMAND, ablate.COMMAND, tune.COMMAND, generate.COMMAND),
+    "Make": (run.COMMAND, plan.COMMAND, ablate.COMMAND, tune.COMMAND, generate.COMMAND),
     "Your data": (grade.COMMAND, align.COMMAND),
     "Look": (
         runs.COMMAND,
