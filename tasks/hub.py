@@ -179,7 +179,7 @@ class RewardModel:
 
 def _of(texts: Iterable[str], config: HubConfig) -> list[Prompt]:
     """Distinct prompts by id, which is a hash of what they ask."""
-    found = {}
+    found: dict[str, Prompt] = {}
     for text in texts:
         prompt = Prompt(digest([text, config.chat])[:12], None if config.chat else text,
                         (Message("user", text),) if config.chat else None)  # fmt: skip

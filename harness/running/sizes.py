@@ -80,7 +80,7 @@ def _counted(name: str, config: Any, classifies: bool, stored_bytes: int, is_her
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
-    kind = AutoModelForSequenceClassification if classifies else AutoModelForCausalLM
+    kind: Any = AutoModelForSequenceClassification if classifies else AutoModelForCausalLM
     if classifies:
         config.num_labels = 1
     with torch.device("meta"):
