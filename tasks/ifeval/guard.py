@@ -1,8 +1,8 @@
 """What keeps an answer that follows every instruction from counting: it is empty, worn out, or no text the base knows.
 
 Checkers can be met without an answer: by one word a hundred times, or by letters in a row. So an answer counts as gold
-only where it has words, where enough of its pairs of words are distinct, and where the base finds it neither certain nor
-unheard of.
+only where it has words, where enough of its pairs of words are distinct, and where the base finds it neither certain
+nor unheard of.
 
 The bounds were chosen on development prompts, the first 64, answered by SmolLM2-135M-Instruct with up to 256 tokens.
 At least half of the pairs distinct: so are all sampled answers (0.75 or more), and 59% of the greedy ones; the others
