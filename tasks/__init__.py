@@ -17,6 +17,7 @@ TASKS: "Registry[Task]" = Registry(
         "data": "harness.tasks.data:Data",
         "lm_eval": "harness.tasks.lm_eval_task.task:LmEval",
         "ifeval": "harness.tasks.ifeval.task:IFEval",
+        "hub": "harness.tasks.hub:Hub",
         "summaries": "harness.tasks.summaries.task:Summaries",
     },
 )

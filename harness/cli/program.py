@@ -37,6 +37,7 @@ from harness.cli import (
     listing,
     lm_eval,
     name,
+    plan,
     report,
     rewards,
     run,
@@ -176,7 +177,7 @@ COMPLETION = Command(
 )  # fmt: skip
 
 GROUPS = {
-    "Make": (run.COMMAND, ablate.COMMAND, tune.COMMAND, generate.COMMAND, serve.COMMAND),
+    "Make": (run.COMMAND, plan.COMMAND, ablate.COMMAND, tune.COMMAND, generate.COMMAND, serve.COMMAND),
     "Your data": (grade.COMMAND, align.COMMAND),
     "Look": (
         runs.COMMAND,
