@@ -11,6 +11,7 @@ import polars as pl
 
 from harness.core.errors import UserError
 from harness.core.files import whole
+from harness.core.printable import without_controls
 from harness.core.statistics import stats
 from harness.core.statistics.stats import PLANNING_SD, Floats
 from harness.evidence.ablation_drawings import of_ablation
@@ -61,7 +62,7 @@ def write_ablation(folder: Path, out: Path) -> Path:
     varied = " and ".join(axis.name for axis in ablation.axes)
     images = [f"![{name.split('_by_')[0].replace('_', ' ')} by {varied}]({name}.png)" for name in drawings]
     with whole(folder / "report.md") as part:
-        part.write_text(f"{_markdown(ablation)}\n\n" + "\n".join(images) + "\n", encoding="utf-8")
+        part.write_text(without_controls(f"{_markdown(ablation)}\n\n" + "\n".join(images) + "\n"), encoding="utf-8")
     return folder / "report.md"
 
 

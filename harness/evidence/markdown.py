@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from math import isinf, isnan
 
-from harness.core.printable import printable
+from harness.core.printable import without_controls
 from harness.core.statistics.stats import Estimate
 
 
@@ -84,9 +84,9 @@ def giga(flops: float) -> str:
 
 def one_line(text: str) -> str:
     """The text without line ends, what could steer a terminal as its code, and bars so that they end no cell."""
-    return re.sub(r"(?<!\\)\|", r"\\|", printable(" ".join(text.split())))
+    return re.sub(r"(?<!\\)\|", r"\\|", without_controls(" ".join(text.split())))
 
 
 def plain(text: str) -> str:
     """Anybody's text in a paragraph: in one line, and neither markup nor HTML."""
-    return re.sub(r"([\\`*_<>\[\]|])", r"\\\1", printable(" ".join(text.split())))
+    return re.sub(r"([\\`*_<>\[\]|])", r"\\\1", without_controls(" ".join(text.split())))

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from harness.core.files import whole
+from harness.core.printable import without_controls
 from harness.evidence.accuracies import accuracies
 from harness.evidence.benchmark import benchmark
 from harness.evidence.checkers import shared_in_words
@@ -76,7 +77,7 @@ def write_report(run: Run, table: Sequence[Comparison] | None = None) -> Path:
     drawings = of_run(table, curve, run.values)
     draw_all(drawings, run.folder)
     with whole(run.folder / "report.md") as part:
-        part.write_text(_markdown(run, table, curve, drawings), encoding="utf-8")
+        part.write_text(without_controls(_markdown(run, table, curve, drawings)), encoding="utf-8")
     return run.folder / "report.md"
 
 

@@ -18,6 +18,7 @@ from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.core.nested import flatten
+from harness.core.printable import without_controls
 from harness.core.slug import slug
 from harness.core.statistics import stats
 from harness.core.statistics.stats import Estimate, Floats
@@ -74,7 +75,7 @@ def write_seeds(runs: Sequence[Run], out: Path) -> Path:
     folder = out / "seeds" / f"{slug(runs[0].record.config.task)}-{digest([run.id for run in runs])[:10]}"
     write_proven(frame(rows), folder / "table.parquet")
     with whole(folder / "report.md") as part:
-        part.write_text(_markdown(folder.name, runs, rows), encoding="utf-8")
+        part.write_text(without_controls(_markdown(folder.name, runs, rows)), encoding="utf-8")
     return folder / "report.md"
 
 

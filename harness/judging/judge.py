@@ -19,7 +19,7 @@ from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import renewed
 from harness.core.json_file import write_json
-from harness.core.printable import printable
+from harness.core.printable import printable, without_controls
 from harness.core.slug import slug
 from harness.core.statistics import stats
 from harness.core.statistics.stats import Estimate
@@ -223,7 +223,7 @@ def _write(folder: Path, asked: Mapping[str, Any], annotations: pl.DataFrame, wh
         files.save(judged(table, "full"), part / "win_rates")
         sections = [f"# {folder.name}", what, table_markdown(table), *lines, *_no_whole_reply(withheld)]
         sections += [*_cost(annotations), notes, "![win rates](win_rates.png)"]
-        (part / "report.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+        (part / "report.md").write_text(without_controls("\n\n".join(sections) + "\n"), encoding="utf-8")
     for line in [*lines, *_no_whole_reply(withheld)]:
         print(f"warning: {line}", file=sys.stderr)
     return folder

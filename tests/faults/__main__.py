@@ -4,7 +4,7 @@
     flips                                    bit flips, cuts and deletions over cache and results: none silently wrong
     malformed                                odd inputs over every command: no traceback, no hang
     together                                 equal commands at once: one run, same bytes
-    full-disk                                a disk that is full at every write in turn
+    full-disk                                a disk that is full at every write in turn (--count 0), or at some
 
 Prints a line a problem, and adds the numbers, with the command that made them, to FOLDER/<what>.jsonl.
 """
@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,8 @@ from typing import Any
 from harness.running.provenance import commit_of_code
 from tests.faults.child import without_drawing
 from tests.faults.flips import faults
-from tests.faults.full_disk import begun_files, may_mount, small_disk
-from tests.faults.jobs import JOBS, PARALLEL
+from tests.faults.full_disk import Full, begun_files, may_mount, small_disk
+from tests.faults.jobs import JOBS, PARALLEL, Job
 from tests.faults.kills import killed
 from tests.faults.malformed import malformed
 from tests.faults.together import together
@@ -93,15 +94,22 @@ def _found(given: argparse.Namespace, place: Path, started: float) -> dict[str, 
         wrong = made.problem or made.did_the_run != 1 or made.openings != 1
         return {**asdict(made), **_told([str(made)] if wrong else [])}
     tries = []
-    if may_mount(place / "try"):
-        for kind, most in (("KB", 200), ("files", 400)):
-            for full in small_disk(job, place / kind, range(1, most), kind):
-                tries.append(full)
-                if is_time():
-                    break
-    else:
-        tries = list(begun_files(job, place / "files", range(1, 400)))
-    return {"disks": len(tries), **_told([f"{one.disk}: {one.problem}" for one in tries if one.problem])}
+    for full in _full_disks(job, place, given.count):
+        tries.append(full)
+        if is_time():
+            break
+    kinds = Counter(one.disk.split()[-1] if one.disk[0].isdigit() else "begun files" for one in tries)
+    return {"disks": dict(kinds), **_told([f"{one.disk}: {one.problem}" for one in tries if one.problem])}
+
+
+def _full_disks(job: Job, place: Path, count: int) -> Iterator[Full]:
+    """Every write in turn with a count of 0; else `count` of them, at equal distances over a toy run."""
+    steps = range(1, 400, max(1, 120 // count)) if count else range(1, 400)
+    if not may_mount(place / "try"):
+        yield from begun_files(job, place / "files", steps)
+        return
+    for kind in ("KB", "files"):
+        yield from small_disk(job, place / kind, steps, kind)
 
 
 def _told(problems: list[str]) -> dict[str, Any]:

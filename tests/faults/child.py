@@ -58,7 +58,10 @@ class Child:
         return Done(os.waitstatus_to_exitcode(status), self._text())
 
     def _text(self) -> str:
-        return self.output.read_text(encoding="utf-8", errors="replace")
+        try:
+            return self.output.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:  # killed before it could say anything
+            return ""
 
 
 def begin(

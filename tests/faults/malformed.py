@@ -107,13 +107,15 @@ def _inputs(count: int, seed: int) -> list[tuple[Any, ...]]:
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(
-        st.sampled_from(sorted(_OPTIONS)),
-        st.lists(st.tuples(st.integers(0, 40), _WORD), max_size=3),
-        st.lists(_WORD, max_size=1),
-        st.sampled_from(["", *_FILES, "run.json", "table", "key", "folder"]),
-        _BYTES,
+        st.tuples(
+            st.sampled_from(sorted(_OPTIONS)),
+            st.lists(st.tuples(st.integers(0, 40), _WORD), max_size=3),
+            st.lists(_WORD, max_size=1),
+            st.sampled_from(["", *_FILES, "run.json", "table", "key", "folder"]),
+            _BYTES,
+        )
     )
-    def collect(*one: Any) -> None:
+    def collect(one: tuple[Any, ...]) -> None:
         found.inputs.append(one)
 
     collect()

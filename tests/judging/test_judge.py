@@ -331,9 +331,35 @@ def test_files_of_alpaca_eval_come_and_go_unchanged(stored, capsys):
     assert judge("toy-one", "--export", "files") == 0  # the same files again
     assert judge("toy-one", "--judge", "reward:proxy_reward", "--export", "files") == 2
     assert "annotations.json holds something else already" in capsys.readouterr().err
-    (judgement(stored, "toy-one-base-gold") / "annotations.parquet").write_bytes(b"")
-    assert judge("toy-one", "--export", "more") == 2
-    assert "annotations.parquet is not parquet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["annotations.parquet", "table.parquet", "about.json", "report.md"])
+@pytest.mark.parametrize("content", [None, b"", b"flip"])
+def test_a_judgement_that_is_damaged_is_made_again_and_says_so(stored, capsys, name, content):
+    """Without its report it could never be made again: FileNotFoundError each time."""
+    assert judge("toy-one") == 0
+    path = judgement(stored, "toy-one-base-gold") / name
+    whole = path.read_bytes()
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content and whole.replace(b"toy", b"tox"))
+    capsys.readouterr()
+    assert judge("toy-one", "--export", "files") == 0
+    said = capsys.readouterr().err
+    assert (name == "report.md" and content is not None) or (name in said and "judged again" in said)
+    assert path.read_bytes() == whole or name == "report.md"
+
+
+def test_generators_whose_names_shorten_alike_have_folders_of_their_own(place):
+    """One was written over the other, exit 0."""
+    entries = [{**ENTRY, "generator_2": name, "output_2": name, "preference": 1} for name in ("m 1", "m_1", "M 1")]
+    Path("annotations.json").write_text(json.dumps(entries))
+    assert judge("--import", "annotations.json", "--export", "files") == 0
+    outputs = [json.loads(path.read_text()) for path in Path("files").glob("*/model_outputs.json")]
+    assert sorted(one["output"] for of in outputs for one in of if one["generator"] != ENTRY["generator_1"]) == [
+        "M 1", "m 1", "m_1",
+    ]  # fmt: skip
 
 
 def test_old_draws_and_probabilities_of_alpaca_eval_are_read(place):
