@@ -12,8 +12,7 @@ from pathlib import Path
 from threading import TIMEOUT_MAX
 from typing import Any
 
-from harness.core.api.spending import Budget
-from harness.core.api.use import USUAL, Use
+from harness.core.api.use import USUAL, Budget, Use
 from harness.core.errors import UserError, unknown
 from harness.core.files import cache_folder
 from harness.core.nested import flatten

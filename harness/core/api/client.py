@@ -156,6 +156,8 @@ class Client:
             raise _failure(error.status_code, body, key, _seconds(error.response.headers.get("Retry-After"))) from error
         except (APIConnectionError, httpx2.RequestError) as error:
             cause = error.__cause__ if isinstance(error, APIConnectionError) else error
+            if isinstance(cause, NoAnswer):  # of our hooks, which early versions of the library wrap
+                raise cause from error
             kind = "ConnectionError" if isinstance(cause, httpx2.ConnectError) else type(cause or error).__name__
             raise AskAgain(f"the connection failed ({kind})") from error
         body, after = key.hide(content.decode("utf-8", "replace")), _seconds(response.headers.get("Retry-After"))

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as settings_dataclass
 
+from harness.core.api.use import Budget
 from harness.core.as_before import AsBefore
 from harness.core.errors import UserError
 
@@ -31,14 +32,6 @@ class Tokens:
 
 
 NOTHING = Tokens(0, 0, 0)
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What the requests of one command may take; what an earlier one has spent does not count again."""
-
-    usd: float = inf
-    tokens: float = inf
 
 
 @settings_dataclass(frozen=True, config=ConfigDict(extra="forbid"))

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from harness.core.api.client import Patience
-from harness.core.api.spending import Budget, Prices
-from harness.core.api.use import Use
+from harness.core.api.spending import Prices
+from harness.core.api.use import Budget, Use
 from harness.core.errors import UserError
 from harness.core.ledger import Ledger
 from harness.core.models.handle import PolicyHandle
