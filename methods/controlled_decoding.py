@@ -26,14 +26,14 @@ from harness.core.search.finalists import finalists_of
 from harness.core.search.search import Guide, guided_search, kl_bound, search_at_most
 from harness.core.search.selection import Search
 from harness.core.streams import Streams
-from harness.core.tuning import Choice, Chunk, Log, When
+from harness.core.tuning import Choice, Chunk, Declared, Log, When
 from harness.core.types import Answer, Candidate, FitReport, Prompt, Work
 from harness.core.values import kinds
 from harness.core.values.bootstrap import BootstrapSettings, fit_bootstrapped
 from harness.core.values.fitting import Fitted, ValueSettings
 from harness.core.values.hidden import HiddenValue
 from harness.core.values.stored import load_value, of_states
-from harness.core.values.value import PrefixValue
+from harness.core.values.value import PrefixValue, TokenReader
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -88,6 +88,11 @@ class ControlledDecoding(Generator):
         return {"mode": "block", "value": {"kind": "text"}}
 
     @classmethod
+    def tunables_of(cls, config: ControlledDecodingConfig) -> Sequence[Declared]:
+        """Values that read no states decode block by block, whatever else there is to choose."""
+        return cls.tunables if config.value.kind == "hidden" else (Chunk(),)
+
+    @classmethod
     def unavailable(cls, model: str, config: ControlledDecodingConfig) -> str | None:
         if config.value.kind != "hidden" and (config.mode == "token" or config.objective == "q"):
             why = (
@@ -137,7 +142,7 @@ class ControlledDecoding(Generator):
         """Token by token a candidate counts as a whole token: up to which layer it is read, V decides."""
         if config.mode == "block":
             work = search_at_most(_blocks(config), iteration, sampler, prompt_tokens)
-            return kinds.reading_at_most(config.value, iteration, work)
+            return kinds.reading_at_most(config.value, iteration, work, prompt_tokens + sampler.max_new_tokens)
         limits = [most for most in (config.candidates, sampler.top_k) if most]
         if not limits:
             return None
@@ -185,9 +190,9 @@ class ControlledDecoding(Generator):
         return [replace(a, picks={"value": a.picks["value"]}, work={"value": a.work["value"]}) for a in answers]
 
     def _by_token(self, prompts: Sequence[Prompt]) -> list[Answer]:
-        value = of_states(self.value)
-        rows = self.policy.decode_tokens(prompts, 1, self.streams, value.layers)
-        reader = value.start(rows)
+        rows = self.policy.decode_tokens(prompts, 1, self.streams, self.value.layers)
+        reader = self.value.start(rows)
+        assert isinstance(reader, TokenReader), f"a value of kind {self.value.kind} reads no single tokens"
         valued = np.zeros(len(prompts), dtype=int)
         while not rows.finished.all():
             choices = rows.choices()
@@ -223,5 +228,6 @@ class ControlledDecoding(Generator):
         self.value.save(folder)
 
     def load(self, folder: Path) -> "ControlledDecoding":
-        self._value = load_value(folder, self.policy)
+        value = load_value(folder, self.policy)
+        self._value = of_states(value) if self.config.mode == "token" else value
         return self

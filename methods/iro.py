@@ -8,6 +8,7 @@ the published code, and why, is said in `core/search/search.py` and `core/values
 from collections.abc import Sequence
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -132,9 +133,13 @@ class Iro(Generator):
         return kl_bound(config, sampler.max_new_tokens)
 
     @classmethod
+    def prefixes(cls, config: IroConfig, sampler: Sampler) -> list[int]:
+        return [1] + [config.width] * (ceil(sampler.max_new_tokens / config.chunk) - 1)
+
+    @classmethod
     def answer_at_most(cls, config: IroConfig, iteration: int, sampler: Sampler, prompt_tokens: int) -> Work:
         work = search_at_most(config, iteration, sampler, prompt_tokens).with_rewards(config.width)
-        return kinds.reading_at_most(config.value, iteration, work)
+        return kinds.reading_at_most(config.value, iteration, work, prompt_tokens + sampler.max_new_tokens)
 
     @classmethod
     def rollouts_at_most(cls, config: IroConfig, iteration: int, sampler: Sampler, prompt_tokens: int) -> Work:
@@ -142,7 +147,7 @@ class Iro(Generator):
         rows = search.width * search.successors
         finalists = rows if config.keep in _KEEP_EVERY_ROW else search.width
         work = search_at_most(search, iteration - 1, sampler, prompt_tokens).with_rewards(finalists)
-        return kinds.reading_at_most(config.value, iteration - 1, work)
+        return kinds.reading_at_most(config.value, iteration - 1, work, prompt_tokens + sampler.max_new_tokens)
 
     @property
     def fitted_values(self) -> Sequence[PrefixValue]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import shtab
 
 from harness.cli.command import Command
-from harness.cli.options import add_job_options, completed
+from harness.cli.options import add_job_options, completed, read_all_again
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from harness.running.options import read_options
 
+    read_all_again(arguments)
     options = read_options(arguments)
     options.require_for_several("align")
     from harness.serve.align_file import align_file, preview_alignment, show_aligned

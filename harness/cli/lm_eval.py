@@ -9,6 +9,10 @@ from harness.cli.command import Command
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "lm-eval's own command, which knows aligned folders as a model: "
+        "lm-eval run --model harness --model_args path=DIR --tasks gsm8k"
+    )
     parser.add_argument(
         "words", nargs=argparse.REMAINDER, metavar="...", help="as lm-eval takes them: run, ls, validate"
     )
@@ -35,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
 COMMAND = Command(
     "lm-eval",
     "score an aligned model by lm-eval",
-    "lm-eval run --model harness --model_args path=aligned --tasks gsm8k",
+    "lm-eval run --help",
     add_options,
     run,
 )

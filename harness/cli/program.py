@@ -25,6 +25,7 @@ from harness.cli import (
     ablate,
     align,
     bench,
+    cache,
     compare,
     export,
     figure,
@@ -36,10 +37,12 @@ from harness.cli import (
     listing,
     lm_eval,
     name,
+    plan,
     report,
     rewards,
     run,
     runs,
+    score,
     serve,
     tax,
     tune,
@@ -174,7 +177,7 @@ COMPLETION = Command(
 )  # fmt: skip
 
 GROUPS = {
-    "Make": (run.COMMAND, ablate.COMMAND, tune.COMMAND, generate.COMMAND, serve.COMMAND),
+    "Make": (run.COMMAND, plan.COMMAND, ablate.COMMAND, tune.COMMAND, generate.COMMAND, serve.COMMAND),
     "Your data": (grade.COMMAND, align.COMMAND),
     "Look": (
         runs.COMMAND,
@@ -185,7 +188,7 @@ GROUPS = {
         leaderboard.COMMAND,
         name.COMMAND,
     ),
-    "Judge": (judge.COMMAND, compare.COMMAND, import_.COMMAND, lm_eval.COMMAND, tax.COMMAND),
-    "Tools": (listing.COMMAND, bench.COMMAND, rewards.COMMAND, COMPLETION),
+    "Judge": (judge.COMMAND, score.COMMAND, compare.COMMAND, import_.COMMAND, lm_eval.COMMAND, tax.COMMAND),
+    "Tools": (listing.COMMAND, cache.COMMAND, bench.COMMAND, rewards.COMMAND, COMPLETION),
 }
 COMMANDS = tuple(chain(*GROUPS.values()))

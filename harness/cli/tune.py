@@ -3,7 +3,7 @@
 import argparse
 
 from harness.cli.command import Command
-from harness.cli.options import add_run_options, say_where
+from harness.cli.options import add_run_options, read_all_again, say_where
 from harness.core.errors import UserError
 
 
@@ -23,6 +23,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError(f"--tries {arguments.tries}: give at least 1")
     if arguments.iterations is not None and arguments.iterations < 1:
         raise UserError(f"--iterations {arguments.iterations}: give at least 1, or leave it out")
+    read_all_again(arguments)
     options = read_options(arguments)
     options.require_for_several("tune")
     say_where(options.workspace.out)

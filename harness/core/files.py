@@ -75,6 +75,12 @@ def _beside(path: Path) -> Iterator[Path]:
             part.unlink(missing_ok=True)
 
 
+def removed_whole(path: Path) -> None:
+    """Remove a file or a folder, which is under no name that anybody looks for before it is half gone."""
+    with _beside(path) as old, suppress(FileNotFoundError):
+        path.rename(old)
+
+
 def to_disk(paths: Iterable[Path]) -> None:
     """Have the system write these files, and the names of them, so that a power cut leaves them whole."""
     written = list(paths)

@@ -40,6 +40,11 @@ class Generator(ABC):
         self.observer: Observer | None = None  # set by the harness where it looks on at searches
 
     @classmethod
+    def tunables_of(cls, config: Any) -> Sequence[Declared]:
+        """Of its tunables those that `tune` may vary with these settings."""
+        return cls.tunables
+
+    @classmethod
     def unavailable(cls, model: str, config: Any) -> str | None:
         """Why it cannot run with this model, installation and settings, and what to do; None where it can."""
         return None
@@ -103,6 +108,14 @@ class Generator(ABC):
     def rollouts_at_most(cls, config: Any, iteration: int, sampler: Sampler, prompt_tokens: int) -> Work | None:
         """The same of what it writes for one prompt to fit iteration >= 2 on."""
         return None
+
+    @classmethod
+    def prefixes(cls, config: Any, sampler: Sampler) -> list[int]:
+        """How many prefixes of an answer it goes on from, round by round: by default one, which is empty.
+
+        More than one round needs a policy that goes on with what it has begun.
+        """
+        return [1]
 
     def fit_inputs(self) -> dict[str, str]:
         """What else shapes its fits: fingerprints of models it loads."""

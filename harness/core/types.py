@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-Stop = Literal["eos", "length", "string"]  # string: the answer said a stop string, which its text leaves out
+Stop = Literal["eos", "length", "string", "filtered"]
+"""`string`: the answer said a stop string, which its text leaves out; `filtered`: by a server, for good."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,12 @@ class Completion:
     tokens: tuple[int, ...]
     text: str  # without special tokens, and before the stop string that ended it
     stop: Stop | None  # None: unfinished
+    counted: int | None = None  # tokens by the count of a server, which does not say which they are
+
+    @property
+    def length(self) -> int:
+        """Tokens of the answer."""
+        return len(self.tokens) if self.counted is None else self.counted
 
 
 WORDS = re.compile(r"\s*\S+")

@@ -12,6 +12,8 @@ import yaml
 
 from harness.core.errors import UserError
 
+_LARGEST = 1024  # bits
+
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
     """Plain data; of two equal names YAML's own would silently keep the last, and aliases could hold themselves."""
@@ -27,6 +29,17 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
                 raise yaml.constructor.ConstructorError(None, None, f"{name.value!r} is there twice", later.start_mark)
         made: dict[Any, Any] = super().construct_mapping(node, deep)
         return made
+
+
+def _whole_number(loader: _Loader, node: yaml.ScalarNode) -> int:
+    """Python writes no number of more than 4,300 digits, and nobody means one."""
+    number: int = yaml.SafeLoader.construct_yaml_int(loader, node)
+    if number.bit_length() > _LARGEST:
+        raise yaml.constructor.ConstructorError(None, None, "this number is too large", node.start_mark)
+    return number
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
 
 
 def read_yaml(text: str, what: str) -> Any:

@@ -8,6 +8,7 @@ read before (two FLOPs a parameter and token count the weights alone) and the tr
 its own has the tokens that it read to be fitted, a trained one three times.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import inf, nan
 
@@ -30,7 +31,7 @@ class SampledCost:
 
 
 def costs(run: Run, part: pl.DataFrame, method: str, iteration: int) -> Costs:
-    """Counts and FLOPs of one row, whose answers are `part`; FLOPs are None where the run has no prices."""
+    """Counts, FLOPs and dollars of one row, whose answers are `part`; None where the run has no prices of them."""
     tokens, calls = mean_of(part, "policy_tokens"), mean_of(part, "reward_calls")
     valued, value_tokens = mean_of(part, "value_calls"), mean_of(part, "value_tokens")
     fit = run.ledger.filter(
@@ -50,11 +51,35 @@ def costs(run: Run, part: pl.DataFrame, method: str, iteration: int) -> Costs:
         steps=mean_of(part, "steps") if "steps" in part.columns and not part["steps"].has_nulls() else None,
         busy_seconds=_busy(run, method, iteration, part),
     )
+    answering = run.ledger.filter(
+        pl.col("method") == method, pl.col("iteration") == iteration, pl.col("phase") == "generate"
+    )
+    found = _in_money(run, found, answering, fit, part["prompt_id"].n_unique())
     prices = run.record.flops
     if prices is None:
         return found
     valuing = _valuing_while_fitting(fit, prices, method)
     return _priced(run, found, prices, method, part["prompt_id"].n_unique(), valuing)
+
+
+def _in_money(run: Run, found: Costs, answering: pl.DataFrame, fit: pl.DataFrame, prompts: int) -> Costs:
+    """The same with dollars, where the run was given prices of the tokens of a server.
+
+    What a server counted is counted as if the method had worked alone; what judges and graders ask is left out.
+    """
+    prices = run.record.settings("prices")
+    if not prices:
+        return found
+    usd, fitting = (_dollars(work.filter(pl.col("role") == "policy"), prices) for work in (answering, fit))
+    return replace(found, usd=usd / prompts, usd_with_fitting=(usd + fitting) / prompts, fit_usd=fitting)
+
+
+def _dollars(work: pl.DataFrame, prices: Mapping[str, float]) -> float:
+    """Of the tokens in rows of a ledger, at dollars per million."""
+    counted = {name: int(work[name].sum()) for name in ("prefill_tokens", "tokens")}
+    cached = int(work["cached_tokens"].sum()) if "cached_tokens" in work.columns else 0
+    tokens = {"input": counted["prefill_tokens"] - cached, "cached": cached, "output": counted["tokens"]}
+    return sum(count * prices.get(kind, 0.0) for kind, count in tokens.items()) / 1e6
 
 
 def _valuing_while_fitting(fit: pl.DataFrame, prices: Prices, method: str) -> float:

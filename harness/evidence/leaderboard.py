@@ -20,6 +20,7 @@ from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.core.nested import flatten
+from harness.core.printable import without_controls
 from harness.core.yaml_text import read_yaml
 from harness.evidence.figures import files
 from harness.evidence.figures.board import leaderboard
@@ -109,7 +110,7 @@ def write_leaderboard(out: Path) -> Path:
     texts, table = _texts(board), table_of([*board.rows, *board.others])
     for name, text in texts.items():
         with whole(out / name) as part:
-            part.write_text(text, encoding="utf-8")
+            part.write_without_controls(text)(without_controls(text), encoding="utf-8")
     write_proven(table, out / "leaderboard.parquet")
     files.save(leaderboard(board.shown, "full"), out / "leaderboard", notes={"Data": _drawn(board)})
     return out / "leaderboard.md"

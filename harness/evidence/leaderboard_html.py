@@ -7,10 +7,10 @@ from math import isnan
 from urllib.parse import quote
 
 from harness.evidence.leaderboard_markdown import (
-    INTRO,
     NUMBERS,
     SHORT,
     cells_of,
+    intro,
     settings_apart,
     settings_of,
     values_of,
@@ -51,7 +51,7 @@ def html(
         lines = [_line(entry, of, False, OTHERS) for entry, of in zip(others, cells, strict=True)]
         table = _table(OTHERS, lines, "other runs")
         parts.append(f"<details><summary>Other runs, and why they stand in no table above</summary>\n{table}</details>")
-    parts += map(to_html, INTRO)
+    parts += map(to_html, intro([*rows, *others]))
     if unfinished:
         parts.append(f"<p>Not finished, and not read: {escape(', '.join(unfinished))}.</p>")
     if left_out:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
+from harness.evidence.graders import ORACLE
 from harness.evidence.leaderboard_row import Entry, settings_in_words
 from harness.evidence.markdown import giga, over, p_value, plain, signed, table_line
 from harness.evidence.record import code_of
@@ -20,6 +21,10 @@ INTRO = (
     "equal settings the one with the most prompts stands here, and the gold of its other seeds beside it. Golds under "
     "different versions of a task's rewards cannot be compared, so runs on older rewards stand in sections of their "
     "own.",
+)
+ORACLES = (
+    f"Rows marked `{ORACLE}` ask a grader while they answer, and it reads columns of the row, such as the answer key: "
+    "what they have here, new prompts bring only where these columns are known for them."
 )
 _MADE_BY = """\
 Made by `python -m harness leaderboard`; `--check` says whether it still agrees with the runs, `--rescore 100` whether
@@ -42,7 +47,7 @@ def markdown(
     left_out: Mapping[str, str],
 ) -> str:
     """A short table for each section, then all rows of each, and one table of all other runs with the reason."""
-    parts, apart = ["# Leaderboard", *INTRO, _MADE_BY], settings_apart(rows, others)
+    parts, apart = ["# Leaderboard", *intro([*rows, *others]), _MADE_BY], settings_apart(rows, others)
     if rows:
         parts.append("![gold by method](leaderboard.png)")
     for title, section in groupby(shown, lambda entry: entry.title):
@@ -63,15 +68,20 @@ def markdown(
     return "\n\n".join(parts) + "\n"
 
 
+def intro(entries: Sequence[Entry]) -> list[str]:
+    """What holds of all tables; of marks only where a row has one."""
+    return [*INTRO, ORACLES] if any(entry.row.is_oracle for entry in entries) else [*INTRO]
+
+
 def cells_of(entry: Entry, apart: Mapping[int, str]) -> dict[str, str]:
     """Column -> cell, as Markdown; `apart` are the settings by which an entry differs from others of its method."""
     row, costs, wins = entry.row, entry.row.costs, entry.row.win_rate_over_base
     own = apart.get(id(entry), "")
     return {
         "method": row.key.name,
-        "final pick": row.key.final_pick,
+        "final pick": row.key.final_pick + (f" ({ORACLE})" if row.is_oracle else ""),
         "gold (sd)": str(row.gold) + (f" ({row.unscored} unscored)" if row.unscored else ""),
-        "n": str(row.gold.n),
+        "n": str(row.gold.n) + ("" if row.clusters is None else f" in {row.clusters:,} clusters"),
         "gold - best-of-n": row.not_compared or signed(row.against_best_of_n) or "",
         "set beside": row.beside or "",
         "cost over its (rows not equal)": over(row.cost_over_beside, costs.unit),

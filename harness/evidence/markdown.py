@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from math import isinf, isnan
 
-from harness.core.printable import printable
+from harness.core.printable import without_controls
 from harness.core.statistics.stats import Estimate
 
 
@@ -64,15 +64,29 @@ def p_value(p: float | None) -> str:
     return "<0.001" if p < 0.001 else number(p, ".3f")
 
 
+def nats(value: float) -> str | None:
+    """Two decimals; None where no model told."""
+    return None if isnan(value) else f"{value:.2f}"
+
+
+def per_thousand(usd: float) -> str:
+    """Dollars a prompt as dollars a thousand prompts, which have fewer zeros."""
+    return dollars(1000 * usd)
+
+
+def dollars(usd: float) -> str:
+    return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.2g}"
+
+
 def giga(flops: float) -> str:
     return f"{flops / 1e9:,.0f}" if flops >= 1e11 else f"{flops / 1e9:.3g}"
 
 
 def one_line(text: str) -> str:
     """The text without line ends, what could steer a terminal as its code, and bars so that they end no cell."""
-    return re.sub(r"(?<!\\)\|", r"\\|", printable(" ".join(text.split())))
+    return re.sub(r"(?<!\\)\|", r"\\|", without_controls(" ".join(text.split())))
 
 
 def plain(text: str) -> str:
     """Anybody's text in a paragraph: in one line, and neither markup nor HTML."""
-    return re.sub(r"([\\`*_<>\[\]|])", r"\\\1", printable(" ".join(text.split())))
+    return re.sub(r"([\\`*_<>\[\]|])", r"\\\1", without_controls(" ".join(text.split())))

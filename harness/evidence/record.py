@@ -147,9 +147,16 @@ class RunRecord:
 
     @property
     def model_name(self) -> str | None:
-        """The model with the arguments that it was given, if any: `org/name (revision=v2)`."""
+        """The model with the arguments that it was given, if any: `org/name (revision=v2)`.
+
+        One that a server wrote has the server's name and version: `llama-3-8b by vllm 0.33.0`.
+        """
         args = ", ".join(f"{name}={written_yaml(value)}" for name, value in flatten(self.settings("model_args")))
-        return f"{self.config.model} ({args})" if args else self.config.model
+        server = (self.identity or {}).get("engine", {}).get("server")
+        name = self.config.model
+        if name is not None and server is not None:
+            name = f"{name.partition('#')[2]} by {server}"
+        return f"{name} ({args})" if args else name
 
     @property
     def date(self) -> str:

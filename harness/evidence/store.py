@@ -27,7 +27,7 @@ from harness.evidence.schema import ABOUT, COLUMNS, GOLD, PROXY
 TABLES = ("completions", "scores", "ledger", "fits", "pool")
 BEGUN, DONE = "running", "done"  # status in run.json; what is begun lacks what the end writes
 _LISTED = 12  # runs that an error names; more are counted
-_LATER = ("trace", "values", "refits")  # that a run need not have
+_LATER = ("trace", "values", "refits", "parts")  # that a run need not have
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Run:
     trace: pl.DataFrame | None = None  # search trees, where the run was asked to store some
     values: pl.DataFrame | None = None  # each V_i on held-out rollouts of each iteration; None: of an earlier version
     refits: pl.DataFrame | None = None  # answers' scores of every further fit (see refits.py); None: fitted once
+
+    parts: pl.DataFrame | None = None  # what graders' scores are made of; None: they are of one piece
 
     @property
     def id(self) -> str:
@@ -176,6 +178,7 @@ def load_run(folder: Path) -> Run:
         trace=read_parquet(later["trace"]) if "trace" in later else None,
         values=read_parquet(later["values"]) if "values" in later else None,
         refits=read_parquet(later["refits"]) if "refits" in later else None,
+        parts=read_parquet(later["parts"]) if "parts" in later else None,
     )
 
 

@@ -18,7 +18,7 @@ from harness.running.config import RunConfig, resolve
 from harness.running.request import FILES, LM_EVAL, LM_EVAL_OPTIONS, Given, Request
 from harness.tasks import TASKS
 
-_ROUNDS = 4  # what is worked on decides other settings, and those best_of_n.n: each is looked at once these are named
+_ROUNDS = 3  # best_of_n.n follows from the other settings, so it is looked at once those are named
 
 
 def command_of(config: RunConfig) -> list[str] | None:
@@ -38,13 +38,13 @@ def command_of(config: RunConfig) -> list[str] | None:
     )
     settings = _settings(config)
     request = request.with_given((PROMPTS, settings[PROMPTS]))
-    named: dict[str, Any] = {}
-    worked_on_names = [f"{config.task}.{name}" for name in files_in(config.settings[config.task])]
+    # what is worked on decides other settings, and is named in any case
+    named: dict[str, Any] = {f"{config.task}.{name}": of for name, of in files_in(config.settings[config.task]).items()}
     for _ in range(_ROUNDS):
         # not what the command line will say, which has base and best_of_n back, but it resolves alike
         found = _settings(resolve(request.with_given(*_given(named))))
         missing = [name for name, value in settings.items() if value != found.get(name)]
-        named |= {name: settings[name] for name in _first(missing, worked_on_names)}
+        named |= {name: settings[name] for name in _first(missing)}
     if resolve(request.with_given(*_given(named))).asked() != config.asked():
         return None
     worked_on = _options(named, FILES) or ["--task", _reference(TASKS, config.task)]
@@ -80,10 +80,9 @@ def _options(named: dict[str, Any], options: Mapping[str, str]) -> list[str]:
     return words
 
 
-def _first(missing: Sequence[str], worked_on: Sequence[str]) -> Sequence[str]:
+def _first(missing: Sequence[str]) -> Sequence[str]:
     """Of the settings that differ, those that others may follow from."""
-    of_the_work = [name for name in missing if name in worked_on]
-    return of_the_work or [name for name in missing if name != "best_of_n.n"] or missing
+    return [name for name in missing if name != "best_of_n.n"] or missing
 
 
 def _reference(registry: Registry[Any], name: str) -> str:

@@ -14,11 +14,13 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as settings_dataclass
 from pydantic.fields import FieldInfo
 
+from harness.core.api.spending import Prices
 from harness.core.as_before import AsBefore, hashed
 from harness.core.errors import UserError, unknown
 from harness.core.generator import Generator
 from harness.core.models.model_settings import ModelSettings
 from harness.core.models.sampling import Sampler
+from harness.core.models.served.address import without_url
 from harness.core.nested import flatten
 from harness.evidence.command import PROMPTS
 from harness.evidence.schema import REFERENCES
@@ -69,10 +71,11 @@ class Batch:
 
 
 MODEL_ARGS = "model_args"
+PRICES = "prices"
 SECTIONS: dict[str, type] = {
-    "sampler": Sampler, "fit": Fit, "evaluate": Evaluate, "batch": Batch, MODEL_ARGS: ModelSettings,
+    "sampler": Sampler, "fit": Fit, "evaluate": Evaluate, "batch": Batch, MODEL_ARGS: ModelSettings, PRICES: Prices,
 }  # fmt: skip
-_LATER = frozenset({MODEL_ARGS})  # sections that came later: while all is as before, they stand in no hash
+_LATER = frozenset({MODEL_ARGS, PRICES})  # sections that came later: while all is as before, they stand in no hash
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ class RunConfig:
         }
         return {
             f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("left_out", "tuned", "preset")
-        } | {"settings": settings}
+        } | {"model": without_url(self.model), "settings": settings}
 
 
 def resolve(request: Request) -> RunConfig:

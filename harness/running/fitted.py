@@ -120,11 +120,17 @@ def fitted_problems(folder: Path) -> list[str]:
 
 
 def read_fitted(folder: Path) -> Fitted:
-    """What about.json of such a folder says. Raises UserError where it is not one, or of a later version."""
-    path = folder / "about.json"
-    data = read_json(path)
+    """What such a folder is. Raises UserError where it is none, of a later version, or not as it was written."""
+    about = read_about_fitted(folder)
     if problems := fitted_problems(folder):
         raise UserError(f"{folder} is not as it was written: {'; '.join(problems)}; run its command again")
+    return about
+
+
+def read_about_fitted(folder: Path) -> Fitted:
+    """What about.json says, whatever became of the rest. Raises UserError where it cannot be read."""
+    path = folder / "about.json"
+    data = read_json(path)
     if data.get("format") != FORMAT:
         raise UserError(
             f"{path} has format {data.get('format')!r}; this version, {version('iro-harness')}, reads {FORMAT}: run "

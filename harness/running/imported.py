@@ -201,14 +201,15 @@ class _Grading:
 
     def scores(self, completions: Sequence[Completion], with_nll: bool = True) -> dict[str, np.ndarray]:
         """Every metric of the task, the proxy, and the base's NLL a token, (n,) each, in raw units."""
-        gold, proxy = GoldHandle(self._task, self._ledger), RewardHandle(self._task.reward(), self._ledger, RAW)
+        gold = GoldHandle(self._task, self._ledger, self._nlls)
+        proxy = RewardHandle(self._task.reward(), self._ledger, RAW)
         parts = []
         with self._ledger.phase("score"):
             for start in range(0, len(completions), SCORED_TOGETHER):
                 batch = completions[start : start + SCORED_TOGETHER]
                 metrics = {**gold(batch), PROXY: proxy(batch)}
                 if with_nll:
-                    metrics[BASE_NLL] = np.array([self._nll(completion) for completion in batch])
+                    metrics[BASE_NLL] = self._nlls(batch)
                 parts.append(metrics)
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -232,6 +233,9 @@ class _Grading:
                 f"an answer of {run.id} that scored {then[apart.argmax()]:g} scores {again[apart.argmax()]:g} now: the "
                 "gold is another one, and answers graded by it would not compare"
             )
+
+    def _nlls(self, completions: Sequence[Completion]) -> np.ndarray:
+        return np.array([self._nll(completion) for completion in completions])
 
     def _nll(self, completion: Completion) -> float:
         """Mean negative log-probability a token in nats; NaN for what the policy does not give, or cannot read."""
@@ -270,7 +274,7 @@ def _write(
                 **{name: first[name] for name in ("prompt", "reference") if name in first},
                 "response": "" if completion is None else completion.text,
                 "n_tokens": None if completion is None else len(completion.tokens),
-                **{count: nan for count in asdict(Work())},  # nobody counted them
+                **dict.fromkeys(asdict(Work()), nan),  # nobody counted them
                 "steps": None,
             }
         )

@@ -4,7 +4,8 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from itertools import chain, count
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from harness.core.digest import digest
+from harness.core.errors import UserError
 from harness.core.files import PART, to_disk
 from harness.core.generator import Generator
 from harness.core.lock import LOCKS
@@ -102,7 +104,7 @@ def complete(config: RunConfig, workspace: Workspace, ranks: Ranks, fresh: bool 
             context = material.context
             context.artifacts = Artifacts(root)
             stages = [stage.planned for stage in material.stages]
-            with RunProgress(stages, place, quiet=not ranks.first) as context.progress:
+            with RunProgress(stages, place, quiet=not ranks.first) as context.progress, _billed(context, folder):
                 _execute(material, folder, memory, started)
     _give_name(workspace, folder, ranks)
     if fresh and ranks.first:
@@ -136,6 +138,26 @@ def _say_before(material: Material, workspace: Workspace, folder: Path) -> None:
         print(printable(line), file=sys.stderr)
 
 
+@contextmanager
+def _billed(context: RunContext, folder: Path) -> Iterator[None]:
+    """Have run.json say what a server was asked for, by this command and those before it, however this one ends."""
+    before = _bills(folder)
+    try:
+        yield
+    finally:
+        bills = [*before, *filter(None, [context.policy.bill()])]
+        if bills and (folder / "run.json").exists():
+            write_about(folder, {**read_about(folder), "served": bills})
+
+
+def _bills(folder: Path) -> list[dict[str, Any]]:
+    """Of commands that did not finish the run; none where nobody can tell any more."""
+    with suppress(UserError):
+        if (folder / "run.json").exists():
+            return list(read_about(folder).get("served", []))
+    return []
+
+
 def _say_once(lines: Sequence[str], said: set[str]) -> None:
     for line in lines:
         if line not in said:
@@ -157,9 +179,11 @@ def _execute(material: Material, folder: Path, memory: PeakMemory, started: floa
     about: dict[str, Any] = {}
     if ranks.first:
         _remove_parts(folder)
+        alone = "" if task.cluster(test[0]) is None else ", were each by itself"
         context.progress.say(
             f"{folder.name}: {len(test)} {part} prompts show paired differences of {smallest:.2f} sd or more (80% "
-            f"power, planning sd {PLANNING_SD}); {context.workers * ranks.count} worker(s) on {policy.device.type}"
+            f"power, planning sd {PLANNING_SD}{alone}); {context.workers * ranks.count} worker(s) on "
+            f"{policy.device.type}"
         )
         about = open_slice(folder, config, policy, task, material.identity)
     pool = sample_pool(context, fit_slices[0])
@@ -189,6 +213,8 @@ def _execute(material: Material, folder: Path, memory: PeakMemory, started: floa
             rows.setdefault("refits", []).extend(fitted_again(context, name, refit, pool, fit_slices, test))
     if not rows.get("refits"):
         rows.pop("refits", None)  # no method fits anything
+    if not rows.get("parts"):
+        rows.pop("parts", None)  # scores are of one piece
     about["tried"] = rows.pop("tried")  # layers and poolings, and how well their values rank
     prices = {
         "policy_token": 2.0 * policy.active_parameters,

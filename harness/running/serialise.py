@@ -11,6 +11,7 @@ from harness.core.types import Answer, Candidate, Completion, PrefixStates, Prom
 def candidate_to_data(candidate: Candidate) -> dict[str, Any]:
     """Everything but the states, which go into arrays (see `states_to_arrays`)."""
     completion = candidate.completion
+    counted = {} if completion.counted is None else {"counted": completion.counted}
     return {
         "prompt": completion.prompt.id,
         "tokens": list(completion.tokens),
@@ -18,13 +19,15 @@ def candidate_to_data(candidate: Candidate) -> dict[str, Any]:
         "stop": completion.stop,
         "score": candidate.score,
         "reward": float(candidate.reward),
+        **counted,
     }
 
 
 def candidate_from_data(
     data: Mapping[str, Any], prompts: Mapping[str, Prompt], states: PrefixStates | None = None
 ) -> Candidate:
-    completion = Completion(prompts[data["prompt"]], tuple(data["tokens"]), data["text"], data["stop"])
+    prompt, counted = prompts[data["prompt"]], data.get("counted")
+    completion = Completion(prompt, tuple(data["tokens"]), data["text"], data["stop"], counted)
     return Candidate(completion, data["score"], data["reward"], states)
 
 

@@ -29,12 +29,13 @@ from harness.core.progress import RunProgress
 from harness.core.reward import RewardHandle, Scale, require_some
 from harness.core.search.finalists import sample_rows
 from harness.core.streams import Streams
-from harness.core.task import Task
+from harness.core.task import PART, Task
 from harness.core.types import Answer, Candidate, Completion, FitReport, Prompt
 from harness.core.withheld import Withheld
-from harness.evidence.schema import OWN_NLL
+from harness.evidence.schema import BASE_NLL, OWN_NLL
 from harness.methods import METHODS
 from harness.running.artifacts import Artifacts, Made, StageResult, nothing_beside, run_stage
+from harness.running.base_nll import BaseNll, nll_of
 from harness.running.config import RunConfig
 from harness.running.gold import GoldHandle
 from harness.running.identity import engine_of, task_code
@@ -108,6 +109,8 @@ class RunContext:
         if "states" not in self.policy.capabilities:
             return ()
         asked, depth = self.config.settings["fit"].layers, self.policy.depth
+        if "states" not in self.policy.capabilities and not asked:
+            return ()
         if any(not 0 <= layer <= depth for layer in asked):
             raise UserError(f"fit.layers={list(asked)}: layers of {self.policy.name} are 0..{depth}")
         return tuple(sorted(set(asked))) or tuple(sorted({round(depth * share) for share in (0.2, 0.3, 0.4, 0.6)}))
@@ -252,7 +255,8 @@ def answer(
 
     def job(batch: list[Prompt]) -> Made:
         # one thread a process on a CPU; an accelerator's work is not CPU time
-        clock = time.process_time if context.policy.device.type == "cpu" else time.perf_counter
+        here = context.policy.device.type == "cpu" and not context.policy.elsewhere
+        clock = time.process_time if here else time.perf_counter
         start = clock()
         answers = method.generate(context.withheld.bare(batch))
         context.ledger.spend("policy", busy_seconds=clock() - start)
@@ -303,15 +307,16 @@ def score(
     """Metrics of completions in raw units: the task's, the proxy, where asked for NLL a token under base and `own`."""
     ordered = [c for _, c in sorted({key_of(c): c for c in completions}.items())]
     cuts = [ordered[i : i + SCORED_TOGETHER] for i in range(0, len(ordered), SCORED_TOGETHER)]
-    gold = GoldHandle(context.task, context.ledger)
+    base_nll = BaseNll(context.handle)
+    gold = GoldHandle(context.task, context.ledger, base_nll)
     proxy = RewardHandle(context.task.reward(), context.ledger, RAW)
 
     def job(batch: list[Completion]) -> Made:
         metrics = {**gold(batch), "proxy_reward": proxy(batch)}
         if nll:
-            metrics["base_nll"] = _nll(context.handle, batch)
+            metrics[BASE_NLL] = base_nll(batch)
         if own is not None:
-            metrics[OWN_NLL] = _nll(own.policy, batch)
+            metrics[OWN_NLL] = nll_of(own.policy, batch)
         return {name: values.astype(float).tolist() for name, values in metrics.items()}, {}
 
     inputs = {"nll": nll, "completions": digest([context.completion_key(c) for c in ordered])}
@@ -320,19 +325,15 @@ def score(
     _, result = context.run("score", label, inputs, cuts, job, "score")
     context.charge(name, iteration, result)
     out: dict[Key, dict[str, float]] = {}
+    told = "logprobs" in context.policy.capabilities
     for metric in result.payloads[0] if result.payloads else ():
+        if metric.startswith(PART) or (metric == BASE_NLL and not told):  # what not every answer has
+            continue
         require_some(metric, np.concatenate([payload[metric] for payload in result.payloads]), ordered)
     for batch, metrics in zip(cuts, result.payloads, strict=True):
         for i, completion in enumerate(batch):
             out[key_of(completion)] = {metric: values[i] for metric, values in metrics.items()}
     return out
-
-
-def _nll(policy: PolicyHandle, completions: Sequence[Completion]) -> np.ndarray:
-    """(n,) mean negative log-probability a token at temperature 1, in nats; NaN where the policy gives none."""
-    if "logprobs" not in policy.capabilities:
-        return np.full(len(completions), np.nan)
-    return np.array([-lp.mean() if len(lp) else 0.0 for lp in policy.logprobs(completions)])
 
 
 def key_of(completion: Completion) -> Key:
@@ -344,7 +345,8 @@ def label_of(name: str, iteration: int) -> str:
 
 
 def _candidates_to_data(candidates: Sequence[Candidate]) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
-    return [candidate_to_data(c) for c in candidates], states_to_arrays(candidates)
+    arrays = {} if all(c.states is None for c in candidates) else states_to_arrays(candidates)
+    return [candidate_to_data(c) for c in candidates], arrays
 
 
 def _candidates_from_data(

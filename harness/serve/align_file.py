@@ -20,7 +20,7 @@ from harness.evidence.store import load_run
 from harness.evidence.table import comparison
 from harness.evidence.terminal import Terminal
 from harness.running.config import RunConfig, resolve
-from harness.running.fitted import asked_from_anywhere, read_fitted
+from harness.running.fitted import asked_from_anywhere, read_about_fitted, read_fitted
 from harness.running.grading import graded
 from harness.running.grading_screen import show_findings
 from harness.running.preview import Preview, preview
@@ -28,7 +28,7 @@ from harness.running.ranks import join_ranks
 from harness.running.request import NO_TREES, Request, Workspace
 from harness.running.run import complete
 from harness.serve.align import keep, require_free
-from harness.serve.align_report import Judged, judged, report_of
+from harness.serve.align_report import Judged, intervals_of, judged, report_of
 from harness.serve.until import Stopped, looks_of, until
 from harness.tasks import TASKS
 
@@ -78,7 +78,7 @@ def align_file(
     if width is None:
         stored = load_run(make(config))
         table: Sequence[Comparison] = comparison(stored)
-        judgement = judged(stored, table, method)
+        judgement = judged(stored, table, method, intervals_of(stored))
     else:
         stopped = until(width, lambda n: _config(replace(request, limit=n)), most, make, method, say)
         stored, table = stopped.run, stopped.table
@@ -122,6 +122,8 @@ def _config(request: Request, width: float | None = None) -> RunConfig:
     config = resolve(request.with_given(NO_TREES))
     if width is None:
         return config
+    if config.settings[config.task].cluster:
+        raise UserError("--until takes prompts as independent, and --cluster says that they are not; leave one out")
     named = request.limit is not None or PROMPTS in dict(request.given)
     sizes = TASKS[config.task].sizes(config.settings[config.task])
     if not named and sizes is not None:
@@ -136,4 +138,4 @@ def _within(workspace: Workspace) -> Workspace:
 
 
 def _holds(folder: Path, asked: dict[str, object]) -> bool:
-    return (folder / "about.json").is_file() and read_fitted(folder).asked == asked
+    return (folder / "about.json").is_file() and read_about_fitted(folder).asked == asked

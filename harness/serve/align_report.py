@@ -1,6 +1,6 @@
 """The report of an aligned folder, for whoever decides whether to deploy it: a verdict, one table, costs, what to mind.
 
-found = judged(run, comparison(run), "iro")
+found = judged(run, comparison(run), "iro", intervals_of(run))
 found.verdict.said, found.verdict.gains          # "No gain: do not deploy. ...", False
 report_of(found, run, "aligned/")                # Markdown
 """
@@ -14,6 +14,7 @@ import polars as pl
 
 from harness.core.progress import duration
 from harness.core.statistics.stats import Estimate
+from harness.evidence.clusters import column_of, count_of, few, resampled
 from harness.evidence.graders import graders_in_words, oracle_columns
 from harness.evidence.markdown import markdown_table, one_line
 from harness.evidence.names import display_name
@@ -36,7 +37,7 @@ class Verdict:
 class Intervals:
     """What is said of the intervals of a table, and a section about how they came about."""
 
-    said: str = "with 95% bootstrap intervals over the held-out prompts; differences are paired by prompt"
+    said: str
     section: str = ""
 
 
@@ -63,7 +64,8 @@ class Judged:
         means = (
             f"{self.name} scores {self.mean(self.row):.3g} where the unaligned model scores {self.mean(self.base):.3g}"
         )
-        change = f"{means}: {_signed(gain)} points a prompt on {gain.n} held-out prompts"
+        clusters = "" if self.row.clusters is None else f" in {self.row.clusters:,} clusters"
+        change = f"{means}: {_signed(gain)} points a prompt on {gain.n} held-out prompts{clusters}"
         cost = f"An answer takes {self.times(self.row):.1f} times the compute of the unaligned model's."
         if isnan(gain.low):
             return Verdict(False, f"Not known: do not deploy. {self._unknown}")
@@ -110,13 +112,20 @@ def speaking(table: Sequence[Comparison], method: str) -> Comparison:
     return next(picks[pick] for pick in (*_PICKS, *picks) if pick in picks)
 
 
-def judged(run: Run, table: Sequence[Comparison], method: str, intervals: Intervals | None = None) -> Judged:
+def judged(run: Run, table: Sequence[Comparison], method: str, intervals: Intervals) -> Judged:
     row = speaking(table, method)
     (base,) = [one for one in table if one.key.method == "base"]
     best = next((one for one in table if one.key.method == "best_of_n" and one is not row), None)
     shown = [one for one in table if one.key.method != method or one.key.iteration == row.key.iteration]
     unit = run.record.required(f"units.{GOLD}", run.record.units.get(GOLD))
-    return Judged(row, base, best, shown, unit, intervals or Intervals())
+    return Judged(row, base, best, shown, unit, intervals)
+
+
+def intervals_of(run: Run) -> Intervals:
+    """As a run has them: over its held-out prompts, or over clusters of those."""
+    clusters, column = count_of(run), column_of(run.record)
+    over_what = "the held-out prompts" if clusters is None else resampled(clusters, column)
+    return Intervals(f"with 95% bootstrap intervals over {over_what}; differences are paired by prompt")
 
 
 def report_of(found: Judged, run: Run, folder: str) -> str:
@@ -193,6 +202,8 @@ def _minds(found: Judged, run: Run) -> list[str]:
             f"The grader reads {', '.join(columns)} of the row. Rows marked oracle ask it while they answer, which is "
             "possible only for prompts whose answer is known."
         )
+    if line := few(found.row.clusters, column_of(run.record)):
+        said.append(f"{line}.")
     if n < _FEW:
         said.append(f"{n} held-out prompts show large differences alone; more rows in the file show smaller ones.")
     return [f"*{line}*" for line in said]

@@ -311,7 +311,7 @@ class Aligned:
 
     def _prompts(self, given: Iterable[Any]) -> list[Prompt]:
         facts = self.about.facts
-        return asked_like_the_file(given, bool(facts["is_chat"])) if "prompt_rule" in facts else prompts_of(given)
+        return asked_like_the_file(given, bool(facts["is_chat"])) if "is_chat" in facts else prompts_of(given)
 
     def _require_columns(self, pick: str, prompts: Sequence[Prompt]) -> None:
         """Raises UserError where a grader reads columns of the row that new prompts do not bring."""

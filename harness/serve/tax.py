@@ -64,6 +64,7 @@ class Tax:
     rows: Sequence[Compared]
     answers: Sequence[Answered]
     method: str
+    fitted_on: Sequence[str]  # those of the tasks that the model was aligned on
     times: float  # policy tokens of an aligned answer, in those of the base
 
     @property
@@ -115,7 +116,8 @@ def tax(
     spent = {name: np.mean([a.policy_tokens for a in answers if a.model == name]) for name in models}
     name = digest([[a.task, a.model, a.prompt_id, a.response] for a in answers])[:10]
     times = float(spent[aligned.method] / spent[BASE])
-    return Tax(f"{aligned.method}-{name}", rows, answers, aligned.method, times)
+    own = [one.asked.name for one in opened if one.name == aligned.about.facts.get("title")]
+    return Tax(f"{aligned.method}-{name}", rows, answers, aligned.method, own, times)
 
 
 def _documents(opened: Opened, limit: int | None) -> list[Prompt]:

@@ -3,7 +3,6 @@
 show_tax(found, stored)
 """
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -37,7 +36,7 @@ def show_tax(found: Tax, folder: Path, terminal: Terminal | None = None) -> None
     )
     screen.say(_LEGEND)
     screen.say_after("verdict", found.verdict, "bold red" if found.worse else "")
-    for line in _minds(rows):
+    for line in _minds(found):
         screen.say_after("mind", line, "yellow")
     screen.say_after("cost", f"an answer takes {found.times:.1f} times the policy tokens of the base's")
     screen.say_after("report", beside_here(folder / "report.md"))
@@ -61,10 +60,12 @@ _LEGEND = (
 )
 
 
-def _minds(rows: Sequence[Compared]) -> list[str]:
-    found = [f"{row.task} {row.metric}: {row.unscored} documents have no score" for row in rows if row.unscored]
+def _minds(found: Tax) -> list[str]:
+    rows = found.rows
+    minds = [f"the model was fitted on {name}: its own task is no other one" for name in found.fitted_on]
+    minds += [f"{row.task} {row.metric}: {row.unscored} documents have no score" for row in rows if row.unscored]
     few = min(row.difference.n for row in rows)
-    return [*found, *([f"{few} documents show large differences alone"] if few < 100 else [])]
+    return [*minds, *([f"{few} documents show large differences alone"] if few < 100 else [])]
 
 
 def _report(found: Tax, aligned: Aligned) -> str:
@@ -88,7 +89,7 @@ def _report(found: Tax, aligned: Aligned) -> str:
         f"**{one_line(found.verdict)}**",
         "\n".join(markdown_table(cells)),
         _LEGEND,
-        *(f"*{one_line(line)}*" for line in _minds(found.rows)),
+        *(f"*{one_line(line)}*" for line in _minds(found)),
         f"An answer takes {found.times:.1f} times the policy tokens of the base's.",
     ]
     return "\n\n".join(sections) + "\n"

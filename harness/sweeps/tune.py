@@ -11,6 +11,7 @@ iteration K + 1 is left as it is.
 """
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -23,7 +24,9 @@ from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.core.json_file import write_json
+from harness.core.lock import LOCKS
 from harness.core.nested import flatten, nested
+from harness.core.printable import printable
 from harness.core.streams import Streams
 from harness.core.tuning import Facts, Numeric
 from harness.evidence.proven_table import write_proven
@@ -54,19 +57,19 @@ def tune(
     asked = _asked(request)
     plain = resolve(asked)
     folder, ranks = _folder(plain, workspace, iterations), join_ranks()
-    sessions = ranks.of_first(_sessions(folder, (tries, most)))
-    searches = []
-    for name in plain.methods:
-        search = _Search(name, asked, plain, replace(workspace, out=folder), ranks, iterations)
-        for session in sessions:
-            search.go_on(*session)
-        searches.append(search)
+    with ranks.alone(workspace.out / LOCKS / f"tuning-{folder.name}", f"the tuning {folder.name}"):
+        sessions = ranks.of_first(_sessions(folder, (tries, most)))
+        searches = []
+        for name in plain.methods:
+            search = _Search(name, asked, plain, replace(workspace, out=folder), ranks, iterations)
+            for session in sessions:
+                search.go_on(*session)
+            searches.append(search)
+        if ranks.first:
+            _write(folder, plain, request, searches, sessions)
+            write_tuning(folder)
     ranks.leave()
-    if not ranks.first:
-        return None
-    _write(folder, plain, request, searches, sessions)
-    write_tuning(folder)
-    return folder
+    return folder if ranks.first else None
 
 
 def preview_tuning(request: Request, workspace: Workspace, iterations: int | None = None) -> dict[str, Preview]:
@@ -99,7 +102,7 @@ def _asked(request: Request) -> Request:
 
 
 def _folder(plain: RunConfig, workspace: Workspace, iterations: int | None) -> Path:
-    declared = {name: [repr(one) for one in METHODS[name].tunables] for name in plain.methods}
+    declared = {name: [repr(one) for one in METHODS[name].tunables_of(plain.settings[name])] for name in plain.methods}
     made_of = [plain.asked(), declared, *([] if iterations is None else [iterations])]
     return workspace.out / "tuning" / f"{plain.task}-{plain.profile}-{digest(made_of)[:10]}"
 
@@ -134,12 +137,12 @@ class _Search:
         kind, config = METHODS[self.name], self.plain.settings[self.name]
         self._effects: dict[str, str] = {}
         facts = Facts(kind.budget(config), self.plain.settings["sampler"].max_new_tokens)
-        for setting in (setting for one in kind.tunables for setting in one.of(facts).names):
+        for setting in (setting for one in kind.tunables_of(config) for setting in one.of(facts).names):
             annotation_of(f"{self.name}.{setting}", {self.name: kind.Config})  # raises where there is no such setting
         self._given = _for(self.name, self.plain, self.asked.given)
         if self.is_cut:
             self._given.append((f"{self.name}.iterations", self.iterations))
-        self.space = Space.of(kind.tunables, dict(flatten(asdict(config))), facts, self._effect)
+        self.space = Space.of(kind.tunables_of(config), dict(flatten(asdict(config))), facts, self._effect)
 
     @property
     def is_cut(self) -> bool:
@@ -241,7 +244,11 @@ class _Search:
 def _sessions(folder: Path, now: tuple[int, int]) -> list[tuple[int, int]]:
     """`tries` and `most` of every command that worked on this tuning, this one last; written down before any work."""
     path = folder / "sessions.json"
-    stored = [(int(a), int(b)) for a, b in read_json(path)["sessions"]] if path.exists() else []
+    stored: list[tuple[int, int]] = []
+    try:
+        stored = [(int(a), int(b)) for a, b in read_json(path)["sessions"]] if path.exists() else []
+    except (UserError, LookupError, TypeError, ValueError) as error:
+        print(printable(f"{error}. Begun with this command alone; its tries are found again"), file=sys.stderr)
     sessions = stored if now in stored else [*stored, now]
     write_json(path, {"sessions": sessions})
     return sessions

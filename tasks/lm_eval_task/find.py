@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.core.errors import UserError
 
-_NAMED = r"^{key}:[ \t]*(?:['\"]?)([^'\"\s#]+)['\"]?[ \t]*(?:#.*)?\r?$"
+_NAMED = r"^{key}:[ \t]*(?:['\"]?)([^'\"\s#\[{{]+)['\"]?[ \t]*(?:#.*)?\r?$"
 _TASK, _GROUP = (re.compile(_NAMED.format(key=key).encode(), re.M) for key in ("task", "group"))
 _TAGS = re.compile(rb"^tag:[ \t]*(.*(?:\n[ \t]*-.*)*)", re.M)
 _MEMBERS = re.compile(rb"^[ \t]*-[ \t]*(?:task:[ \t]*)?['\"]?([\w./-]+)['\"]?[ \t]*\r?$", re.M)

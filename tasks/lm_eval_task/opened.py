@@ -105,12 +105,10 @@ class Opened:
         what they ask, and those that ask what a test document asks are left out; a task without training documents has
         a share of its test documents for them.
         """
-        evaluated, training = self.evaluated, list[tuple[str, Prompt]]()
-        if self.has_training:
-            asked = {question for question, _ in evaluated}
-            with _templates_compiled_once():
-                others = (doc for doc in self.task.training_docs() if self._question(doc) not in asked)
-                training = [self._prompt(doc, leave_out=doc) for doc in others]
+        evaluated, asked = self.evaluated, {question for question, _ in self.evaluated}
+        with _templates_compiled_once():
+            others = (doc for doc in self._training if self._question(doc) not in asked)
+            training = [self._prompt(doc, leave_out=doc) for doc in others]
         cut: dict[Slice, dict[str, Prompt]] = {part: {} for part in SHARES}
         for prompts, is_training in ((training, True), (evaluated, False)):
             for question, prompt in prompts:
@@ -123,8 +121,11 @@ class Opened:
     @cached_property
     def repeated(self) -> int:
         """Documents that another one repeats, or that ask what a test document asks: none of them is a prompt."""
-        documents = len(self.task.eval_docs) + (len(self.task.training_docs()) if self.has_training else 0)
-        return documents - sum(map(len, self.prompts.values()))
+        return len(self.evaluated) + len(self._training) - sum(map(len, self.prompts.values()))
+
+    @cached_property
+    def _training(self) -> list[Any]:
+        return list(self.task.training_docs()) if self.has_training else []
 
     def values(self, row: Mapping[str, Any], response: str) -> dict[str, float]:
         """What each metric makes of one response, as lm-eval aggregates it over this document alone.

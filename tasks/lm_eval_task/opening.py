@@ -154,7 +154,7 @@ def _require_one_request(opened: Opened) -> None:
     """Raises UserError for tasks in Python that ask several things about a document, or something else than a text."""
     task = opened.task
     try:
-        (first, *_) = task.eval_docs
+        first = next(iter(task.eval_docs))
         made = task.construct_requests(doc=first, ctx="", metadata=(opened.asked.name, 0, 1))
     except Exception as error:  # of the task's own Python
         raise UserError(f"{opened.name}: its first document asks nothing: {_short(error)}") from error

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from harness.core.as_before import ByContent, hashed
@@ -57,6 +57,7 @@ class LmEvalConfig:
     ] = ""
     dataset_files: Annotated[
         tuple[str, ...],
+        BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
         Field(description="split=FILE, in place of a data set on the hub (--dataset-file)"),
         ByContent(_somewhere),
     ] = ()
@@ -116,15 +117,11 @@ class LmEval(Task):
 
     @classmethod
     def sizes(cls, config: LmEvalConfig) -> Mapping[Slice, int] | None:
-        if not config.name:
-            return None
         return {part: len(prompts) for part, prompts in open_task(config.asked).prompts.items()}
 
     @classmethod
     def generation(cls, config: LmEvalConfig, profile: Mapping[str, Any]) -> Mapping[str, Any]:
         """The stop strings and the length of the task; a profile may say less."""
-        if not config.name:
-            return {}
         opened = open_task(config.asked)
         most = min(opened.new_tokens, profile.get("max_new_tokens", opened.new_tokens))
         return {"stop": opened.stop, "max_new_tokens": most}
@@ -162,6 +159,10 @@ class LmEval(Task):
         }
 
     @property
+    def title(self) -> str:
+        return self.opened.name
+
+    @property
     def reward_file(self) -> tuple[str, str] | None:
         if not self.config.reward or self.config.reward.startswith(_METRIC):
             return None
@@ -177,7 +178,7 @@ class LmEval(Task):
     def describe(self) -> dict[str, Any]:
         opened = self.opened
         return {
-            "title": opened.name,
+            "title": self.title,
             "slices": {part: len(prompts) for part, prompts in opened.prompts.items() if prompts},
             "rows": sum(map(len, opened.prompts.values())),
             "merged_rows": opened.repeated,

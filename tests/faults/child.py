@@ -5,14 +5,18 @@ child = begin(["run", "--task", "toy"], place)      # to be killed
 """
 
 import os
+import pickle
 import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+Made = TypeVar("Made")
 LIMIT = 120.0  # seconds after which a command hangs
 
 
@@ -54,14 +58,19 @@ class Child:
         return Done(os.waitstatus_to_exitcode(status), self._text())
 
     def _text(self) -> str:
-        return self.output.read_text(encoding="utf-8", errors="replace")
+        try:
+            return self.output.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:  # killed before it could say anything
+            return ""
 
 
-def begin(arguments: Sequence[str], place: Path, before: Callable[[], None] = lambda: None) -> Child:
+def begin(
+    arguments: Sequence[str], place: Path, before: Callable[[], None] = lambda: None, output: Path | None = None
+) -> Child:
     """Start a command in `place`, which holds its cache and its results; `before` runs in the child first."""
     from harness import cli
 
-    output = place / ".output"
+    output = place / ".output" if output is None else output
     pid = os.fork()
     if pid:
         return Child(pid, output)
@@ -82,33 +91,58 @@ def begin(arguments: Sequence[str], place: Path, before: Callable[[], None] = la
         traceback.print_exc()
     finally:
         for stream in (sys.stdout, sys.stderr):
-            try:
+            with suppress(OSError):
                 stream.flush()
-            except OSError:
-                pass
         os._exit(code)
 
 
 def call(
-    arguments: Sequence[str], place: Path, before: Callable[[], None] = lambda: None, limit: float = LIMIT
+    arguments: Sequence[str],
+    place: Path,
+    before: Callable[[], None] = lambda: None,
+    output: Path | None = None,
+    limit: float = LIMIT,
 ) -> Done:
     """The same to its end."""
-    return begin(arguments, place, before).wait(limit)
+    return begin(arguments, place, before, output).wait(limit)
+
+
+def made_apart(make: Callable[[], Made]) -> Made:
+    """What `make` gives, in a process of its own: libraries with threads, as polars, must not be used before a fork."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.close(reading)
+        try:
+            with os.fdopen(writing, "wb") as file:
+                pickle.dump(make(), file)
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as file:
+        content = file.read()
+    _, status = os.waitpid(pid, 0)
+    assert status == 0, "see above"
+    made: Made = pickle.loads(content)  # our own, a moment ago
+    return made
 
 
 def without_drawing() -> None:
     """Import what commands need, and have figures be files without content: to draw them takes longer than the rest."""
-    import harness.evidence.figures.files as files
+    import harness.evidence.ablation as ablation
+    import harness.evidence.report as report
+    import harness.evidence.tuning as tuning
     import harness.serve.align_file
     import harness.serve.generate
     import harness.sweeps.ablate
     import harness.sweeps.tune  # noqa: F401
+    from harness.core.files import whole
 
-    def save(fig: object, path: Path, formats: Sequence[str] = files.FORMATS, notes: object = None) -> list[Path]:
-        written = [path.with_name(f"{path.name}.{kind}") for kind in formats]
-        for file in written:
-            with files.whole(file) as part:
+    def draw_all(drawings: Mapping[str, object], folder: Path) -> None:
+        for name in drawings:
+            with whole(folder / f"{name}.png") as part:
                 part.write_bytes(b"")
-        return written
 
-    files.save = save
+    report.draw_all = ablation.draw_all = tuning.draw_all = draw_all

@@ -9,19 +9,35 @@ from pathlib import Path
 import polars as pl
 import yaml
 
+from tests.faults.child import made_apart
+
 HERE = Path(__file__).parent
-_TOY = ["--task", "toy", "--set", "fit.prompts=12", "--set", "fit.samples=4", "--set", "batch.rows=16"]
-_FEW = [*_TOY, "--method", "iro", "--set", "iro.iterations=2"]
+_QUICK = [
+    "--set",
+    "fit.samples=4",
+    "--set",
+    "fit.layers=[1]",
+    "--set",
+    "iro.value.epochs=1",
+    "--set",
+    "iro.value.poolings=[last]",
+]
+_TOY = ["--task", "toy", "--set", "fit.prompts=12", "--set", "batch.rows=16"]
+_FEW = [*_TOY, *_QUICK, "--method", "iro", "--set", "iro.iterations=2"]
 _TIMED = ("seconds", "busy_seconds")  # what is measured, and so never the same twice
 
 
 @dataclass(frozen=True)
 class Job:
-    """A command, and its results by name; `prepare` puts the files there that it reads."""
+    """A command, and how its results are read; `prepare` puts the files there that it reads."""
 
     arguments: list[str]
-    results: Callable[[Path], dict[str, bytes]]
+    read: Callable[[Path], dict[str, bytes]]
     prepare: Callable[[Path], None] = lambda place: None
+
+    def results(self, place: Path) -> dict[str, bytes]:
+        """By name, what must be the same bytes."""
+        return made_apart(lambda: self.read(place))
 
 
 def of_run(place: Path) -> dict[str, bytes]:
@@ -73,7 +89,7 @@ def _untimed(path: Path) -> bytes:
 
 def _with_files(place: Path) -> None:
     (place / "prompts.jsonl").write_text(
-        "".join(json.dumps({"prompt": f"topic {i % 2}", "n": i}) + "\n" for i in range(60)), encoding="utf-8"
+        "".join(json.dumps({"prompt": f"question {i} about topic {i % 2}"}) + "\n" for i in range(60)), encoding="utf-8"
     )
     shutil.copy(HERE / "letters.py", place / "letters.py")
 
@@ -86,9 +102,10 @@ JOBS = {
         of_ablation,
     ),
     "align": Job(
-        ["align", "--data", "prompts.jsonl", "--grader", "letters.py:letters", "--model", "toy", "--set",
-         "fit.samples=4", "--set", "iro.iterations=2", "--workers", "1", "--out", "aligned"],
+        ["align", "--data", "prompts.jsonl", "--grader", "letters.py:letters", "--model", "toy", "--workers", "1",
+         "--set", "sampler.max_new_tokens=4", "--set", "sampler.top_k=0", *_QUICK,
+         "--set", "iro.iterations=1", "--out", "aligned"],
         of_aligned, _with_files,
     ),
 }  # fmt: skip
-PARALLEL = Job([*JOBS["run"].arguments[:-4], "--workers", "2", "--out", "out"], of_run)
+PARALLEL = Job(["run", *_FEW, "--limit", "12", "--workers", "2", "--out", "out"], of_run)

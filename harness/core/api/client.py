@@ -62,15 +62,22 @@ class Client:
         """`name` is who is asked, in messages."""
         self.url, self.patience, self._name, self._key_variable = url.rstrip("/"), patience, name, key_variable
 
-    def ask(self, requests: Sequence[Request[Answered]], keep: Keep[Answered], fail: Fail | None = None) -> None:
+    def ask(
+        self,
+        requests: Sequence[Request[Answered]],
+        keep: Keep[Answered],
+        admit: Callable[[int], None] | None = None,
+        fail: Fail | None = None,
+    ) -> None:
         """Have every request answered; keep(i, reply) is called with each as it comes, from another thread.
 
+        admit(i) is called before it is sent, and may raise what ends all, as what `keep` raises does.
         Raises NoAnswer where the server stops answering: what is under way is still kept, nothing else is asked. With
         `fail`, a request without an answer stops no other: fail(i, error) is called with it. Ctrl-C ends all at once.
         """
         key = key_for(self.url, self._key_variable)
         with start_blocking_portal() as portal:
-            portal.call(self._ask_all, requests, keep, fail, key)
+            portal.call(self._ask_all, requests, keep, admit, fail, key)
 
     def get(self, request: Request[Answered]) -> Answered:
         """One request alone. Raises NoAnswer."""
@@ -79,7 +86,12 @@ class Client:
         return replies[0]
 
     async def _ask_all(
-        self, requests: Sequence[Request[Answered]], keep: Keep[Answered], fail: Fail | None, key: Key
+        self,
+        requests: Sequence[Request[Answered]],
+        keep: Keep[Answered],
+        admit: Callable[[int], None] | None,
+        fail: Fail | None,
+        key: Key,
     ) -> None:
         stop, turns, failures = anyio.Event(), anyio.CapacityLimiter(self.patience.parallel), list[Exception]()
 
@@ -88,13 +100,17 @@ class Client:
                 if stop.is_set():
                     return
                 try:
+                    if admit is not None:
+                        admit(i)
                     keep(i, await self._insist(server, requests[i], key, stop))
                 except Exception as error:  # of the server, the disk or the caller: raised when all others are back
-                    if fail is not None and isinstance(error, NoAnswer):
-                        fail(i, error)
-                    else:
-                        failures.append(error)
-                        stop.set()
+                    if isinstance(error, NoAnswer):
+                        error.place = i
+                        if fail is not None:
+                            fail(i, error)
+                            return
+                    failures.append(error)
+                    stop.set()
 
         async with self._connected(key) as server, anyio.create_task_group() as group:
             for i in range(len(requests)):
@@ -140,6 +156,8 @@ class Client:
             raise _failure(error.status_code, body, key, _seconds(error.response.headers.get("Retry-After"))) from error
         except (APIConnectionError, httpx2.RequestError) as error:
             cause = error.__cause__ if isinstance(error, APIConnectionError) else error
+            if isinstance(cause, NoAnswer):  # of our hooks, which early versions of the library wrap
+                raise cause from error
             kind = "ConnectionError" if isinstance(cause, httpx2.ConnectError) else type(cause or error).__name__
             raise AskAgain(f"the connection failed ({kind})") from error
         body, after = key.hide(content.decode("utf-8", "replace")), _seconds(response.headers.get("Retry-After"))

@@ -7,6 +7,7 @@ class NoAnswer(Exception):
     def __init__(self, reason: str, status: int | None = None) -> None:
         super().__init__(reason)
         self.status = status  # of HTTP, where it was the reason
+        self.place: int | None = None  # of the request, among those that were asked together
 
 
 class AskAgain(Exception):

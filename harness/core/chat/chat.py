@@ -111,7 +111,7 @@ class Chat:
             def fail(i: int, error: NoAnswer) -> None:
                 came[missing[i]] = NoAnswer(f"{self.endpoint.url} does not answer: {error}")
 
-            self._client.ask([self._request(question) for question in missing], keep, fail)
+            self._client.ask([self._request(question) for question in missing], keep, fail=fail)
         return [came[question] for question in questions]
 
     def kept(self, questions: Sequence[Question]) -> int:
@@ -171,3 +171,13 @@ class Chat:
     def _path(self, question: Question) -> Path:
         name = digest({**self.endpoint.about(), "body": self.endpoint.body(question)})
         return self._cache / name[:2] / f"{name}.json"
+
+
+def is_as_written(path: Path) -> bool:
+    """Whether a file of the cache proves itself, or is of a version that proved nothing."""
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        proof = stored.pop(_PROOF, None)
+        return stored.keys() <= _KEPT and proof in (None, digest(stored))
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
+        return False

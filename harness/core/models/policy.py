@@ -32,6 +32,7 @@ class Policy(ABC):
     width: int = 0  # H
     context: int | None = None  # tokens of prompt and answer that the model can read; None: not known, or no limit
     parameters: int = 0
+    elsewhere: bool = False  # whether another machine computes: device, processes and their time are not ours
     active_parameters: int = 0  # multiplied with for each token: all but an input embedding of its own
 
     @abstractmethod
@@ -46,7 +47,11 @@ class Policy(ABC):
         layers: tuple[int, ...] = (),
         record: bool = False,
     ) -> Rows:
-        """Start rows that continue prompts and book what they do on the ledger; see `PolicyHandle.decode`."""
+        """Start rows that continue prompts and book what they do on the ledger; see `PolicyHandle.decode`.
+
+        A row ends where the model ends it, at `sampler.max_new_tokens`, or with the first of `sampler.stop` that its
+        text completes: that is part of what is sampled, for every engine (see stopping.py).
+        """
 
     @abstractmethod
     def head_of(self, text: str, tokens: int) -> str:
@@ -84,6 +89,18 @@ class Policy(ABC):
                     f"at most {self.context} together. Shorten the prompt, lower sampler.max_new_tokens, or choose a "
                     "model with a longer context"
                 )
+
+    def requests_for(self, rows: int) -> int:
+        """How many requests bring so many rows of one prefix, of a policy that is `elsewhere`."""
+        return rows
+
+    def bill(self) -> dict[str, Any]:
+        """What the requests of this process have taken, of a policy that is `elsewhere`."""
+        return {}
+
+    def why_in_one_piece(self, prompts: Sequence[Prompt]) -> str | None:
+        """Why rows of these prompts cannot go on once they are extended; None where they can."""
+        return None
 
     def row_bytes(self, prompt_tokens: int, new_tokens: int, rows_per_prompt: int) -> int:
         """Memory here of one row of a batch in bytes, with its share of what rows of a prompt have in common."""

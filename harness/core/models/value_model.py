@@ -29,8 +29,9 @@ from harness.core.models.rendering import Rendering, render
 from harness.core.models.row_cache import RowCache, cache_argument, new_cache
 from harness.core.models.text_in_context import puts_a_blank_first, tokens_behind
 from harness.core.models.windows import longest_text, smallest_window
-from harness.core.types import Message, Prompt
+from harness.core.types import Completion, Message, Prompt
 
+_ROWS, _MEMORY = 64, 2**30  # most texts read together, and most memory for their keys and values
 _AGREES = 1e-3  # of the size of a state: rounding stays far below
 # what a model's code raises where it knows no such cache, argument or length
 _UNFIT = (TypeError, ValueError, AttributeError, NotImplementedError, RuntimeError, LookupError, AssertionError)
@@ -84,6 +85,18 @@ class ValueModel:
         """The same over other weights."""
         decoder.eval().requires_grad_(False)
         return replace(self, decoder=decoder)
+
+    def rows_together(self, texts: Sequence[Completion]) -> int:
+        """How many of such texts are read in one batch: as many as memory for their keys and values allows."""
+        longest = max(len(self.encode(c.prompt)) + len(self.encode_behind(c.text, True)) for c in texts)
+        return max(1, min(_ROWS, _MEMORY // (3 * longest * self._token_bytes)))  # copied, and grown, as they go on
+
+    @cached_property
+    def _token_bytes(self) -> int:
+        cache = _Ragged(new_cache(self.decoder, whole=True), _tensor([[True]], self), cache_argument(self.decoder))
+        with torch.inference_mode():
+            self.decoder(input_ids=_tensor([[0]], self), use_cache=True, **cache.inputs())
+        return cache.nbytes()
 
     def require_room(self, tokens: int) -> None:
         """Raises UserError for texts that are longer than the model reads."""
@@ -193,9 +206,11 @@ def _load(name: str, blocks: int, device: torch.device, cache: Path) -> ValueMod
         raise UserError(f"value.lm.model={name!r}: {error}; choose another model") from error
     found = ValueModel(name, fingerprint, blocks, decoder, tokenizer, lambda tokens: None)
     if not (off := _error_of(found)) < _AGREES:
+        why = "it keeps no keys and values that rows could go back to"
+        if off < float("inf"):
+            why = f"its states then differ by {off:.2g} of their size from those of a plain forward pass"
         raise UserError(
-            f"value.lm.model={name!r} cannot be followed chunk by chunk (its states differ by {off:.2g} of their "
-            "size from those of a plain forward pass); choose another causal model"
+            f"value.lm.model={name!r} cannot be followed chunk by chunk: {why}. Choose another causal model"
         )
     return found
 

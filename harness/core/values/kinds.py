@@ -45,14 +45,15 @@ def models_read(settings: ValueSettings) -> frozenset[str]:
     return frozenset() if embedding == "none" else frozenset({embedding})
 
 
-def reads_tokens(settings: ValueSettings) -> bool:
-    """Whether a model of their own reads all that the policy reads and writes."""
-    return settings.kind == "lm" or bool(models_read(settings))
+def reading_at_most(settings: ValueSettings, values: int, work: Work, longest: int) -> Work:
+    """The work of an answer of so many tokens with its prompt, and what so many values read of it.
 
-
-def reading_at_most(settings: ValueSettings, values: int, work: Work) -> Work:
-    """The work of an answer, with what so many values read of it: each all that the policy reads and writes."""
-    return replace(work, value_tokens=values * work.policy_tokens) if reads_tokens(settings) else work
+    A model of their own reads all that the policy does, and of each row and chunk a token again where a word went on;
+    an embedding reads every prefix whole.
+    """
+    if settings.kind == "lm":
+        return replace(work, value_tokens=values * work.policy_tokens + work.value_calls)
+    return replace(work, value_tokens=work.value_calls * longest) if models_read(settings) else work
 
 
 def prices_of(values: Sequence[PrefixValue]) -> dict[str, float]:

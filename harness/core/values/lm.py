@@ -8,9 +8,9 @@ whole). `lm_fitting.py` fits it; `core/models/value_model.py` has the model.
 
 import json
 from collections.abc import Sequence
-from copy import deepcopy
 from pathlib import Path
 from typing import ClassVar
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 import torch
@@ -26,7 +26,6 @@ from harness.core.values.kind_settings import LmSettings
 from harness.core.values.lm_weights import Weights, read_weights
 from harness.core.values.value import Predicted
 
-_ROWS = 64  # texts read together
 UNWHOLE = "\ufffd"  # what stands for bytes that are no character yet
 
 
@@ -45,7 +44,7 @@ class LmValue:
         settings: LmSettings,
         weights: Weights | None = None,
     ) -> None:
-        self.head = head.eval().requires_grad_(False)
+        self.head = head.eval().requires_grad_(False).to(model.device)
         self.pooling, self.model, self.settings, self.weights = pooling, model, settings, weights
         self._policy = policy
 
@@ -57,8 +56,9 @@ class LmValue:
         """Texts of one prompt are read together, each prefix behind the one before, as in a search."""
         order = sorted(range(len(rollouts)), key=lambda i: rollouts[i].completion.prompt.id)
         found: dict[int, tuple[list[int], list[float]]] = {}
-        for start in range(0, len(order), _ROWS):
-            part = order[start : start + _ROWS]
+        together = self.model.rows_together([c.completion for c in rollouts])
+        for start in range(0, len(order), together):
+            part = order[start : start + together]
             said = self._along([rollouts[i] for i in part], every)
             found |= dict(zip(part, said, strict=True))
         lengths, values = ([found[i][k] for i in range(len(rollouts))] for k in (0, 1))
@@ -130,26 +130,69 @@ class LmReader:
     """The model along the rows of a batch."""
 
     def __init__(self, value: LmValue, rows: Rows) -> None:
-        self._value, self._rows = value, rows
-        device = value.model.device
-        self._head = value.head if value.head.mean.device == device else deepcopy(value.head).to(device)
-        self._following = Following(value.model, rows.prompts, rows.owner.tolist())
-        self.tokens_read = np.array(self._following.prompt_lengths, dtype=np.int64)
+        self._value, self._along = value, _along(value.model, rows)
+        self.tokens_read = self._along.tokens_not_counted()
 
     @torch.inference_mode()
     def advance(self, chunk: Chunk) -> torch.Tensor:
-        moved = chunk.moved.nonzero()[:, 0].tolist()
-        if moved:
-            completions, owner = self._rows.completions(), self._rows.owner.cpu().numpy()
-            texts, ended = [completions[j].text for j in moved], [completions[j].stop == "eos" for j in moved]
-            finished = [completions[j].stop is not None for j in moved]
-            read = self._following.move(moved, texts, ended, finished)
-            np.add.at(self.tokens_read, owner[moved], read)
-        values: torch.Tensor = self._head(self._following.features(self._value.pooling))
+        self._along.advance(chunk)
+        self.tokens_read += self._along.tokens_not_counted()
+        values: torch.Tensor = self._value.head(self._along.following.features(self._value.pooling))
         return values.to(chunk.tokens.device)
 
     def reorder(self, index: torch.Tensor) -> None:
-        self._following.reorder(index.tolist())
+        self._along.reorder(index)
+
+
+class _Along:
+    """A model along rows, read once for all values that have these weights: the first of their readers moves it."""
+
+    def __init__(self, model: ValueModel, rows: Rows) -> None:
+        self.decoder, self._rows = model.decoder, ref(rows)
+        self.following = Following(model, rows.prompts, rows.owner.tolist())
+        self._tokens = np.array(self.following.prompt_lengths, dtype=np.int64)  # (P,) not counted by a reader yet
+        self._chunk: Chunk | None = None
+        self._index: torch.Tensor | None = None
+
+    @property
+    def has_moved(self) -> bool:
+        return self._chunk is not None
+
+    def tokens_not_counted(self) -> np.ndarray:
+        tokens, self._tokens = self._tokens, np.zeros_like(self._tokens)
+        return tokens
+
+    def advance(self, chunk: Chunk) -> None:
+        rows = self._rows()
+        if chunk is self._chunk or rows is None:
+            return
+        self._chunk = chunk
+        moved = chunk.moved.nonzero()[:, 0].tolist()
+        if moved:
+            completions, owner = rows.completions(), rows.owner.cpu().numpy()
+            said = [completions[j] for j in moved]
+            read = self.following.move(
+                moved, [c.text for c in said], [c.stop == "eos" for c in said], [c.stop is not None for c in said]
+            )
+            np.add.at(self._tokens, owner[moved], read)
+
+    def reorder(self, index: torch.Tensor) -> None:
+        if index is not self._index:
+            self._index = index
+            self.following.reorder(index.tolist())
+
+
+_ALONG: WeakKeyDictionary[Rows, list[_Along]] = WeakKeyDictionary()
+
+
+def _along(model: ValueModel, rows: Rows) -> _Along:
+    """What another value of these weights has just begun to follow the rows with, or a new one."""
+    begun = _ALONG.setdefault(rows, [])
+    shared = next((one for one in begun if one.decoder is model.decoder and not one.has_moved), None)
+    if shared is None:
+        shared = _Along(model, rows)
+        begun.append(shared)
+    return shared
 
 
 class Following:
@@ -171,6 +214,7 @@ class Following:
         mask, states = self._followed.mask, self._followed.prompt_states
         index = torch.tensor(owner, device=model.device)
         count = mask.sum(1)
+        self._lengths = [self.prompt_lengths[i] for i in owner]  # (R,) of the prompts
         self._prompt_tokens = count[index]  # (R,)
         self._prompt_mean = (states.sum(1) / count[:, None])[index]  # (R, H)
         self._prompt_last = states[:, -1][index]  # prompts are padded on the left
@@ -202,7 +246,7 @@ class Following:
         if any(back):
             self._followed.forget(torch.tensor(back, device=self._model.device))
         if any(parts):
-            self._model.require_room(max(n + len(t) for n, t in zip(self._prompt_tokens, self.tokens, strict=True)))
+            self._model.require_room(max(n + len(t) for n, t in zip(self._lengths, self.tokens, strict=True)))
             ids, mask = padded(parts, self._model.device)
             self._keep(self._followed.read(ids, mask), mask, parts)
         return np.array([len(parts[place[row]]) for row in rows], dtype=np.int64)
@@ -244,7 +288,8 @@ class Following:
         live = [j for j, row in enumerate(index) if row in place and not self._finished[row]]
         for name in ("_prompt_tokens", "_prompt_mean", "_prompt_last", "_states"):
             setattr(self, name, getattr(self, name)[rows])
-        self.tokens, self._finished = [self.tokens[row] for row in index], [self._finished[row] for row in index]
+        self.tokens, self._lengths = [self.tokens[row] for row in index], [self._lengths[row] for row in index]
+        self._finished = [self._finished[row] for row in index]
         if live:
             self._followed.select(torch.tensor([place[index[j]] for j in live], device=rows.device))
         self._in_cache = live

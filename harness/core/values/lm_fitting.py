@@ -24,8 +24,6 @@ from harness.core.values.kind_settings import LmSettings
 from harness.core.values.lm import UNWHOLE, Following, LmValue
 from harness.core.values.lm_weights import Adapter, AllWeights, Weights, with_lora
 
-_ROWS = 64  # texts read together
-
 
 def fit_lm(
     rollouts: Sequence[Candidate],
@@ -41,6 +39,7 @@ def fit_lm(
     along = _read(model, rewarded)
     frozen = fit_value(along, settings, rng, fold=fold)
     choices = {**frozen.report.choices, "left_out_nan": len(rollouts) - len(rewarded), "kind": "lm"}
+    choices["tried"] = [{"kind": "lm", **row} for row in choices["tried"]]
     head, pooling = frozen.value.head, frozen.value.pooling
     train, held = split(rewarded, settings.held_out, fold)
     weights: Weights | None = None
@@ -61,8 +60,9 @@ def _read(model: ValueModel, rollouts: Sequence[Candidate]) -> list[Candidate]:
     """The same with the states of the value model's own tokens in place of the policy's."""
     order = sorted(range(len(rollouts)), key=lambda i: rollouts[i].completion.prompt.id)
     out = list(rollouts)
-    for start in range(0, len(order), _ROWS):
-        part = order[start : start + _ROWS]
+    together = model.rows_together([c.completion for c in rollouts])
+    for start in range(0, len(order), together):
+        part = order[start : start + together]
         completions = [rollouts[i].completion for i in part]
         following = Following.of(model, [c.prompt for c in completions])
         following.move(range(len(part)), [c.text for c in completions], [c.stop == "eos" for c in completions])
@@ -79,7 +79,7 @@ class _Training:
         self._frozen, self._settings, self._pooling = model, settings, pooling
         self.head, self.weights = head, None  # type: Head, Weights | None
         lm = settings.lm
-        self._trained = _with_dropout(head, settings)
+        self._trained = _with_dropout(head, settings).to(model.device)
         copy = model.untouched()
         self._decoder: Any = with_lora(copy, lm.rank) if lm.train == "lora" else copy.requires_grad_(True)
         groups = [
@@ -157,6 +157,6 @@ def _along(states: torch.Tensor, prompt: int, lengths: Sequence[int], pooling: P
 def _with_dropout(head: Head, settings: ValueSettings) -> Head:
     """A copy that can be trained."""
     weights = head.state_dict()
-    made = Head(len(head.mean), len(weights["network.1.weight"]), settings.dropout).to(head.mean.device)
+    made = Head(len(head.mean), len(weights["network.1.weight"]), settings.dropout)
     made.load_state_dict(weights)
     return made

@@ -11,10 +11,10 @@ own states, `text.py` that which reads nothing but the text, `lm.py` that with a
 the kind that settings ask for, `stored.py` loads any.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -33,6 +33,14 @@ class Reader(Protocol):
 
     def reorder(self, index: torch.Tensor) -> None:
         """Make row j what row index[j] was."""
+
+
+@runtime_checkable
+class TokenReader(Reader, Protocol):
+    """One that also values candidates for the next token, from the policy's states of them."""
+
+    def peek(self, rows: torch.Tensor, states: Mapping[int, torch.Tensor]) -> torch.Tensor:
+        """(L, K) values of rows (L,) with each of K candidates behind them, states (L, K, H) by layer."""
 
 
 class PrefixScorer(Protocol):

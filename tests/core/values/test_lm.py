@@ -1,7 +1,6 @@
 """Values that are models of their own: what is scored along a search is what scoring from scratch gives."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -175,6 +174,40 @@ def test_a_search_reads_each_token_once_and_the_prompt_once_for_all_rows(tmp_pat
     assert 47_000 < anew[0] < 50_000
 
 
+def test_values_of_the_same_weights_share_what_is_read(tiny_handle, folders, ledger):
+    """IRO's values over one frozen model: each says what it says alone, and the tokens are read once."""
+    values = [value_of(tiny_handle, folders["bytes"], pooling) for pooling in ("mean_all", "last", "mean_response")]
+    search = Search(width=2, successors=3, chunk=4)
+
+    def searched(values):
+        ledger.drain()
+        answers = guided_search(
+            tiny_handle, Guide(values, [1.0] * len(values)), tiny_prompts(), search, Streams(0), observe=said.append_of
+        )
+        booked = sum(row["prefill_tokens"] for row in ledger.drain() if row["role"] == "value")
+        assert booked == sum(a.work["value"].value_tokens for a in answers)
+        return booked
+
+    said = Said()
+    assert searched(values) == searched(values)
+    alone = [value_of(tiny_handle, folders["bytes"], "mean_all")]
+    together = said.values[0][:, 0]
+    said.values.clear()
+    one = searched(alone)
+    assert np.allclose(said.values[0][:, 0], together, atol=1e-5)
+    assert searched([alone[0], alone[0], alone[0]]) == one
+
+
+class Said:
+    """The values of every round of a search."""
+
+    def __init__(self):
+        self.values = []
+
+    def append_of(self, beam, choices, rows):
+        self.values.append(beam.values)
+
+
 def rollouts_of(handle, ledger, prompts, each=4):
     reward = RewardHandle(lambda cs: np.array([c.text.count("a") - c.text.count("b") for c in cs]), ledger, Scale(0, 1))
     answers = sample_rows(handle, prompts, each, Streams(0), "first", reward)
@@ -260,7 +293,7 @@ def test_what_a_value_model_cannot_be_is_said(tiny_handle, folders, tmp_path):
     with pytest.raises(UserError, match=r"value\.lm\.model='\./nowhere'"):
         tiny_handle.value_model("./nowhere", 1)
     value = value_of(tiny_handle, folders["bytes"])
-    rows = SimpleNamespace(prompts=[Prompt("l", text="film " * 700)], owner=torch.tensor([0]))
+    rows = WrittenRows([Prompt("l", text="film " * 700)], 1, np.random.default_rng(0))
     with pytest.raises(UserError, match="longer than the 600 that the value model"):
         value.start(rows)
 
