@@ -16,8 +16,8 @@ class TextSettings:
     """A ridge on hashed n-grams of prompt and answer; the kind that ranks held-out prefixes best is taken."""
 
     ngrams: Annotated[
-        tuple[Ngrams, ...], Field(min_length=1, description="n-grams tried: of words, or characters (harness)")
-    ] = ("words", "characters")
+        tuple[Ngrams, ...], Field(min_length=1, description="n-grams tried: of words, of characters (harness)")
+    ] = ("words",)
     columns: Annotated[int, Field(ge=64, le=10**6, description="n-grams share so many columns (harness)")] = 2**15
     embedding: Annotated[
         Literal["none", "minilm"],
