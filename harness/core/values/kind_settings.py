@@ -16,9 +16,9 @@ class TextSettings:
     """A ridge on hashed n-grams of prompt and answer; the kind that ranks held-out prefixes best is taken."""
 
     ngrams: Annotated[
-        tuple[Ngrams, ...], Field(min_length=1, description="n-grams tried: of words, or characters (harness)")
-    ] = ("words", "characters")
-    columns: Annotated[int, Field(ge=64, le=2**22, description="n-grams share so many columns (harness)")] = 2**15
+        tuple[Ngrams, ...], Field(min_length=1, description="n-grams tried: of words, of characters (harness)")
+    ] = ("words",)
+    columns: Annotated[int, Field(ge=64, le=10**6, description="n-grams share so many columns (harness)")] = 2**15
     embedding: Annotated[
         Literal["none", "minilm"],
         Field(description="beside them, the frozen embedding of all-MiniLM-L6; imdb's gold is such a model (harness)"),
@@ -30,9 +30,11 @@ class LmSettings:
     """A causal model with its own tokenizer, whose pooled states a head reads."""
 
     model: Annotated[str, Field(min_length=1, description="folder, hub id or embedded name (harness)")] = _EMBEDDED
-    blocks: Annotated[int, Field(ge=1, description="its first blocks, which are kept; the fewer the cheaper")] = 9
+    blocks: Annotated[
+        int, Field(ge=1, description="its first blocks, which are kept; the fewer the cheaper (harness)")
+    ] = 9
     train: Annotated[
-        Training, Field(description="what is trained: the head alone, LoRA on all linear layers, or all weights")
+        Training, Field(description="what is trained: the head alone, LoRA on linear layers, or all weights (harness)")
     ] = "frozen"
     learning_rate: Annotated[float, Field(gt=0, description="of these weights, AdamW (harness)")] = 1e-4
     epochs: Annotated[int, Field(ge=1, description="most passes of training over the texts (harness)")] = 2
