@@ -29,7 +29,8 @@ MAY_TOUCH_RAW_POLICIES = {
     "harness.running.speed",  # measures the engine itself
     "harness.cli.bench",  # loads it
     "harness.running.fitted",  # the name of the embedded model
-    "harness.serve.aligned",  # loads it, wraps it in a handle, and sizes batches
+    "harness.serve.aligned",  # wraps it in a handle, and sizes batches
+    "harness.serve.reward_of",  # hands it to a task, whose prompts it cuts
 }
 
 

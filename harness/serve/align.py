@@ -27,7 +27,8 @@ from harness.running.fitted import Fitted, asked_from_anywhere, read_fitted, wri
 from harness.running.ranks import join_ranks
 from harness.running.request import NO_TREES, Request, Workspace
 from harness.running.run import complete
-from harness.serve.aligned import Aligned, open_aligned
+from harness.serve.aligned import Aligned
+from harness.serve.opening import open_aligned
 from harness.tasks import TASKS
 from harness.tasks.own import NAME, own_task, settings_of
 
