@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.core.types import Answer, Completion, Prompt, Scorer
     from harness.running.call import load_run, run
     from harness.serve.align import align
-    from harness.serve.aligned import load
+    from harness.serve.opening import load
 
 __version__ = "0.1.0"
 __all__ = [
@@ -46,7 +46,7 @@ _MODULES = {
     "Task": "harness.core.task",
     "UserError": "harness.core.errors",
     "align": "harness.serve.align",
-    "load": "harness.serve.aligned",
+    "load": "harness.serve.opening",
     "load_run": "harness.running.call",
     "run": "harness.running.call",
 }

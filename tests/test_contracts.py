@@ -30,7 +30,8 @@ MAY_TOUCH_RAW_POLICIES = {
     "harness.running.imported",  # reads another system's answers by it, behind a handle
     "harness.cli.bench",  # loads it
     "harness.running.fitted",  # the name of the embedded model
-    "harness.serve.aligned",  # loads it, wraps it in a handle, and sizes batches
+    "harness.serve.aligned",  # wraps it in a handle, and sizes batches
+    "harness.serve.reward_of",  # hands it to a task, whose prompts it cuts
 }
 
 

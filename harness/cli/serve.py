@@ -28,10 +28,10 @@ def run(arguments: argparse.Namespace) -> None:
     for name in ("most_tokens", "most_waiting"):
         if vars(arguments)[name] < 1:
             raise UserError(f"--{name.replace('_', '-')} {vars(arguments)[name]}: give at least 1")
-    from harness.serve.aligned import fitted_folder
     from harness.serve.http.asked import Limits
     from harness.serve.http.models import open_models
     from harness.serve.http.server import read_token, serve
+    from harness.serve.opening import fitted_folder
 
     read_token(arguments.host)  # before minutes of loading
     models = open_models(fitted_folder(arguments.run, arguments.out), arguments.model, arguments.device)

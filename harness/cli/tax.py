@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     names = [name.strip().removeprefix("lm_eval:") for name in arguments.tasks.split(",") if name.strip()]
     files = _by_task(arguments.dataset_file, names)
     from harness.core.files import cache_folder
-    from harness.serve.aligned import load
+    from harness.serve.opening import load
     from harness.serve.tax import tax
     from harness.serve.tax_report import show_tax, write_tax
     from harness.tasks.lm_eval_task.opened import Asked

@@ -17,6 +17,7 @@ from harness.evidence.checkers import shared_in_words
 from harness.evidence.choice import chosen_columns, chosen_rows
 from harness.evidence.clusters import column_of, resampled
 from harness.evidence.export_columns import COLUMNS, USUAL, values_of
+from harness.evidence.graders import ORACLE, oracle_columns
 from harness.evidence.markdown import markdown_table, one_line
 from harness.evidence.row import Comparison, flat
 from harness.evidence.schema import ROW
@@ -65,6 +66,9 @@ def csv_text(part: Part) -> str:
     ]
     known = {name for line in lines for name, value in line.items() if not _is_missing(value)}
     names = [*ROW]
+    if any(row.is_oracle for row in part.rows) and "is_oracle" not in part.columns:
+        lines = [{**line, "is_oracle": row.is_oracle} for line, row in zip(lines, part.rows, strict=True)]
+        names.append("is_oracle")
     for name in part.columns:
         parts = [f"{name}_{part}" for part in ("low", "high", "n", "p")]
         names += [] if name in ROW else [name, *(one for one in parts if one in known)]
@@ -134,6 +138,11 @@ def caption(part: Part) -> str:
         said.append(f"p of wins: {test}, ties left out, {holm}.")
     if columns & {"against_best_of_n", "p_holm", "share_of_best_of_n", "win_rate_over_best_of_n"}:
         said.append(_beside(part.rows))
+    if any(row.is_oracle for row in part.rows):
+        said.append(
+            f"Rows marked {ORACLE} ask a grader while they answer, and it reads columns of the row "
+            f"({', '.join(oracle_columns(record))})."
+        )
     if any(COLUMNS[name].best for name in columns):
         said.append("Bold: the best of the rows that train no weights.")
     if record.agreement is not None and record.agreement.warning:
@@ -159,11 +168,20 @@ def _cells(part: Part) -> list[list[_Cell]]:
     best = {name: _best(name, part.rows, values) for name in part.columns if COLUMNS[name].best}
     return [
         [
-            _Cell(name, _shown(name, of[name]), name in best and not row.trains_weights and _is(best[name], of[name]))
+            _Cell(
+                name,
+                _shown(name, of[name]) + _mark(name, row, part.columns),
+                name in best and not row.trains_weights and _is(best[name], of[name]),
+            )
             for name in part.columns
         ]
         for row, of in zip(part.rows, values, strict=True)
     ]
+
+
+def _mark(name: str, row: Comparison, columns: Sequence[str]) -> str:
+    """Beside the pick of an oracle, or its method where no pick is shown."""
+    return f" ({ORACLE})" if row.is_oracle and name == ("final_pick" if "final_pick" in columns else "method") else ""
 
 
 def _shown(name: str, value: Any) -> str:

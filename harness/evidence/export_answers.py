@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from math import isnan
 
 from harness.evidence.choice import chosen_rows
+from harness.evidence.graders import oracle_columns
 from harness.evidence.schema import GOLD, PROXY
 from harness.evidence.store import Run
 from harness.evidence.table import answers_by_row, repeats_value
@@ -17,13 +18,16 @@ def answer_lines(run: Run, rows: str | None) -> Iterator[str]:
     """
     parts = answers_by_row(run)
     keys = [key for key in parts if not repeats_value(parts, key)]
+    marks = bool(oracle_columns(run.record))
     for key in chosen_rows(keys, rows, run.id):
+        asks = marks and bool((parts[key]["reward_calls"] > 0).any())
         for answer in parts[key].iter_rows(named=True):
             said = {
                 "run": run.id,
                 "method": key.method,
                 "iteration": key.iteration,
                 "pick": key.final_pick,
+                **({"is_oracle": asks} if marks else {}),
                 "prompt_id": answer["prompt_id"],
                 "prompt": answer["prompt"],
                 "response": answer["response"],

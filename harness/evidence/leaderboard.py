@@ -110,7 +110,7 @@ def write_leaderboard(out: Path) -> Path:
     texts, table = _texts(board), table_of([*board.rows, *board.others])
     for name, text in texts.items():
         with whole(out / name) as part:
-            part.write_without_controls(text)(without_controls(text), encoding="utf-8")
+            part.write_text(without_controls(text), encoding="utf-8")
     write_proven(table, out / "leaderboard.parquet")
     files.save(leaderboard(board.shown, "full"), out / "leaderboard", notes={"Data": _drawn(board)})
     return out / "leaderboard.md"

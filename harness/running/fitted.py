@@ -144,6 +144,16 @@ def read_about_fitted(folder: Path) -> Fitted:
         raise UserError(f"{path}: {where}: {first['msg'].lower()}; run the command of its run again") from error
 
 
+def stored_settings(section: str, kind: Any, values: Mapping[str, Any]) -> Any:
+    """Stored settings as they were."""
+    try:
+        return TypeAdapter(kind).validate_python(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join([section, *map(str, first["loc"])])
+        raise UserError(f"the stored setting {where} is not one of this version: {first['msg'].lower()}") from error
+
+
 def asked_from_anywhere(config: RunConfig) -> dict[str, Any]:
     """What was asked as JSON has it, with a model's folder as an absolute path."""
     asked: dict[str, Any] = json.loads(json.dumps(config.asked()))

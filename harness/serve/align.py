@@ -28,7 +28,8 @@ from harness.running.fitted import Fitted, asked_from_anywhere, read_about_fitte
 from harness.running.ranks import join_ranks
 from harness.running.request import NO_TREES, Request, Workspace
 from harness.running.run import complete
-from harness.serve.aligned import Aligned, open_aligned
+from harness.serve.aligned import Aligned
+from harness.serve.opening import open_aligned
 from harness.tasks import TASKS
 from harness.tasks.own import NAME, own_task, settings_of
 

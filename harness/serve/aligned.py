@@ -9,7 +9,7 @@ digits of its scores, since these depend on the shape of a batch, and so which o
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,14 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
 
 from harness.core.as_before import hashed
 from harness.core.contents import file_sha256, files_below
 from harness.core.data.given import asked_like_the_file
 from harness.core.digest import digest
 from harness.core.errors import UserError, unknown
-from harness.core.files import cache_folder
 from harness.core.generator import Generator
 from harness.core.given_prompts import plain, prompts_of
 from harness.core.given_reward import Reward
@@ -32,22 +30,17 @@ from harness.core.ledger import Ledger
 from harness.core.models.handle import PolicyHandle
 from harness.core.models.policy import Policy
 from harness.core.models.sampling import Sampler
-from harness.core.registry import import_file
-from harness.core.results_folder import results_folder
 from harness.core.reward import RewardHandle, Scale, checked
 from harness.core.search.search import Observer
 from harness.core.streams import Streams
 from harness.core.types import Answer, Candidate, Completion, Prompt, Scorer
 from harness.core.withheld import Withheld
-from harness.evidence.store import find_run
 from harness.methods import METHODS
-from harness.running.config import MODEL_ARGS, SECTIONS, Batch, RunConfig
-from harness.running.fitted import Fitted, FittedMethod, read_fitted
-from harness.running.material import open_policy, require_capabilities
-from harness.tasks import TASKS
+from harness.running.config import MODEL_ARGS, Batch, RunConfig
+from harness.running.fitted import Fitted, FittedMethod, stored_settings
+from harness.serve.reward_of import reward_of
 from harness.tasks.own import NAME as OWN
 
-DATA = "data"  # the task of a file of prompts and a grader
 PICKS = ("value", "first", "reward")  # cheapest first
 
 
@@ -150,7 +143,7 @@ class Aligned:
     def beside(self, method: str, iteration: int) -> "Aligned":
         """Another method of the same folder after one of its iterations, over the same model."""
         METHODS.name_of(self.about.methods[method].reference or method)
-        settings = {method: _typed(method, METHODS[method].Config, self.about.asked["settings"][method])}
+        settings = {method: stored_settings(method, METHODS[method].Config, self.about.asked["settings"][method])}
         return self._with(self.about, method, iteration, settings)
 
     def at_rows(self, rows: int) -> "Aligned":
@@ -335,93 +328,7 @@ class Aligned:
     @cached_property
     def _reward(self) -> Scorer:
         """The proxy of the run, made when it is first asked."""
-        if self._given is not None:
-            return self._given
-        name, settings = self._config.task, self.about.asked["settings"]
-        if name == OWN:
-            return _imported(self.about)
-        if name == DATA:
-            return _grader(self.about, self._policy)
-        name = TASKS.name_of(self.about.task or name)
-        config = _typed(name, TASKS[name].Config, {**settings[name], **self.about.facts.get("files", {})})
-        return TASKS[name](config, self._policy, cache_folder()).reward()
-
-
-def load(
-    source: str | Path,
-    method: str | None = None,
-    iteration: int | None = None,
-    reward: Callable[..., Any] | None = None,
-    *,
-    model: str | None = None,
-    device: str = "auto",
-    out: str | Path | None = None,
-) -> Aligned:
-    """An aligned model from a run (path, id or its beginning in OUT/runs, name, or `latest`), or a folder of `align`.
-
-    `method` may be left out where only one fitted something, `iteration` means the last. `reward` is for folders of
-    `align` whose function cannot be imported; `model` says where the model lies now. Raises UserError for another
-    model than the one that was fitted on.
-    """
-    return open_aligned(
-        fitted_folder(source, results_folder(out)), method, iteration, reward and Reward.of(reward), model, device
-    )
-
-
-def fitted_folder(source: str | Path, out: Path) -> Path:
-    """The folder with about.json. Raises UserError where there is none."""
-    for folder in (Path(source), Path(source) / "fitted"):
-        if (folder / "about.json").is_file():
-            return folder
-    run = find_run(out, str(source))
-    if not (run / "fitted" / "about.json").is_file():
-        raise UserError(
-            f"run {run.name} has no fitted/: an earlier version made it, or it was copied without (git leaves it out). "
-            "Run its command with --fresh"
-        )
-    return run / "fitted"
-
-
-def open_aligned(
-    folder: Path, method: str | None, iteration: int | None, reward: Reward | None, model: str | None, device: str
-) -> Aligned:
-    """See `load`; with a reward that was read before."""
-    about = read_fitted(folder)
-    name = _chosen_method(about, method)
-    of_method = about.methods[name]
-    iteration = max(of_method.iterations) if iteration is None else iteration
-    if iteration not in of_method.iterations:
-        there = ", ".join(map(str, of_method.iterations))
-        raise UserError(f"iteration {iteration} of {name}: {folder} has {there}")
-    asked, settings = about.asked, about.asked["settings"]
-    if reward is not None and asked["task"] != OWN:
-        raise UserError(f"the reward of {folder} is that of task {asked['task']!r}; leave reward out")
-    METHODS.name_of(of_method.reference or name)
-    typed = {n: _typed(n, SECTIONS[n], settings.get(n, {})) for n in ("sampler", "batch", MODEL_ARGS)}
-    typed[name] = _typed(name, METHODS[name].Config, settings[name])
-    given = asked["model"] if model is None else model
-    config = RunConfig(asked["task"], given, asked["profile"], asked["seed"], device, about.dtype, (name,), typed)
-    policy = open_policy(config, cache_folder())
-    if policy.fingerprint != about.fingerprint:
-        raise UserError(
-            f"model {given!r} is not the one that {folder} was fitted on (fingerprint {policy.fingerprint}, there "
-            f"{about.fingerprint}); give that one"
-        )
-    require_capabilities(config, policy)
-    return Aligned(folder, about, name, iteration, config, policy, reward)
-
-
-def _chosen_method(about: Fitted, method: str | None) -> str:
-    if method is not None:
-        if method not in about.methods:
-            raise unknown(f"method of {about.run}", method, about.methods)
-        return method
-    fitted = [name for name, of in about.methods.items() if of.iterations != [0]]
-    others = [name for name in about.methods if name not in ("base", "base_greedy")]
-    for names in (fitted, [name for name in others if name != "best_of_n"], others, list(about.methods)):
-        if len(names) == 1:
-            return names[0]
-    raise UserError(f"{about.run} has {', '.join(about.methods)}: say which of these methods is to answer")
+        return reward_of(self.about, self._policy) if self._given is None else self._given
 
 
 def _default_pick(about: Fitted, method: str) -> str:
@@ -441,44 +348,3 @@ def _distinct(prompts: Sequence[Prompt]) -> dict[str, Prompt]:
 
 def _key(completion: Completion) -> tuple[str, str]:
     return completion.prompt.id, completion.text
-
-
-def _imported(about: Fitted) -> Reward:
-    """The function that a model was aligned with, if it is still the same."""
-    assert about.reward is not None, "asked for before"
-    path, _, name = about.reward.rpartition(":")
-    if not Path(path).is_file():
-        raise UserError(f"the reward {about.reward!r} is gone; give it as reward=")
-    function = vars(import_file(Path(path))).get(name)
-    found = None if function is None else Reward.of(function)
-    if found is None or found.source.identity != about.reward_source:
-        raise UserError(f"the reward {about.reward!r} is not the one that was fitted on; give that one as reward=")
-    return found
-
-
-def _grader(about: Fitted, policy: Policy) -> Scorer:
-    """The grader that a model was aligned with, if it lies where it lay and is still the same."""
-    assert about.reward is not None, "a run of data has graders"
-    file = Path(about.reward.partition(".py:")[0] + (".py" if ".py:" in about.reward else ""))
-    if not file.is_file():
-        raise UserError(f"the grader {about.reward!r} is gone; put it back, or choose a pick that asks for none")
-    endpoint, key = about.facts.get("asked_at", ("", ""))
-    files = {"file": "", "grader": about.reward, "gold": "", "endpoint": endpoint, "key_variable": key}
-    kind = TASKS[DATA]
-    task = kind(_typed(DATA, kind.Config, {**about.asked["settings"][DATA], **files}), policy, cache_folder())
-    if task.reward_file is None or task.reward_file[1] != about.reward_source:
-        raise UserError(
-            f"the grader {about.reward!r} is not the one that was fitted on; put that one back, or choose a pick that "
-            "asks for none"
-        )
-    return task.reward()
-
-
-def _typed(section: str, kind: Any, values: Mapping[str, Any]) -> Any:
-    """Stored settings as they were."""
-    try:
-        return TypeAdapter(kind).validate_python(dict(values))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join([section, *map(str, first["loc"])])
-        raise UserError(f"the stored setting {where} is not one of this version: {first['msg'].lower()}") from error

@@ -43,7 +43,7 @@ def generated(arguments: argparse.Namespace) -> Iterator[str]:
     from harness.core.data.given import is_row
 
     prompts_of([prompt for prompt in prompts if not is_row(prompt)])
-    from harness.serve.aligned import load  # with torch
+    from harness.serve.opening import load  # with torch
 
     where = {"model": arguments.model, "device": arguments.device, "out": arguments.out}
     aligned = load(arguments.run, arguments.method, arguments.iteration, **where)

@@ -19,7 +19,8 @@ from tqdm import tqdm
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.types import Message, Prompt
-from harness.serve.aligned import Aligned, load
+from harness.serve.aligned import Aligned
+from harness.serve.opening import load
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance

@@ -176,3 +176,20 @@ def test_the_command_writes_where_it_is_told_and_never_into_a_run(stored, tmp_pa
         assert cli.main(["export", run, *words]) == 2
         said = capsys.readouterr().err
         assert said.startswith("error: ") and says in said
+
+
+def test_oracles_are_marked_in_every_form(planted):
+    """Of a run whose grader reads the answer key; a value's pick asks for nothing."""
+    facts = {**planted.about["task_facts"], "reward_reads": ["answer"]}
+    run = replace(planted, about={**planted.about, "task_facts": facts})
+    asked = {row.key: row.is_oracle for row in comparison(run)}
+    assert any(asked.values()) and not all(asked.values())
+    part = part_of(run, None, None)
+    assert markdown(part).count("(oracle)") == sum(asked.values()) == latex(part).count("(oracle)")
+    assert "ask a grader while they answer, and it reads columns of the row (answer)" in caption(part)
+    lines = list(csv.DictReader(io.StringIO(csv_text(part))))
+    assert [line["is_oracle"] for line in lines] == [str(is_oracle) for is_oracle in asked.values()]
+    said = [json.loads(line) for line in answer_lines(run, None)]
+    assert {(one["method"], one["iteration"], one["pick"]): one["is_oracle"] for one in said} == asked
+    plain = part_of(planted, None, None)
+    assert "is_oracle" not in csv_text(plain) and "oracle" not in caption(plain)

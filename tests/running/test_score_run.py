@@ -13,6 +13,7 @@ from harness.evidence.schema import ANSWER, GOLD
 from harness.evidence.scored import report_of_scores, scored_rows
 from harness.evidence.store import load_run
 from harness.evidence.table import comparison
+from tests.planted_server import Planted, served
 
 TOY = ["--model", "toy", "--set", "sampler.max_new_tokens=4", "--set", "sampler.top_k=0", "--workers", "1",
        "--set", "iro.iterations=1", "--set", "evaluate.trace=0"]  # fmt: skip
@@ -107,6 +108,22 @@ def test_a_new_grader_scores_old_answers_and_the_run_is_untouched(made, capsys):
     Path("moved.jsonl").write_text(json.dumps({"prompt": "another"}) + "\n", encoding="utf-8")
     assert score("--grader", "checks.py:keyed", "--data", "moved.jsonl") == 2
     assert "has 0 of the 32 prompts that" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_grader_that_asks_a_model_asks_about_each_answer_once(made, capsys):
+    ask = {"type": "score_model", "name": "ask", "model": "m", "range": [0, 10],
+           "input": [{"role": "user", "content": "{{ sample.output_text }}"}]}  # fmt: skip
+    Path("ask.json").write_text(json.dumps(ask), encoding="utf-8")
+    assert score("--grader", "ask.json") == 2
+    assert "`score` has --endpoint" in capsys.readouterr().err
+    with served(lambda question, before: Planted(json.dumps({"result": len(question)}))) as server:
+        assert score("--grader", "ask.json", "--endpoint", server.url) == 0
+        (run,) = Path("results/runs").iterdir()
+        texts = load_run(run).completions["response"]
+        assert sorted(server.questions) == sorted(set(texts))
+    (folder,) = Path("results/scores").iterdir()
+    assert pl.read_parquet(folder / "scores.parquet")["score"].to_list() == [float(len(text)) for text in texts]
 
 
 @pytest.mark.slow

@@ -211,8 +211,10 @@ def _similarity(read: TextSimilarity, where: str, outside: Outside) -> Grader:
 
 def _model(read: ScoreModel | LabelModel, where: str, outside: Outside) -> Grader:
     if outside.ask is None:
-        raise UserError(f"{where}: it asks the model {read.model}, and no chat server is set to ask it at; "
-                        "give one, such as --set data.endpoint=https://api.openai.com/v1")  # fmt: skip
+        raise UserError(
+            f"{where}: it asks the model {read.model}, and no chat server is set to ask it at; give one, such as "
+            "--set data.endpoint=https://api.openai.com/v1 (`score` has --endpoint)"
+        )
     sampling = read.sampling_params.model_dump(exclude_none=True) if read.sampling_params else {}
     score: Callable[[Any], Grade]
     if isinstance(read, ScoreModel):

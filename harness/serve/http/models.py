@@ -12,7 +12,8 @@ from pathlib import Path
 from harness.core.errors import UserError, unknown
 from harness.core.slug import slug
 from harness.running.fitted import read_fitted
-from harness.serve.aligned import Aligned, open_aligned
+from harness.serve.aligned import Aligned
+from harness.serve.opening import open_aligned
 
 
 @dataclass(frozen=True)

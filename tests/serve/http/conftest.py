@@ -10,11 +10,11 @@ import uvicorn
 
 from harness import cli
 from harness.evidence.store import find_run
-from harness.serve.aligned import fitted_folder
 from harness.serve.http.app import make_app
 from harness.serve.http.asked import Limits
 from harness.serve.http.models import Models, open_models
 from harness.serve.http.server import _listen
+from harness.serve.opening import fitted_folder
 
 RUN = ["run", "--task", "toy", "--limit", "6", "--set", "fit.prompts=20", "--workers", "1", "--method", "iro,args"]
 
