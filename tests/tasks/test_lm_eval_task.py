@@ -281,7 +281,8 @@ def test_what_is_no_task_is_said_to_be(shipped, name, says):
 
 
 def test_without_lm_eval_there_is_one_clear_error(monkeypatch, capsys):
-    monkeypatch.setattr(find.importlib.util, "find_spec", lambda name: None)
+    plain = find.importlib.util.find_spec
+    monkeypatch.setattr(find.importlib.util, "find_spec", lambda name: None if name == "lm_eval" else plain(name))
     with pytest.raises(UserError, match="needs the package lm-eval"):
         file_of("gsm8k")
     assert cli.main(["lm-eval", "ls", "tasks"]) == 2
