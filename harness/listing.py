@@ -10,10 +10,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
+from harness.core.api.spending import Prices
+from harness.core.api.use import USUAL, Use
 from harness.core.errors import UserError, unknown
+from harness.core.files import cache_folder
 from harness.core.generator import Generator
+from harness.core.models.loading import load_policy
+from harness.core.models.rows import Capability
+from harness.core.models.sampling import Sampler
+from harness.core.models.served.address import is_served
+from harness.core.models.served.asker import Speech
+from harness.core.models.served.policy import open_served
 from harness.core.registry import Registry, class_of
 from harness.core.task import Task
+from harness.core.types import Prompt
 from harness.methods import METHODS
 from harness.running.config import SECTIONS
 from harness.running.presets import PRESETS, settings_of
@@ -55,6 +65,47 @@ def tasks() -> list[Offered]:
         Offered(name, _brief(_summary(TASKS[name])), TASKS[name].source, f"{TASKS[name].default_model} (default)")
         for name in TASKS
     ]
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a model gives, and which methods remain with it."""
+
+    model: str
+    facts: Mapping[str, str]  # what was found -> in words
+    methods: Mapping[str, str]  # name -> why it does not run; empty where it does
+
+
+def of_model(model: str, use: Use = USUAL) -> Served:
+    """The methods that run with a model, at their default settings. A server is probed anew.
+
+    Raises UserError where the model cannot be loaded, or its server does not answer.
+    """
+    if is_served(model):
+        served = open_served(model, cache_folder(), use, Speech(), Prices(), anew=True)
+        facts = {"server": served.engine["server"], **served.dialect.in_words()}
+        chat = Prompt("", messages=())
+        why_not = {name: _why_not(name, served.capabilities, served.why_in_one_piece([chat])) for name in METHODS}
+        return Served(served.name, facts, why_not)
+    policy = load_policy(model, "auto", "auto", cache_folder())
+    facts = {"gives": ", ".join(sorted(policy.capabilities)), "parameters": f"{policy.parameters:,}"}
+    return Served(policy.name, facts, {name: _why_not(name, policy.capabilities, None) for name in METHODS})
+
+
+def _why_not(name: str, gives: frozenset[Capability], in_one_piece: str | None) -> str:
+    """Why a method does not run with a model; empty where it does."""
+    try:
+        method: type[Generator] = METHODS[name]
+    except UserError as error:  # a plugin of another package
+        return str(error)
+    if _required(method):
+        return "depends on its settings"
+    config = method.Config()
+    if missing := sorted(method.needs(config) - gives):
+        return f"needs {' and '.join(missing)}"
+    if in_one_piece is not None and len(method.prefixes(config, Sampler())) > 1:
+        return f"not in chunks, for {in_one_piece}; with messages, one chunk as long as the answer runs"
+    return method.unavailable("", config) or ""
 
 
 def described(text: str) -> Described:

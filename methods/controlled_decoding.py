@@ -26,14 +26,14 @@ from harness.core.search.finalists import finalists_of
 from harness.core.search.search import Guide, guided_search, kl_bound, search_at_most
 from harness.core.search.selection import Search
 from harness.core.streams import Streams
-from harness.core.tuning import Choice, Chunk, Log, When
+from harness.core.tuning import Choice, Chunk, Declared, Log, When
 from harness.core.types import Answer, Candidate, FitReport, Prompt, Work
+from harness.core.values import kinds
 from harness.core.values.bootstrap import BootstrapSettings, fit_bootstrapped
-from harness.core.values.ensemble import AveragedValue, fit_averaged
 from harness.core.values.fitting import Fitted, ValueSettings
 from harness.core.values.hidden import HiddenValue
-from harness.core.values.stored import load_hidden
-from harness.core.values.value import PrefixValue
+from harness.core.values.stored import load_value, of_states
+from harness.core.values.value import PrefixValue, TokenReader
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -44,7 +44,7 @@ class ControlledDecodingConfig:
     candidates: Annotated[int, Field(ge=0, description="token: most probable tokens valued; 0: the support")] = 0
     successors: Annotated[int, Field(ge=1, description="block: blocks sampled (K in the paper; harness: U)")] = 16
     chunk: Annotated[int, Field(ge=1, description="block: tokens of a block (M in the paper; harness)")] = 8
-    value: Annotated[ValueSettings, Field(description="how V is fitted")] = ValueSettings()
+    value: Annotated[ValueSettings, Field(description="what V reads, how it is fitted")] = ValueSettings()
     q: Annotated[BootstrapSettings, Field(description="what CD-Q adds to that")] = BootstrapSettings()
 
 
@@ -69,10 +69,10 @@ class ControlledDecoding(Generator):
 
     def __init__(self, config: Any, policy: PolicyHandle, reward: RewardHandle, streams: Streams) -> None:
         super().__init__(config, policy, reward, streams)
-        self._value: HiddenValue | AveragedValue | None = None
+        self._value: PrefixValue | None = None
 
     @property
-    def value(self) -> HiddenValue | AveragedValue:
+    def value(self) -> PrefixValue:
         """V, once it was fitted or loaded."""
         if self._value is None:
             raise RuntimeError("controlled_decoding has no value function yet: fit or load it first")
@@ -81,7 +81,39 @@ class ControlledDecoding(Generator):
     @classmethod
     def needs(cls, config: ControlledDecodingConfig) -> frozenset[Capability]:
         by_token = config.mode == "token" or config.objective == "q"
-        return frozenset({"states", "token level"}) if by_token else frozenset({"states"})
+        return frozenset({"states", "token level"}) if by_token else kinds.needs(config.value)
+
+    @classmethod
+    def without_states(cls) -> dict[str, Any]:
+        return {"mode": "block", "value": {"kind": "text"}}
+
+    @classmethod
+    def tunables_of(cls, config: ControlledDecodingConfig) -> Sequence[Declared]:
+        """Values that read no states decode block by block, whatever else there is to choose."""
+        return cls.tunables if config.value.kind == "hidden" else (Chunk(),)
+
+    @classmethod
+    def unavailable(cls, model: str, config: ControlledDecodingConfig) -> str | None:
+        if config.value.kind != "hidden" and (config.mode == "token" or config.objective == "q"):
+            why = (
+                "mode=token, which values single tokens" if config.mode == "token" else "objective=q, which draws them"
+            )
+            return (
+                f"controlled_decoding.value.kind={config.value.kind} does not go with {why}, on the policy's states; "
+                "set controlled_decoding.mode=block and objective=fudge, or leave the kind at hidden"
+            )
+        return kinds.unavailable("controlled_decoding", config.value)
+
+    @classmethod
+    def models_read(cls, config: ControlledDecodingConfig) -> frozenset[str]:
+        return kinds.models_read(config.value)
+
+    @classmethod
+    def memory_factor(cls, config: ControlledDecodingConfig) -> int:
+        return 2 if config.value.kind == "lm" else 1  # keys and values of the value model beside the policy's
+
+    def fit_inputs(self) -> dict[str, str]:
+        return kinds.inputs_of(self.config.value, self.policy)
 
     @property
     def searches(self) -> bool:
@@ -109,7 +141,8 @@ class ControlledDecoding(Generator):
     ) -> Work | None:
         """Token by token a candidate counts as a whole token: up to which layer it is read, V decides."""
         if config.mode == "block":
-            return search_at_most(_blocks(config), iteration, sampler, prompt_tokens)
+            work = search_at_most(_blocks(config), iteration, sampler, prompt_tokens)
+            return kinds.reading_at_most(config.value, iteration, work, prompt_tokens + sampler.max_new_tokens)
         limits = [most for most in (config.candidates, sampler.top_k) if most]
         if not limits:
             return None
@@ -135,7 +168,7 @@ class ControlledDecoding(Generator):
                 "of the same weight; use `token`, or objective `fudge`"
             )
         rng = self.streams.generator(f"fit value {iteration}", row=self.refit)
-        fitted = fit_averaged(rollouts, self.config.value, rng, fold=self.refit)
+        fitted = kinds.fit_kind(rollouts, self.config.value, self.policy, rng, fold=self.refit)
         self._value, report = fitted.value, fitted.report
         if self.config.objective == "q":
             if not isinstance(fitted.value, HiddenValue):
@@ -159,6 +192,7 @@ class ControlledDecoding(Generator):
     def _by_token(self, prompts: Sequence[Prompt]) -> list[Answer]:
         rows = self.policy.decode_tokens(prompts, 1, self.streams, self.value.layers)
         reader = self.value.start(rows)
+        assert isinstance(reader, TokenReader), f"a value of kind {self.value.kind} reads no single tokens"
         valued = np.zeros(len(prompts), dtype=int)
         while not rows.finished.all():
             choices = rows.choices()
@@ -188,11 +222,12 @@ class ControlledDecoding(Generator):
         return [] if self._value is None else [self._value]
 
     def value_flops(self) -> dict[str, float]:
-        return {"call": self.value.flops()}
+        return kinds.prices_of([self.value])
 
     def save(self, folder: Path) -> None:
         self.value.save(folder)
 
     def load(self, folder: Path) -> "ControlledDecoding":
-        self._value = load_hidden(folder)
+        value = load_value(folder, self.policy)
+        self._value = of_states(value) if self.config.mode == "token" else value
         return self

@@ -8,6 +8,7 @@ the published code, and why, is said in `core/search/search.py` and `core/values
 from collections.abc import Sequence
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,7 +27,7 @@ from harness.core.search.selection import Search, resample
 from harness.core.streams import Streams
 from harness.core.tuning import Choice, Chunk, Log, Shape, When
 from harness.core.types import Answer, Candidate, FitReport, Prompt, Work
-from harness.core.values.ensemble import fit_averaged
+from harness.core.values import kinds
 from harness.core.values.fitting import ValueSettings
 from harness.core.values.hidden import HiddenValue
 from harness.core.values.stored import load_value
@@ -52,7 +53,7 @@ class IroConfig(Search):
     rollout_width: Annotated[int, Field(ge=0, description="width of training searches; 0: as at test (harness)")] = 0
     rollout_successors: Annotated[int, Field(ge=0, description="successors of training searches, likewise")] = 0
     warm_start: Annotated[bool, Field(description="fit V_i as a correction of V_{i-1}, on its layer (harness)")] = False
-    value: Annotated[ValueSettings, Field(description="how a value head is fitted")] = ValueSettings()
+    value: Annotated[ValueSettings, Field(description="what values read, how they are fitted")] = ValueSettings()
 
 
 _KEEP_EVERY_ROW = ("rows", "reweight")  # settings of `keep` without a last selection
@@ -103,20 +104,50 @@ class Iro(Generator):
         betas = _betas(config, iteration, config.select == "top") or (1.0,)
         return IroConfig(config.width, config.successors, config.chunk, config.select, config.diversity, beta=betas)
 
+    def fit_inputs(self) -> dict[str, str]:
+        return kinds.inputs_of(self.config.value, self.policy) if self.config.iterations else {}
+
+    @classmethod
+    def models_read(cls, config: IroConfig) -> frozenset[str]:
+        return kinds.models_read(config.value)
+
+    @classmethod
+    def without_states(cls) -> dict[str, Any]:
+        return {"value": {"kind": "text"}}
+
+    @classmethod
+    def unavailable(cls, model: str, config: IroConfig) -> str | None:
+        if config.warm_start and config.value.kind != "hidden":
+            return (
+                f"iro.warm_start=true corrects a head on the policy's states, and iro.value.kind is "
+                f"{config.value.kind}; leave warm_start out"
+            )
+        return kinds.unavailable("iro", config.value)
+
+    @classmethod
+    def memory_factor(cls, config: IroConfig) -> int:
+        return 2 if config.value.kind == "lm" else 1  # keys and values of the value model beside the policy's
+
     @classmethod
     def kl_bound(cls, config: IroConfig, sampler: Sampler) -> float | None:
         return kl_bound(config, sampler.max_new_tokens)
 
     @classmethod
+    def prefixes(cls, config: IroConfig, sampler: Sampler) -> list[int]:
+        return [1] + [config.width] * (ceil(sampler.max_new_tokens / config.chunk) - 1)
+
+    @classmethod
     def answer_at_most(cls, config: IroConfig, iteration: int, sampler: Sampler, prompt_tokens: int) -> Work:
-        return search_at_most(config, iteration, sampler, prompt_tokens).with_rewards(config.width)
+        work = search_at_most(config, iteration, sampler, prompt_tokens).with_rewards(config.width)
+        return kinds.reading_at_most(config.value, iteration, work, prompt_tokens + sampler.max_new_tokens)
 
     @classmethod
     def rollouts_at_most(cls, config: IroConfig, iteration: int, sampler: Sampler, prompt_tokens: int) -> Work:
         search = _training_search(config, cls.fit_config(config, iteration), sampler)
         rows = search.width * search.successors
         finalists = rows if config.keep in _KEEP_EVERY_ROW else search.width
-        return search_at_most(search, iteration - 1, sampler, prompt_tokens).with_rewards(finalists)
+        work = search_at_most(search, iteration - 1, sampler, prompt_tokens).with_rewards(finalists)
+        return kinds.reading_at_most(config.value, iteration - 1, work, prompt_tokens + sampler.max_new_tokens)
 
     @property
     def fitted_values(self) -> Sequence[PrefixValue]:
@@ -128,7 +159,7 @@ class Iro(Generator):
 
     @classmethod
     def needs(cls, config: IroConfig) -> frozenset[Capability]:
-        return frozenset({"states"}) if config.iterations else frozenset({"text"})
+        return kinds.needs(config.value) if config.iterations else frozenset({"text"})
 
     @property
     def searches(self) -> bool:
@@ -136,7 +167,7 @@ class Iro(Generator):
 
     def rollout(self, iteration: int, prompts: Sequence[Prompt], record: tuple[int, ...]) -> list[Candidate]:
         search = _training_search(self.config, self.fit_config(self.config, iteration), self.policy.sampler)
-        answers = self._search(prompts, search, record)
+        answers = self._search(prompts, search, record, training=True)
         return [candidate for answer in answers for candidate in self._kept(answer)]
 
     def fit(self, iteration: int, rollouts: Sequence[Candidate]) -> FitReport:
@@ -155,7 +186,7 @@ class Iro(Generator):
         last = self.values[-1] if self.values else None
         start = last if self.config.warm_start and isinstance(last, HiddenValue) else None
         rng = self.streams.generator(f"fit value {iteration}", row=self.refit)
-        fitted = fit_averaged(rollouts, self.config.value, rng, start, fold=self.refit)
+        fitted = kinds.fit_kind(rollouts, self.config.value, self.policy, rng, start, fold=self.refit)
         self.values.append(fitted.value)
         return fitted.report
 
@@ -163,18 +194,20 @@ class Iro(Generator):
         return self._search(prompts, self.config)
 
     def value_flops(self) -> dict[str, float]:
-        return {"call": sum(value.flops() for value in self.values) / max(len(self.values), 1)}
+        return kinds.prices_of(self.values)
 
     def save(self, folder: Path) -> None:
         for i, value in enumerate(self.values, 1):
             value.save(folder / f"value-{i}")
 
     def load(self, folder: Path) -> "Iro":
-        self.values = [load_value(path) for path in sorted(folder.glob("value-*"), key=_number)]
+        self.values = [load_value(path, self.policy) for path in sorted(folder.glob("value-*"), key=_number)]
         return self
 
-    def _search(self, prompts: Sequence[Prompt], search: Search, record: tuple[int, ...] = ()) -> list[Answer]:
-        training, config = bool(record), self.config
+    def _search(
+        self, prompts: Sequence[Prompt], search: Search, record: tuple[int, ...] = (), training: bool = False
+    ) -> list[Answer]:
+        config = self.config
         betas = _betas(
             config, len(self.values), config.select == "top" and not (training and config.keep == "reweight")
         )
@@ -184,7 +217,9 @@ class Iro(Generator):
 
     def _kept(self, answer: Answer) -> list[Candidate]:
         """The finalists that become training data, by `keep`. Each distinct text counts once."""
-        distinct = list({c.completion.tokens: c for c in reversed(answer.finalists)}.values())[::-1]
+        # an engine behind an API tells texts and no tokens
+        texts = {(c.completion.tokens, c.completion.text): c for c in reversed(answer.finalists)}
+        distinct = list(texts.values())[::-1]
         match self.config.keep:
             case "argmax":
                 return [distinct[argmax(np.array([c.reward for c in distinct]))]]

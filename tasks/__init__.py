@@ -16,5 +16,8 @@ TASKS: "Registry[Task]" = Registry(
         "toy": "harness.tasks.toy:Toy",
         "data": "harness.tasks.data:Data",
         "lm_eval": "harness.tasks.lm_eval_task.task:LmEval",
+        "ifeval": "harness.tasks.ifeval.task:IFEval",
+        "hub": "harness.tasks.hub:Hub",
+        "summaries": "harness.tasks.summaries.task:Summaries",
     },
 )

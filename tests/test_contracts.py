@@ -20,13 +20,14 @@ from tests.conftest import TOY_SAMPLER, toy_prompts
 from tests.test_layers import MODELS, SOURCES, imported
 
 # every module that may touch a raw policy: the engine itself, and what makes one for a run
-RAW = {"policy", "token_policy", "transformers_policy", "toy", "loading"}
+RAW = {"policy", "token_policy", "transformers_policy", "toy", "loading", "served.policy"}
 MAY_TOUCH_RAW_POLICIES = {
     "harness.running.material",  # loads it, and hands it to the stages
     "harness.running.stages",  # wraps it in a handle; sizes batches
     "harness.running.identity",  # its fingerprint, files and engine, which name the run
     "harness.running.provenance",  # its name and fingerprint, for run.json
     "harness.running.speed",  # measures the engine itself
+    "harness.running.imported",  # reads another system's answers by it, behind a handle
     "harness.cli.bench",  # loads it
     "harness.running.fitted",  # the name of the embedded model
     "harness.serve.aligned",  # loads it, wraps it in a handle, and sizes batches

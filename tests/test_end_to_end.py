@@ -1,6 +1,8 @@
 """The real command on the real model and the real reviews, in miniature."""
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,6 +21,12 @@ MINIATURE = [
     "--set", "fit.samples=4", "--set", "imdb.reward_reviews=500",
 ]  # fmt: skip
 
+SMALL_PAIR = [
+    "--limit", "2", "--seed", "3", "--workers", "1", "--set", "iro.iterations=1", "--set", "iro.width=2",
+    "--set", "iro.successors=2", "--set", "sampler.max_new_tokens=6", "--set", "fit.prompts=6",
+    "--set", "fit.samples=3",
+]  # fmt: skip
+
 
 def harness(*arguments: str, cache: Path) -> subprocess.CompletedProcess:
     return subprocess.run(
@@ -28,6 +36,29 @@ def harness(*arguments: str, cache: Path) -> subprocess.CompletedProcess:
         capture_output=True,
         text=True,
     )
+
+
+@pytest.mark.slow
+def test_openai_s_pair_of_files_by_the_command_of_the_readme(tmp_path):
+    """The last part of the one command that the README has for an empty clone, on few prompts and short answers."""
+    said = re.search(
+        r"`python3 -m venv \.venv && [^`]*-m harness (align [^`]*)`", (ROOT / "README.md").read_text("utf-8")
+    )
+    assert said is not None
+    words = shlex.split(said[1])
+    assert words[-2:] == ["--out", "aligned"] and len(words) == 7
+    small = [*words[:-1], str(tmp_path / "aligned"), *SMALL_PAIR]
+    first = harness(*small, "--dry-run", cache=cache_folder())
+    assert first.returncode == 0, first.stderr
+    assert "cost at most fitting" in (text := " ".join(first.stdout.split())) and "time about" in text
+    assert not (tmp_path / "aligned").exists()
+    done = harness(*small, cache=cache_folder())
+    assert done.returncode in (0, 1), done.stderr  # of six prompts a gain is chance
+    assert "verdict " in done.stdout and "Traceback" not in done.stderr
+    report = (tmp_path / "aligned" / "report.md").read_text(encoding="utf-8")
+    assert report.startswith("# IRO on smollm2-135m-instruct\n\n**") and "600 rows" in report
+    answered = harness("generate", str(tmp_path / "aligned"), "--prompt", "Where is my parcel?", cache=cache_folder())
+    assert answered.returncode == 0 and answered.stdout.strip(), answered.stderr
 
 
 @pytest.mark.slow

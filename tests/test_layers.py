@@ -14,36 +14,40 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 CORE = "harness.core"
-ROOMS = tuple(f"{CORE}.{room}" for room in ("models", "values", "search", "statistics", "graders", "data", "chat"))
-MODELS, VALUES, SEARCH, STATISTICS, GRADERS, DATA, CHAT = ROOMS
+ROOMS = tuple(
+    f"{CORE}.{room}" for room in ("models", "values", "search", "statistics", "graders", "data", "api", "chat")
+)
+MODELS, VALUES, SEARCH, STATISTICS, GRADERS, DATA, API, CHAT = ROOMS
 METHODS, TASKS = "harness.methods", "harness.tasks"
 EVIDENCE, PAGE, JUDGING, RUNNING = "harness.evidence", "harness.evidence.page", "harness.judging", "harness.running"
-SWEEPS, SERVE = "harness.sweeps", "harness.serve"
-BELOW_RUNNING = {CORE, *ROOMS, METHODS, TASKS, EVIDENCE, JUDGING}
+SWEEPS, SERVE, COMPARING = "harness.sweeps", "harness.serve", "harness.comparing"
+BELOW_RUNNING = {CORE, *ROOMS, METHODS, TASKS, EVIDENCE, JUDGING, COMPARING}
 MAY_IMPORT: dict[str, set[str]] = {
     CORE: set(),
     STATISTICS: {CORE},
     GRADERS: {CORE},
     DATA: {CORE},
-    CHAT: {CORE},
-    MODELS: {CORE},
+    API: {CORE},
+    CHAT: {CORE, API},
+    MODELS: {CORE, API},
     VALUES: {CORE, MODELS, STATISTICS},
     SEARCH: {CORE, MODELS, VALUES},
     METHODS: {CORE, MODELS, VALUES, SEARCH},
     TASKS: {CORE, GRADERS, DATA, CHAT},
     EVIDENCE: {CORE, STATISTICS, PAGE},
     PAGE: {CORE, STATISTICS, EVIDENCE},
-    JUDGING: {CORE, STATISTICS, CHAT, EVIDENCE},
+    JUDGING: {CORE, STATISTICS, API, CHAT, EVIDENCE},
+    COMPARING: {CORE, STATISTICS, DATA, EVIDENCE},
     RUNNING: BELOW_RUNNING,
     SWEEPS: BELOW_RUNNING | {RUNNING},
-    SERVE: BELOW_RUNNING | {RUNNING},
+    SERVE: BELOW_RUNNING | {RUNNING, PAGE},
 }
 ROOF = {  # single files that see more than their folder
     "harness.core.generator": {MODELS, VALUES, SEARCH},
 }
 CLI = "harness.cli"
 EVERYTHING = {"harness", "harness.__main__", "harness.listing"}  # and CLI; heavy imports inside functions
-LIGHT = (EVIDENCE, PAGE, JUDGING, STATISTICS, GRADERS, DATA, CHAT)  # never torch, directly or not
+LIGHT = (EVIDENCE, PAGE, JUDGING, COMPARING, STATISTICS, GRADERS, DATA, API, CHAT)  # never torch, directly or not
 
 
 def sources() -> dict[str, Path]:
@@ -132,7 +136,7 @@ def test_a_planted_upward_import_is_found(module, planted):
 # prints each module and how its import ended: 0, or 3 where torch came with it, or 1 after a traceback
 EACH_IMPORTED_ALONE = """
 import importlib, os, sys
-import matplotlib.pyplot, polars, pydantic, requests  # slow, not ours, and without torch
+import matplotlib.pyplot, polars, pydantic, anyio.from_thread  # slow, not ours, and without torch
 assert "torch" not in sys.modules
 for name in sys.argv[1:]:
     if os.fork() == 0:

@@ -3,7 +3,7 @@
 import argparse
 
 from harness.cli.command import Command
-from harness.cli.options import add_run_options, say_where
+from harness.cli.options import add_run_options, read_all_again, say_where
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +16,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     from harness.running.options import read_options
 
+    read_all_again(arguments)
     options = read_options(arguments)
     options.require_for_several("ablate")
     say_where(options.workspace.out)

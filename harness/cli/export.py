@@ -35,9 +35,12 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError("--columns chooses columns of the table; --jsonl has one answer a line, always the same fields")
     if arguments.to is not None:
         _require_writable(arguments.to)
+    from harness.evidence.foreign import foreign
     from harness.evidence.store import find_run, load_run
 
-    text = _text(load_run(find_run(arguments.out, arguments.run)), arguments)
+    stored = load_run(find_run(arguments.out, arguments.run))
+    with foreign(stored.folder):
+        text = _text(stored, arguments)
     if arguments.to is None:
         print(text, end="")
         return

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from harness.cli.command import Command
 from harness.cli.options import add_out
 from harness.core.errors import UserError, unknown
+from harness.core.slug import slug
 
 if TYPE_CHECKING:  # what draws is slow to import
     from harness.evidence.figures.kinds import Drawing
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
     kind = "columns" if arguments.columns else arguments.kind or next(iter(drawings))
     if kind not in drawings:
         raise unknown(f"kind of figure of {name}", kind, drawings)
-    for path in save(drawings[kind](arguments.width), arguments.to / f"{name}-{kind}", formats):
+    for path in save(drawings[kind](arguments.width), arguments.to / f"{slug(name)}-{slug(kind)}", formats):
         print(path)
 
 
@@ -63,6 +64,7 @@ def _found(arguments: argparse.Namespace) -> tuple[str, "Mapping[str, Drawing]"]
     from harness.evidence.ablation import find_ablation
     from harness.evidence.ablation_drawings import of_ablation
     from harness.evidence.ablation_rows import read_ablation
+    from harness.evidence.foreign import foreign
     from harness.evidence.store import find_run, load_run
     from harness.evidence.tuning import find_tuning, of_tuning
 
@@ -73,7 +75,8 @@ def _found(arguments: argparse.Namespace) -> tuple[str, "Mapping[str, Drawing]"]
         _require_whole(arguments, "an ablation")
         return ablation.name, of_ablation(read_ablation(ablation, arguments.out))
     stored = load_run(find_run(arguments.out, arguments.run))
-    return stored.id, _of_run(stored, arguments)
+    with foreign(stored.folder):
+        return stored.id, _of_run(stored, arguments)
 
 
 def _require_whole(arguments: argparse.Namespace, what: str) -> None:

@@ -3,7 +3,7 @@
 import argparse
 
 from harness.cli.command import Command
-from harness.cli.options import add_job_options, say_where
+from harness.cli.options import add_job_options, read_all_again, say_where
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -13,6 +13,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from harness.running.options import read_options
 
+    read_all_again(arguments)
     options = read_options(arguments)
     say_where(options.workspace.out)
     from harness.evidence.terminal import Terminal

@@ -1,6 +1,7 @@
 """`harness leaderboard`: one table of all stored runs, without torch."""
 
 import argparse
+import sys
 from pathlib import Path
 
 import shtab
@@ -9,6 +10,7 @@ from harness.cli.command import Command
 from harness.cli.options import add_out, completed
 from harness.core.errors import UserError
 from harness.core.files import cache_folder
+from harness.core.printable import printable
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +37,10 @@ def run(arguments: argparse.Namespace) -> int:
         found = difference(arguments.out)
         print(found or f"the leaderboard in {arguments.out} is what its runs give")
         return 1 if found else 0
-    print(write_leaderboard(arguments.out).read_text(encoding="utf-8"))
+    path = write_leaderboard(arguments.out)
+    print(printable(path.read_text(encoding="utf-8")))
+    for folder, why in board_of(arguments.out).left_out.items():
+        print(printable(f"left out: {folder}: {why}"), file=sys.stderr)
     return 0
 
 

@@ -23,10 +23,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "those of the harness",
     )
 
+    parser.add_argument("--model", help="which methods run with a model, and why not the others: folder, hub id, "
+                        "embedded name, or openai:BASE_URL#MODEL, which is probed")  # fmt: skip
+    parser.add_argument("--key-variable", help="environment variable of the key of --model openai:...")
+
 
 def run(arguments: argparse.Namespace) -> None:
     from harness.cli.tables import show
 
+    if arguments.model is not None:
+        show(*_of_model(arguments.model, arguments.key_variable))
+        return
     for name in arguments.names:
         show(*_one(name))
     if not arguments.names:
@@ -50,6 +57,21 @@ def _offered(kind: str, rows: Sequence["Offered"], needs: str) -> "RenderableTyp
     for row in rows:
         table.add_row(cell(row.name, style="bold"), *map(cell, (row.about, row.source, row.needs)))
     return table
+
+
+def _of_model(model: str, key_variable: str | None) -> list["RenderableType"]:
+    from harness.cli.tables import cell, made_table
+    from harness.core.api.use import Use
+    from harness.listing import of_model
+
+    found = of_model(model, Use(key_variable))
+    facts = made_table(found.model, "what was found", whole=())
+    for name, words in found.facts.items():
+        facts.add_row(cell(name, style="bold"), cell(words))
+    table = made_table("method", "runs", "why not", whole=("method",))
+    for name, why in found.methods.items():
+        table.add_row(cell(name, style="bold"), cell("no" if why else "yes"), cell(why))
+    return [facts, "", table, "", cell("At their default settings: `list NAME` shows what else can be set.")]
 
 
 def _one(name: str) -> list["RenderableType"]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import shtab
 
+from harness.core.files import cache_folder
 from harness.core.results_folder import results_folder
 
 _OUT = "folder of results (default: results, here or in a folder above, of the same project)"
@@ -20,7 +21,9 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", help="task (default: imdb); lm_eval:NAME; one of your own is FILE.py:Class")
     add_benchmark_options(parser)
     add_file_options(parser)
-    parser.add_argument("--model", help="folder, hub id or embedded name (default: the task's)")
+    parser.add_argument(
+        "--model", help="folder, hub id, embedded name, or openai:BASE_URL#MODEL of a server (default: the task's)"
+    )
     parser.add_argument("--profile", help="quick, standard or paper (default: quick)")
     parser.add_argument("--preset", help="published: the settings of IRO's paper, over the profile's")
     parser.add_argument("--seed", type=int, help="seed of every stream (default: 0)")
@@ -32,7 +35,34 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", help="auto, float32, bfloat16, float16 (default: auto)")
     parser.add_argument("--workers", type=int, help="processes on a CPU (default: its cores, as far as memory allows)")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, what it costs, and do nothing")
+    add_verify(parser)
     completed(parser.add_argument("--out", type=Path, help=_OUT), shtab.DIRECTORY)
+    add_server_options(parser)
+
+
+def add_server_options(parser: argparse.ArgumentParser) -> None:
+    """How a server is asked whose model is aligned; nothing of it changes a number."""
+    server = parser.add_argument_group("--model openai:BASE_URL#MODEL")
+    server.add_argument("--key-variable", help="environment variable of the key (default: OPENAI_API_KEY for OpenAI's)")
+    server.add_argument(
+        "--budget-usd", type=float, help="dollars that its requests may take, by --set prices.input=..."
+    )
+    server.add_argument("--budget-tokens", type=float, help="tokens that its requests may take, read and written")
+    server.add_argument("--parallel", type=int, help="requests at a time (default: 16)")
+    server.add_argument("--timeout", type=float, help="seconds for one answer (default: 120)")
+
+
+def add_verify(parser: argparse.ArgumentParser) -> None:
+    """For what loads models and other large files of the cache; see `read_all_again`."""
+    parser.add_argument("--verify", action="store_true", help="read large files in full again, and believe no date")
+
+
+def read_all_again(arguments: argparse.Namespace) -> None:
+    """With --verify, forget which files were read before, so that their hashes are taken of what they hold now."""
+    if arguments.verify:
+        from harness.core.contents import forget
+
+        forget(cache_folder())
 
 
 def add_file_options(parser: argparse.ArgumentParser, required: bool = False) -> None:
@@ -43,6 +73,8 @@ def add_file_options(parser: argparse.ArgumentParser, required: bool = False) ->
               "FILE.py:function, OpenAI's JSON, a weighted list"))  # fmt: skip
     completed(parser.add_argument("--gold", metavar="GRADER", help="another grader that judges, which no method sees "
               "(default: the same)"))  # fmt: skip
+    parser.add_argument("--cluster", metavar="COLUMN", help="column of what belongs together, such as a customer: its "
+                        "prompts are drawn whole for intervals")  # fmt: skip
 
 
 def add_benchmark_options(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +91,8 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
     """What `grade` and `align` take of the options of a run: a file of prompts and its graders are needed."""
     add_file_options(parser, required=True)
     parser.add_argument("--method", help="method, or several by comma (default: iro)")
-    parser.add_argument("--model", help="folder, hub id or embedded name (default: smollm2-135m-instruct)")
+    parser.add_argument("--model", help="folder, hub id, embedded name, or openai:BASE_URL#MODEL of a server "
+                        "(default: smollm2-135m-instruct)")  # fmt: skip
     parser.add_argument("--profile", help="quick or standard (default: quick)")
     parser.add_argument("--seed", type=int, help="seed of every stream (default: 0)")
     parser.add_argument("--limit", type=int, help="number of held-out prompts that are answered")
@@ -68,6 +101,8 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     parser.add_argument("--dtype", help="auto, float32, bfloat16, float16 (default: auto)")
     parser.add_argument("--workers", type=int, help="processes on a CPU (default: its cores, as far as memory allows)")
+    add_verify(parser)
+    add_server_options(parser)
 
 
 def add_out(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,9 @@ import argparse
 import errno
 import io
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from difflib import get_close_matches
 from itertools import chain
@@ -23,19 +25,25 @@ from harness.cli import (
     ablate,
     align,
     bench,
+    cache,
+    compare,
     export,
     figure,
     generate,
     grade,
+    import_,
     judge,
     leaderboard,
     listing,
     lm_eval,
     name,
+    plan,
     report,
     rewards,
     run,
     runs,
+    score,
+    serve,
     tax,
     tune,
     view,
@@ -48,13 +56,15 @@ from harness.core.registry import require_one_checkout
 ABOUT = str(harness.__doc__).splitlines()[0]
 _UNWRITABLE = {
     errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST, errno.EPERM, errno.ENAMETOOLONG,
+    errno.EIO, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.EISDIR, errno.ELOOP, errno.ESTALE, errno.ENOTEMPTY,
 }  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; 0: it worked, 1: a check found something, 2: a mistake that the user can mend, 130: Ctrl-C.
 
-    141 where nobody reads what is printed any more, as `harness list | head -1` leaves it.
+    141 where nobody reads what is printed any more, as `harness list | head -1` leaves it; 143 where it is asked to end
+    (SIGTERM), by a launcher whose other process died, or by a queue whose time is up.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 lacks letters of texts
@@ -99,22 +109,35 @@ def _answer(argv: Sequence[str] | None) -> int:
             show_overview(_program(), ABOUT, GROUPS)
             return 0
         require_one_checkout()
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, _terminate)
         return arguments.command.run(arguments) or 0
     except UserError as error:
         print(f"error: {printable(str(error))}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("\ninterrupted. Finished batches are kept: run the same command again to go on.", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stopped:
+        asked = isinstance(stopped, _Terminated)
+        how = "terminated" if asked else "interrupted"
+        print(f"\n{how}. Finished batches are kept: run the same command again to go on.", file=sys.stderr)
+        return 143 if asked else 130
     except OSError as error:
         if error.errno not in _UNWRITABLE:
             raise
         print(
-            f"error: cannot write {error.filename or 'a file'}: {error.strerror}. Mend that (HARNESS_CACHE and "
+            f"error: cannot read or write {error.filename or 'a file'}: {error.strerror}. Mend that (HARNESS_CACHE and "
             "--out name other folders) and run the same command again; finished batches are kept.",
             file=sys.stderr,
         )
         return 2
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which leaves no half-written files behind, as Ctrl-C does."""
+
+
+def _terminate(*_: object) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # who asks twice does not want to wait
+    raise _Terminated
 
 
 def _read(words: Sequence[str]) -> argparse.Namespace:
@@ -154,7 +177,7 @@ COMPLETION = Command(
 )  # fmt: skip
 
 GROUPS = {
-    "Make": (run.COMMAND, ablate.COMMAND, tune.COMMAND, generate.COMMAND),
+    "Make": (run.COMMAND, plan.COMMAND, ablate.COMMAND, tune.COMMAND, generate.COMMAND, serve.COMMAND),
     "Your data": (grade.COMMAND, align.COMMAND),
     "Look": (
         runs.COMMAND,
@@ -165,7 +188,7 @@ GROUPS = {
         leaderboard.COMMAND,
         name.COMMAND,
     ),
-    "Judge": (judge.COMMAND, lm_eval.COMMAND, tax.COMMAND),
-    "Tools": (listing.COMMAND, bench.COMMAND, rewards.COMMAND, COMPLETION),
+    "Judge": (judge.COMMAND, score.COMMAND, compare.COMMAND, import_.COMMAND, lm_eval.COMMAND, tax.COMMAND),
+    "Tools": (listing.COMMAND, cache.COMMAND, bench.COMMAND, rewards.COMMAND, COMPLETION),
 }
 COMMANDS = tuple(chain(*GROUPS.values()))

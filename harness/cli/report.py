@@ -33,6 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     from harness.evidence.ablation import find_ablation, write_ablation
+    from harness.evidence.foreign import foreign
     from harness.evidence.report import write_report
     from harness.evidence.screen import show_run
     from harness.evidence.screens import show_ablation
@@ -51,15 +52,16 @@ def run(arguments: argparse.Namespace) -> None:
         _report_over_seeds(arguments)
         return
     run = load_run(find_run(arguments.out, arguments.runs[0]))
-    if arguments.reward_price is not None:
-        _at_reward_price(run, arguments)
-        return
-    table = comparison(run)
-    say_report(write_report(run, table), lambda _: show_run(run, table), arguments.full)
-    if arguments.html:
-        from harness.evidence.page import write_page
+    with foreign(run.folder):
+        if arguments.reward_price is not None:
+            _at_reward_price(run, arguments)
+            return
+        table = comparison(run)
+        say_report(write_report(run, table), lambda _: show_run(run, table), arguments.full)
+        if arguments.html:
+            from harness.evidence.page import write_page
 
-        print(f"written to {write_page(run)}", file=sys.stderr)
+            print(f"written to {write_page(run)}", file=sys.stderr)
 
 
 def _at_reward_price(run: "Run", arguments: argparse.Namespace) -> None:
@@ -77,6 +79,7 @@ def _at_reward_price(run: "Run", arguments: argparse.Namespace) -> None:
 
 
 def _report_over_seeds(arguments: argparse.Namespace) -> None:
+    from harness.evidence.foreign import foreign
     from harness.evidence.screens import show_seeds
     from harness.evidence.seeds import write_seeds
     from harness.evidence.store import find_run, load_run
@@ -85,7 +88,9 @@ def _report_over_seeds(arguments: argparse.Namespace) -> None:
         raise UserError(f"--reward-price is for one run, and {len(arguments.runs)} are given; name one of them")
     if arguments.html:
         raise UserError(f"--html shows one run, and {len(arguments.runs)} are given; name one of them")
-    path = write_seeds([load_run(find_run(arguments.out, name)) for name in arguments.runs], arguments.out)
+    runs = [load_run(find_run(arguments.out, name)) for name in arguments.runs]
+    with foreign(*(run.folder for run in runs)):
+        path = write_seeds(runs, arguments.out)
     say_report(path, show_seeds, arguments.full)
 
 

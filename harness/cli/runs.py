@@ -74,7 +74,7 @@ _COLUMNS: dict[str, Callable[["StoredRun"], str]] = {
     "methods": lambda run: ", ".join(run.methods),
     "prompts": lambda run: f"{run.prompts or ''} {_SLICES.get(run.slice, run.slice)}",
     "best gain": lambda run: "" if run.gain is None else run.gain.against_best_of_n.shown("+.2f"),
-    "of": lambda run: "" if run.gain is None else _row(run.gain.row),
+    "of": lambda run: "" if run.gain is None else _row(run.gain.row) + " (oracle)" * run.gain.is_oracle,
 }
 _SHARED = ("task", "model", "profile")  # said once, above the table, where all runs have the same
 

@@ -3,7 +3,7 @@
 import argparse
 
 from harness.cli.command import Command
-from harness.cli.options import add_run_options, say_where
+from harness.cli.options import add_run_options, read_all_again, say_where
 from harness.core.errors import UserError
 
 
@@ -11,6 +11,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tries", type=int, default=8, help="settings tried for each method (default: 8)")
     parser.add_argument("--most-tries", type=int, help="of a method whose best lies at an end of a range, which then "
                         "grows (default: 3 times --tries)")  # fmt: skip
+    parser.add_argument("--iterations", type=int, help="value functions that a try of a method that iterates fits, so "
+                        "that it costs less (default: as many as its settings have)")  # fmt: skip
     add_run_options(parser)
 
 
@@ -19,6 +21,9 @@ def run(arguments: argparse.Namespace) -> None:
 
     if arguments.tries < 1:
         raise UserError(f"--tries {arguments.tries}: give at least 1")
+    if arguments.iterations is not None and arguments.iterations < 1:
+        raise UserError(f"--iterations {arguments.iterations}: give at least 1, or leave it out")
+    read_all_again(arguments)
     options = read_options(arguments)
     options.require_for_several("tune")
     say_where(options.workspace.out)
@@ -28,11 +33,12 @@ def run(arguments: argparse.Namespace) -> None:
         from harness.running.preview_screen import show_previews, tries_in_words
 
         most = most_tries(arguments.tries, arguments.most_tries)
-        found = preview_tuning(options.request, options.workspace)
+        found = preview_tuning(options.request, options.workspace, arguments.iterations)
         show_previews("method", found, [tries_in_words(found, arguments.tries, most)])
         return
 
-    if (folder := tune(arguments.tries, arguments.most_tries, options.request, options.workspace)) is not None:
+    tries, most = arguments.tries, arguments.most_tries
+    if (folder := tune(tries, most, options.request, options.workspace, arguments.iterations)) is not None:
         from harness.evidence.screens import show_tuning
 
         show_tuning(folder)

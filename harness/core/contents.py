@@ -6,7 +6,9 @@ contents(Path("my-model"), cache)      # {"config.json": "9f86...", "tokenizer/m
 import hashlib
 import json
 import os
+import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from harness.core.digest import digest
@@ -58,11 +60,15 @@ def sha256_of(path: Path, cache: Path) -> str:
     if _stamp(resolved) != before:
         raise UserError(f"{path} changes while it is read; wait until it is written, and run the same command again")
     if read_at - max(before["mtime_ns"], before["ctime_ns"]) > _SETTLED_NS:
-        with whole(note) as part:
-            part.write_text(
-                json.dumps({"path": str(resolved), "stamp": before, "sha256": found}) + "\n", encoding="utf-8"
-            )
+        noted = {"path": str(resolved), "stamp": before, "sha256": found}
+        with suppress(PermissionError), whole(note) as part:  # of a cache that may only be read
+            part.write_text(json.dumps({**noted, "proof": digest(noted)}) + "\n", encoding="utf-8")
     return found
+
+
+def forget(cache: Path) -> None:
+    """Have every file be read again that `sha256_of` is asked for: nothing that was noted of it is believed."""
+    shutil.rmtree(cache / "hashes", ignore_errors=True)
 
 
 def file_sha256(path: Path) -> str:
@@ -82,9 +88,12 @@ def _stamp(path: Path) -> dict[str, int]:
 
 
 def _remembered(note: Path) -> dict[str, object] | None:
-    """What was noted of a file; None where nothing was, or where the note is damaged."""
+    """What was noted of a file; None where nothing was, or where the note is damaged or cannot prove itself."""
     try:
         read = json.loads(note.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return None
-    return read if isinstance(read, dict) and {"stamp", "sha256"} <= read.keys() else None
+    if not isinstance(read, dict) or not {"stamp", "sha256", "proof"} <= read.keys():
+        return None
+    proof = read.pop("proof")
+    return read if proof == digest(read) else None

@@ -1,13 +1,26 @@
-"""Files that exist are whole: everything is written under a temporary name and renamed; a disk may still lose them."""
+"""Files that exist are whole: everything is written under a temporary name and renamed; a disk may still lose them.
 
+    with whole(path) as part: part.write_text(...)        # a file, or a folder that nobody else has made meanwhile
+    with renewed(folder) as part: ...                     # a folder, in the place of the one that is there
+    to_disk(paths)                                        # what must outlive a power cut
+
+What the cache holds is not forced to the disk: it is proven when it is read (manifest.py), and made again where it is
+torn.
+"""
+
+import errno
 import os
+import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from zipfile import BadZipFile
 
 from harness.core.errors import UserError
+
+PART = ".part"  # at the end of temporary names, which begin with a dot
+_LONGEST = 40  # characters of a name in its temporary one: 255 bytes is all that most disks take
 
 
 def cache_folder() -> Path:
@@ -26,18 +39,60 @@ def cache_folder() -> Path:
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` for a file or a folder, which takes its name when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with _beside(path) as part:
         yield part
         if path.is_dir():  # made by another process meanwhile, from the same inputs
             return
         part.rename(path)
+
+
+@contextmanager
+def renewed(folder: Path) -> Iterator[Path]:
+    """The same for a folder that takes the place of the one that is there, whatever that holds."""
+    with _beside(folder) as part:
+        yield part
+        with _beside(folder) as old:
+            with suppress(FileNotFoundError):
+                folder.rename(old)
+            try:
+                part.rename(folder)
+            except OSError:
+                if not folder.is_dir():  # else another process was faster, with the same
+                    raise
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A name beside `path` that nobody else has; what has it at the end is removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name[:_LONGEST]}.{secrets.token_hex(6)}{PART}")
+    try:
+        yield part
     finally:
-        if part.is_dir():
-            shutil.rmtree(part)
+        if part.is_dir() and not part.is_symlink():
+            shutil.rmtree(part, ignore_errors=True)
         else:
             part.unlink(missing_ok=True)
+
+
+def removed_whole(path: Path) -> None:
+    """Remove a file or a folder, which is under no name that anybody looks for before it is half gone."""
+    with _beside(path) as old, suppress(FileNotFoundError):
+        path.rename(old)
+
+
+def to_disk(paths: Iterable[Path]) -> None:
+    """Have the system write these files, and the names of them, so that a power cut leaves them whole."""
+    written = list(paths)
+    for path in [*written, *dict.fromkeys(path.parent for path in written)]:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):  # no such thing there, as on some shares
+                raise
+        finally:
+            os.close(handle)
 
 
 @contextmanager
@@ -45,8 +100,10 @@ def from_cache(path: Path, remove: Path) -> Iterator[None]:
     """For the line that reads `path`. Raises UserError, which says what to `remove`, where that is damaged."""
     try:
         yield
-    except (OSError, EOFError, ValueError, BadZipFile) as error:
+    except PermissionError:
+        raise  # there is nothing wrong with it
+    except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, BadZipFile) as error:
         raise UserError(
-            f"{path} in the cache is damaged ({error}); remove {remove} and run the same command again, which makes it "
-            "anew"
+            f"{path} in the cache is damaged ({type(error).__name__}: {error}); remove {remove} and run the same "
+            "command again, which makes it anew"
         ) from error

@@ -40,6 +40,11 @@ class Generator(ABC):
         self.observer: Observer | None = None  # set by the harness where it looks on at searches
 
     @classmethod
+    def tunables_of(cls, config: Any) -> Sequence[Declared]:
+        """Of its tunables those that `tune` may vary with these settings."""
+        return cls.tunables
+
+    @classmethod
     def unavailable(cls, model: str, config: Any) -> str | None:
         """Why it cannot run with this model, installation and settings, and what to do; None where it can."""
         return None
@@ -70,6 +75,16 @@ class Generator(ABC):
         return {}
 
     @classmethod
+    def without_states(cls) -> dict[str, Any]:
+        """Its settings where they are not given and the policy shows no states, as one behind an API."""
+        return {}
+
+    @classmethod
+    def models_read(cls, config: Any) -> frozenset[str]:
+        """Embedded models that it reads beside the policy; those that a task keeps for its gold are refused."""
+        return frozenset()
+
+    @classmethod
     def memory_factor(cls, config: Any) -> int:
         """How many times the memory of plainly sampled rows its rows may need, for the same end."""
         return 1
@@ -93,6 +108,14 @@ class Generator(ABC):
     def rollouts_at_most(cls, config: Any, iteration: int, sampler: Sampler, prompt_tokens: int) -> Work | None:
         """The same of what it writes for one prompt to fit iteration >= 2 on."""
         return None
+
+    @classmethod
+    def prefixes(cls, config: Any, sampler: Sampler) -> list[int]:
+        """How many prefixes of an answer it goes on from, round by round: by default one, which is empty.
+
+        More than one round needs a policy that goes on with what it has begun.
+        """
+        return [1]
 
     def fit_inputs(self) -> dict[str, str]:
         """What else shapes its fits: fingerprints of models it loads."""
@@ -131,7 +154,10 @@ class Generator(ABC):
         return {}
 
     def rollout(self, iteration: int, prompts: Sequence[Prompt], record: tuple[int, ...]) -> list[Candidate]:
-        """Training data of `iteration` >= 2, with rewards and states of the layers `record`; 1 gets base samples."""
+        """Training data of `iteration` >= 2, with rewards and states of the layers `record`; 1 gets base samples.
+
+        `record` is empty where it does not need states.
+        """
         raise NotImplementedError(f"{type(self).__name__} fits nothing after iteration 1")
 
     def fit(self, iteration: int, rollouts: Sequence[Candidate]) -> FitReport:

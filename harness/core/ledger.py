@@ -25,6 +25,7 @@ class Usage:
     calls: int = 0  # forward calls (models) or batches (scorers)
     sequences: int = 0  # completions scored, prefixes valued or prompts prefilled
     prefill_tokens: int = 0  # tokens read in parallel
+    cached_tokens: int = 0  # of these, what a server had read before
     tokens: int = 0  # tokens sampled one by one
     seconds: float = 0.0  # wall clock, for orientation only
     busy_seconds: float = 0.0  # of answering: CPU seconds of the whole batch, wall clock on an accelerator

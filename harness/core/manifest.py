@@ -2,66 +2,100 @@
 
     write_manifest(folder, ["scores.parquet"], rows={"scores.parquet": 60})     # folder/manifest.json
     verify(folder)                 # [] or ["scores.parquet has 812 bytes, and 1204 were written", ...]
+    problems_of(folder, ["scores.parquet"])      # of these files alone
 
-A batch of a stage carries its own list: the number and sha256 of its payload, and name and sha256 of its arrays.
+Batches of a stage carry their own lists: see batch.py.
 """
 
-import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.core.contents import file_sha256
-from harness.core.files import from_cache, whole
+from harness.core.batch import batch_problems
+from harness.core.contents import file_sha256, files_below
+from harness.core.files import whole
 
 MANIFEST = "manifest.json"
+Hash = Callable[[Path], str]  # sha256 of a file, read now or remembered
 
 
-def write_manifest(folder: Path, names: Iterable[str], rows: Mapping[str, int] | None = None) -> None:
+def write_manifest(
+    folder: Path, names: Iterable[str], rows: Mapping[str, int] | None = None, sha256: Hash = file_sha256
+) -> None:
     """Write folder/manifest.json: size in bytes and sha256 of these files below it, and rows of those that are tables.
 
     It is one JSON object, {"files": {name: {"bytes": n, "sha256": hex, "rows": n}}}.
     """
-    _write(folder, {name: _entry(folder / name, (rows or {}).get(name)) for name in names})
+    write_entries(folder, {name: entry_of(folder / name, (rows or {}).get(name), sha256) for name in names})
 
 
-def add_to_manifest(folder: Path, names: Iterable[str]) -> None:
-    """Add those of these files that folder/manifest.json does not list yet; nothing is written where it lists all."""
-    listed: dict[str, dict[str, Any]] = {}
-    if (folder / MANIFEST).exists():
-        with from_cache(folder / MANIFEST, remove=folder / MANIFEST):
-            listed = _read(folder)
-    missing = [name for name in names if name not in listed]
-    if missing:
-        _write(folder, {**listed, **{name: _entry(folder / name) for name in missing}})
+def renew_in_manifest(folder: Path, names: Iterable[str]) -> None:
+    """List these files as they are now, where the folder has a manifest; one without, of an earlier version, gets none.
 
-
-def batch_manifest(payload: Any, arrays: Path | None) -> dict[str, Any]:
-    """What is stored with a batch: how many entries its payload has, its sha256, and its file of arrays."""
-    return {
-        "count": _count(payload),
-        "sha256": _payload_sha256(payload),
-        "arrays": None if arrays is None else {"file": arrays.name, "sha256": file_sha256(arrays)},
-    }
+    Nothing is written where they are listed so already, nor where the manifest is damaged, which `verify` says.
+    """
+    try:
+        listed = listed_in(folder)
+    except (OSError, ValueError):
+        return
+    now = {**listed, **{name: entry_of(folder / name) for name in names}}
+    if now != listed:
+        write_entries(folder, now)
 
 
 def verify(folder: Path) -> list[str]:
     """What in a folder is not as it was stored, a line each: by its manifest.json, and by what its batches carry."""
-    problems, batches = [], sorted(folder.glob("batch-*.json"))
-    if (folder / MANIFEST).exists():
-        try:
-            listed = _read(folder)
-        except ValueError as error:
-            problems.append(f"{MANIFEST} is no list of files ({error})")
-        else:
-            problems += [problem for name, entry in listed.items() for problem in _file_problems(folder, name, entry)]
-    elif not batches:
-        problems.append(f"{MANIFEST} is missing")
-    return problems + [problem for path in batches for problem in _batch_problems(path)]
+    batches = sorted(folder.glob("batch-*.json"))
+    problems = [] if batches and not (folder / MANIFEST).exists() else problems_of(folder)
+    return problems + [problem for path in batches for problem in batch_problems(path)]
 
 
-def _file_problems(folder: Path, name: str, entry: Mapping[str, Any]) -> list[str]:
+def problems_of(folder: Path, names: Iterable[str] | None = None, sha256: Hash = file_sha256) -> list[str]:
+    """What is wrong with files that folder/manifest.json lists, or with these of them; a line each."""
+    try:
+        listed = listed_in(folder)
+    except FileNotFoundError:
+        return [f"{MANIFEST} is missing"]
+    except (OSError, ValueError) as error:
+        return [f"{MANIFEST} is no list of files ({error})"]
+    if names is not None:
+        listed = {name: entry for name, entry in listed.items() if name in set(names)}
+    return [problem for name, entry in listed.items() for problem in _file_problems(folder, name, entry, sha256)]
+
+
+def unlisted(folder: Path, below: str = "") -> list[str]:
+    """Files below folder/`below` that its manifest does not list, a line each: what somebody put there."""
+    try:
+        listed = listed_in(folder)
+    except (OSError, ValueError):
+        return []  # which `problems_of` says
+    found = (f"{below}/{name}" if below else name for name in files_below(folder / below))
+    return [f"{name} was not written there" for name in found if name not in listed and name != MANIFEST]
+
+
+def listed_in(folder: Path) -> dict[str, dict[str, Any]]:
+    """Name -> size, sha256 and rows. Raises ValueError where the file is no list of files, OSError where it is none."""
+    read = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    listed = read.get("files") if isinstance(read, dict) else None
+    if not isinstance(listed, dict) or not all(_is_entry(entry) for entry in listed.values()):
+        raise ValueError("it names no files with their bytes and sha256")
+    return listed
+
+
+def entry_of(path: Path, rows: int | None = None, sha256: Hash = file_sha256) -> dict[str, Any]:
+    """What a manifest says of a file."""
+    entry: dict[str, Any] = {"bytes": path.stat().st_size, "sha256": sha256(path)}
+    return entry if rows is None else {**entry, "rows": rows}
+
+
+def write_entries(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write folder/manifest.json."""
+    with whole(folder / MANIFEST) as part:
+        part.write_text(json.dumps({"files": dict(sorted(files.items()))}, indent=1) + "\n", encoding="utf-8")
+
+
+def _file_problems(folder: Path, name: str, entry: Mapping[str, Any], sha256: Hash) -> list[str]:
     if Path(name).is_absolute() or ".." in Path(name).parts:
         return [f"{name} is no name of a file in this folder"]
     path = folder / name
@@ -69,55 +103,8 @@ def _file_problems(folder: Path, name: str, entry: Mapping[str, Any]) -> list[st
         return [f"{name} is missing"]
     if (size := path.stat().st_size) != entry["bytes"]:
         return [f"{name} has {size} bytes, and {entry['bytes']} were written"]
-    return [f"{name} has another sha256 than was written"] if file_sha256(path) != entry["sha256"] else []
+    return [f"{name} has another sha256 than was written"] if sha256(path) != entry["sha256"] else []
 
 
-def _batch_problems(path: Path) -> list[str]:
-    try:
-        batch = json.loads(path.read_text(encoding="utf-8"))
-        payload, stored = batch["payload"], batch["manifest"]
-        count, sha256, arrays = stored["count"], stored["sha256"], stored["arrays"]
-    except (ValueError, KeyError, TypeError) as error:
-        return [f"{path.name} is no stored batch ({type(error).__name__}: {error})"]
-    problems = []
-    if _count(payload) != count:
-        problems.append(f"{path.name} has {_count(payload)} entries, and {count} were written")
-    elif _payload_sha256(payload) != sha256:
-        problems.append(f"{path.name} has another payload than was written")
-    if arrays is not None:
-        beside = path.with_name(arrays["file"])
-        if not beside.is_file():
-            problems.append(f"{beside.name} is missing")
-        elif file_sha256(beside) != arrays["sha256"]:
-            problems.append(f"{beside.name} has another sha256 than was written")
-    return problems
-
-
-def _entry(path: Path, rows: int | None = None) -> dict[str, Any]:
-    entry: dict[str, Any] = {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
-    return entry if rows is None else {**entry, "rows": rows}
-
-
-def _read(folder: Path) -> dict[str, dict[str, Any]]:
-    """Raises ValueError where the file is no list of files."""
-    read = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    listed = read.get("files") if isinstance(read, dict) else None
-    if not isinstance(listed, dict) or not all(
-        isinstance(entry, dict) and {"bytes", "sha256"} <= entry.keys() for entry in listed.values()
-    ):
-        raise ValueError("it names no files with their bytes and sha256")
-    return listed
-
-
-def _write(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
-    with whole(folder / MANIFEST) as part:
-        part.write_text(json.dumps({"files": dict(sorted(files.items()))}, indent=1) + "\n", encoding="utf-8")
-
-
-def _count(payload: Any) -> int:
-    return len(payload) if isinstance(payload, list | dict) else 1
-
-
-def _payload_sha256(payload: Any) -> str:
-    """Of its JSON text, which reading and writing again leaves as it is."""
-    return hashlib.sha256(json.dumps(payload).encode()).hexdigest()
+def _is_entry(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("bytes"), int) and isinstance(entry.get("sha256"), str)

@@ -1,6 +1,19 @@
-"""Text of anybody's, a file's or a model's, as a terminal may show it."""
+"""Text of anybody's, a file's or a model's, as a terminal or a page may show it."""
+
+import unicodedata
+
+_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # the direction of what follows
 
 
 def printable(text: str) -> str:
     """The text with what could steer a terminal shown as its code: '\\x1b[31m'. Line ends stay."""
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
+def without_controls(text: str) -> str:
+    """The same for files: line ends, tabs and blanks of every kind stay, and what joins letters does."""
+    return "".join(repr(c)[1:-1] if _steers(c) else c for c in text)
+
+
+def _steers(c: str) -> bool:
+    return c not in "\n\t" and (c in _TURNS or unicodedata.category(c) in ("Cc", "Cs"))

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TextIO
 
 _LIBRARIES = (
-    "accelerate", "datasets", "filelock", "fsspec", "huggingface_hub", "httpx", "httpcore", "lm_eval", "matplotlib",
-    "peft", "PIL", "sklearn", "tokenizers", "torch", "transformers", "trl", "urllib3",
+    "accelerate", "datasets", "filelock", "fsspec", "huggingface_hub", "httpx", "httpx2", "httpcore", "httpcore2",
+    "lm_eval", "matplotlib", "openai", "peft", "PIL", "sklearn", "tokenizers", "torch", "transformers", "trl",
+    "urllib3",
 )  # fmt: skip
 _ENVIRONMENT = {  # read when the library is imported; what the user has set stays
     "DATASETS_VERBOSITY": "critical",

@@ -30,6 +30,7 @@ Slice = Literal["fit", "development", "test", "reserve"]
 Kind = Literal["continuations", "summaries", "instructions"]
 Profiles = Mapping[str, Mapping[str, Mapping[str, Any]]]  # profile -> section -> setting -> value
 GOLD = "gold_reward"
+PART = "part/"  # begins the name of a metric that is a part of a grader's score: part/<grader>/<name>
 
 SHARES: Mapping[Slice, float] = {"fit": 0.6, "development": 0.1, "test": 0.3}  # of the prompts, where a task cuts none
 USUAL_PROFILES: Profiles = {
@@ -73,7 +74,11 @@ class Task(ABC):
     default_model: ClassVar[str] = "smollm2-135m-instruct"
     kind: ClassVar[Kind] = "continuations"
     reward_flops: ClassVar[float] = 0.0  # of one call of the proxy, estimated
+    gold_models: ClassVar[frozenset[str]] = (
+        frozenset()
+    )  # embedded models its gold is made of, which methods may not read
     toy_as_well: ClassVar[bool] = False  # the toy model goes with the toy task alone, but for tests
+    gold_reads_base: ClassVar[bool] = False  # `score_beside_base` asks how likely the base finds answers
 
     def __init__(self, config: Any, policy: TextCutter, cache: Path) -> None:
         """`config` is an instance of `Config`; what a task builds once lies in the folder `cache`."""
@@ -117,6 +122,10 @@ class Task(ABC):
         """All prompts of a slice, sorted by id. Slices share no prompt."""
         return sorted((p for p in self.examples() if slice_of(p) == part), key=lambda p: p.id)
 
+    def cluster(self, prompt: Prompt) -> str | None:
+        """What a prompt belongs to with others that are like it, which intervals draw whole; None: it is by itself."""
+        return None
+
     @property
     def key_settings(self) -> dict[str, Any]:
         """Its settings as they enter the keys of what is stored, and what else shapes its prompts and rewards."""
@@ -133,7 +142,18 @@ class Task(ABC):
 
     @abstractmethod
     def score(self, completions: Sequence[Completion]) -> dict[str, np.ndarray]:
-        """Held-out metrics, each (n,): `gold_reward` and any others. Only the evaluation calls this."""
+        """Held-out metrics, each (n,): `gold_reward` and any others. Only the evaluation calls this.
+
+        Metrics whose names begin with PART say what a score is made of, and go to a table of their own.
+        """
+
+    def score_beside_base(self, completions: Sequence[Completion], base_nll: Scorer) -> dict[str, np.ndarray]:
+        """`score`, of a task whose gold also reads how likely the base finds an answer.
+
+        `base_nll` gives (n,) nats a token at temperature 1, NaN where the model says none. It makes the model read
+        each text, so it is asked of no more than matter. What evaluates calls this.
+        """
+        return self.score(completions)
 
     def describe(self) -> dict[str, Any]:
         """Facts for the report: sizes of the slices, where data came from, accuracy of the rewards."""

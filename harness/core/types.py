@@ -1,12 +1,14 @@
 """What passes between stages: prompts, completions, candidates and answers. Plain frozen data, no torch."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 
-Stop = Literal["eos", "length", "string"]  # string: the answer said a stop string, which its text leaves out
+Stop = Literal["eos", "length", "string", "filtered"]
+"""`string`: the answer said a stop string, which its text leaves out; `filtered`: by a server, for good."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,20 @@ class Completion:
     tokens: tuple[int, ...]
     text: str  # without special tokens, and before the stop string that ended it
     stop: Stop | None  # None: unfinished
+    counted: int | None = None  # tokens by the count of a server, which does not say which they are
+
+    @property
+    def length(self) -> int:
+        """Tokens of the answer."""
+        return len(self.tokens) if self.counted is None else self.counted
+
+
+WORDS = re.compile(r"\s*\S+")
+
+
+def length_of(completion: Completion) -> int:
+    """Tokens of a completion; words where its engine tells none, as one behind an API."""
+    return len(completion.tokens) or sum(1 for _ in WORDS.finditer(completion.text))
 
 
 Scorer = Callable[[Sequence[Completion]], np.ndarray]

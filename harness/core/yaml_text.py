@@ -12,6 +12,8 @@ import yaml
 
 from harness.core.errors import UserError
 
+_LARGEST = 1024  # bits
+
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
     """Plain data; of two equal names YAML's own would silently keep the last, and aliases could hold themselves."""
@@ -29,6 +31,17 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
         return made
 
 
+def _whole_number(loader: _Loader, node: yaml.ScalarNode) -> int:
+    """Python writes no number of more than 4,300 digits, and nobody means one."""
+    number: int = yaml.SafeLoader.construct_yaml_int(loader, node)
+    if number.bit_length() > _LARGEST:
+        raise yaml.constructor.ConstructorError(None, None, "this number is too large", node.start_mark)
+    return number
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
+
+
 def read_yaml(text: str, what: str) -> Any:
     """The data of a text. Raises UserError, which begins with `what`, where it is no YAML."""
     try:
@@ -36,8 +49,10 @@ def read_yaml(text: str, what: str) -> Any:
     except yaml.MarkedYAMLError as error:
         line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise UserError(f"{what} is no YAML: {error.problem}{line}") from error
-    except (yaml.YAMLError, ValueError) as error:  # a date such as 2026-13-45 is a ValueError
-        raise UserError(f"{what} is no YAML: {str(error).splitlines()[0]}") from error
+    except RecursionError as error:
+        raise UserError(f"{what} is no YAML that can be read: it is nested too deep") from error
+    except (yaml.YAMLError, ValueError, AttributeError, TypeError, LookupError) as error:  # of what a tag claims to be,
+        raise UserError(f"{what} is no YAML: {str(error).splitlines()[0]}") from error  # as a date such as 2026-13-45
 
 
 def written_yaml(value: Any) -> str:

@@ -11,13 +11,17 @@ import polars as pl
 
 from harness.core.errors import UserError
 from harness.core.files import whole
+from harness.core.printable import without_controls
 from harness.core.statistics import stats
 from harness.core.statistics.stats import PLANNING_SD, Floats
 from harness.evidence.ablation_drawings import of_ablation
 from harness.evidence.ablation_rows import Ablation, Point, Varied, gold_of, read_ablation
+from harness.evidence.ablation_values import values_section
+from harness.evidence.clusters import clusters_of, column_of, count_of, resampled
 from harness.evidence.cost import best_of_n_costs
 from harness.evidence.figures.kinds import draw_all
 from harness.evidence.markdown import over, p_value, percent, signed
+from harness.evidence.proven_table import write_proven
 from harness.evidence.row import flat
 from harness.evidence.rows_needed import Searched, needed
 from harness.evidence.run_names import named_run
@@ -51,15 +55,14 @@ def find_ablation(out: Path, reference: str) -> Path | None:
 def write_ablation(folder: Path, out: Path) -> Path:
     """Write table, figures and report of the runs that about.json names; the path of report.md."""
     ablation = read_ablation(folder, out)
-    with whole(folder / "table.parquet") as part:
-        columns = [{**flat(row), "point": json.dumps(row.point), "value": str(row.value)} for row in ablation.rows]
-        pl.DataFrame(columns, infer_schema_length=None).write_parquet(part)
+    columns = [{**flat(row), "point": json.dumps(row.point), "value": str(row.value)} for row in ablation.rows]
+    write_proven(pl.DataFrame(columns, infer_schema_length=None), folder / "table.parquet")
     drawings = of_ablation(ablation)
     draw_all(drawings, folder)
     varied = " and ".join(axis.name for axis in ablation.axes)
     images = [f"![{name.split('_by_')[0].replace('_', ' ')} by {varied}]({name}.png)" for name in drawings]
     with whole(folder / "report.md") as part:
-        part.write_text(f"{_markdown(ablation)}\n\n" + "\n".join(images) + "\n", encoding="utf-8")
+        part.write_text(without_controls(f"{_markdown(ablation)}\n\n" + "\n".join(images) + "\n"), encoding="utf-8")
     return folder / "report.md"
 
 
@@ -90,11 +93,13 @@ def _markdown(ablation: Ablation) -> str:
         "",
         f"{n} prompts: paired differences of {stats.detectable_difference(PLANNING_SD, n):.2f} sd or more show (80% "
         f"power, planning sd {PLANNING_SD}). Gold in standard deviations of the same base samples in all rows; "
-        "intervals and p are paired by prompt."
+        f"intervals and p are paired by prompt.{_clustered(ablation.widest)}"
         + (" Base and best-of-n, which the axis does not touch, are shown once." if len(shown) < len(rows) else ""),
     ]
     if axis.is_budget:
         lines += ["", *_needed(rows, runs, rivals, ablation.widest)]
+    if (values := values_section(ablation)) is not None:
+        lines += ["", values]
     return "\n".join(lines)
 
 
@@ -108,7 +113,13 @@ def _needed(rows: Sequence[Varied], runs: Mapping[Point, Run], rivals: Floats, w
     ]
     base = next((one for one in found if one.key.method == "base"), None)
     searches = [one for one in found if one.key.method not in REFERENCES]
-    return needed(base, searches, rivals, best_of_n_costs(widest, most), sorted({min(USUAL, most), most}))
+    levels = sorted({min(USUAL, most), most})
+    return needed(base, searches, rivals, best_of_n_costs(widest, most), levels, clusters_of(widest))
+
+
+def _clustered(run: Run) -> str:
+    clusters, column = count_of(run), column_of(run.record)
+    return "" if clusters is None else f" Intervals are over {resampled(clusters, column)}."
 
 
 def _shown(point: Point) -> str:

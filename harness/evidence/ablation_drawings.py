@@ -14,6 +14,7 @@ from harness.core.statistics.best_of_n import curve_of_pool
 from harness.core.statistics.stats import Estimate
 from harness.evidence.ablation_rows import Ablation, Axis
 from harness.evidence.budgets import budget_of
+from harness.evidence.clusters import clusters_of
 from harness.evidence.figures.along import Drawn, Level, gold_along, gold_by_iteration
 from harness.evidence.figures.choices import gold_by_choice, heat_map
 from harness.evidence.figures.kinds import Drawing
@@ -69,4 +70,4 @@ def _wins_of_best_of_n(run: Run) -> list[Estimate]:
     for rival, part in zip(base, pool.partition_by("prompt_id", maintain_order=True), strict=True):
         wins = (np.sign(part[GOLD].to_numpy() - rival) + 1) / 2
         curves.append(curve_of_pool(part[PROXY].to_numpy(), wins))
-    return [in_percent(stats.mean(rates)) for rates in zip(*curves, strict=True)]
+    return [in_percent(stats.mean(rates, clusters=clusters_of(run))) for rates in zip(*curves, strict=True)]

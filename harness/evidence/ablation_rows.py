@@ -20,7 +20,8 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 
 from harness.core.errors import UserError
 from harness.core.statistics import stats
-from harness.core.statistics.stats import Estimate, Floats
+from harness.core.statistics.stats import Clusters, Estimate, Floats
+from harness.evidence.clusters import clusters_of
 from harness.evidence.row import WHERE_TESTED, Comparison
 from harness.evidence.schema import GOLD, REFERENCES, ROW, Row
 from harness.evidence.store import Run, find_run, load_run, read_json
@@ -116,24 +117,25 @@ def _rows(axis: Axis, runs: Mapping[Point, Run], reference: Point, widest: Run) 
     for row, point, value in found:
         alike = Row(**{**row.key._asdict(), axis.column: start}) if axis.column else row.key
         gold, same = gold_of(runs[point], row.key), gold_of(runs[reference], alike)
+        clusters = clusters_of(runs[point])
         moved = value != start if axis.column else point != reference
         moved = moved and row.key.method not in REFERENCES
         rows.append(
             Varied(
-                row=_on_the_curve(row, gold, rivals) if axis.is_budget else row,
+                row=_on_the_curve(row, gold, rivals, clusters) if axis.is_budget else row,
                 run_id=runs[point].id,
                 point=point,
                 value=value,
-                against_widest=stats.difference(gold, rivals[:, -1]),
-                wins=stats.win_rate(gold, base) if len(base) and row.key.method != "base" else None,
-                against_reference=stats.difference(gold, same) if moved and len(same) else None,
+                against_widest=stats.difference(gold, rivals[:, -1], clusters=clusters),
+                wins=stats.win_rate(gold, base, clusters) if len(base) and row.key.method != "base" else None,
+                against_reference=stats.difference(gold, same, clusters=clusters) if moved and len(same) else None,
                 is_shared=point != reference and np.array_equal(gold, same, equal_nan=True),
             )
         )
     return _corrected(rows)
 
 
-def _on_the_curve(row: Comparison, gold: Floats, rivals: Floats) -> Comparison:
+def _on_the_curve(row: Comparison, gold: Floats, rivals: Floats, clusters: Clusters) -> Comparison:
     """The row beside the curve (P, N) of the one pool that an axis of budgets has, at as many rows as it took.
 
     What has no budget, and the base, meets the whole pool; what took more rows than that has meets none.
@@ -142,7 +144,9 @@ def _on_the_curve(row: Comparison, gold: Floats, rivals: Floats) -> Comparison:
     n = most if row.budget is None or row.key.method == "base" else row.budget
     if n > most:
         return row
-    return replace(row, against_best_of_n=stats.difference(gold, rivals[:, n - 1]), beside=f"best-of-{n}")
+    return replace(
+        row, against_best_of_n=stats.difference(gold, rivals[:, n - 1], clusters=clusters), beside=f"best-of-{n}"
+    )
 
 
 def _corrected(rows: Sequence[Varied]) -> list[Varied]:

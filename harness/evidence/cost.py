@@ -4,9 +4,11 @@ FLOPs at test time, per prompt: policy tokens, prefixes valued, tokens read by v
 proxy, each times its price in run.json. Fitting is shared by the prompts that the run answered; what that becomes over
 more of them is shown by name (`AMORTISED_OVER`, `break_even`). A reward call costs what the task says, and beside
 that what a model of the policy's size would take to read a prompt and a text. Left out are attention over what was
-read before (two FLOPs a parameter and token count the weights alone) and the training of value heads.
+read before (two FLOPs a parameter and token count the weights alone) and the training of value heads; a value model of
+its own has the tokens that it read to be fitted, a trained one three times.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import inf, nan
 
@@ -29,7 +31,7 @@ class SampledCost:
 
 
 def costs(run: Run, part: pl.DataFrame, method: str, iteration: int) -> Costs:
-    """Counts and FLOPs of one row, whose answers are `part`; FLOPs are None where the run has no prices."""
+    """Counts, FLOPs and dollars of one row, whose answers are `part`; None where the run has no prices of them."""
     tokens, calls = mean_of(part, "policy_tokens"), mean_of(part, "reward_calls")
     valued, value_tokens = mean_of(part, "value_calls"), mean_of(part, "value_tokens")
     fit = run.ledger.filter(
@@ -49,6 +51,10 @@ def costs(run: Run, part: pl.DataFrame, method: str, iteration: int) -> Costs:
         steps=mean_of(part, "steps") if "steps" in part.columns and not part["steps"].has_nulls() else None,
         busy_seconds=_busy(run, method, iteration, part),
     )
+    answering = run.ledger.filter(
+        pl.col("method") == method, pl.col("iteration") == iteration, pl.col("phase") == "generate"
+    )
+    found = _in_money(run, found, answering, fit, part["prompt_id"].n_unique())
     prices = run.record.flops
     if prices is None:
         return found
@@ -56,16 +62,38 @@ def costs(run: Run, part: pl.DataFrame, method: str, iteration: int) -> Costs:
     return _priced(run, found, prices, method, part["prompt_id"].n_unique(), valuing)
 
 
-def _valuing_while_fitting(fit: pl.DataFrame, prices: Prices, method: str) -> float:
-    """FLOPs of the values that guided the searches of fitting; what trains a head is booked where nothing is sampled.
+def _in_money(run: Run, found: Costs, answering: pl.DataFrame, fit: pl.DataFrame, prompts: int) -> Costs:
+    """The same with dollars, where the run was given prices of the tokens of a server.
 
-    0 where a version that did not name artifacts made the run.
+    What a server counted is counted as if the method had worked alone; what judges and graders ask is left out.
+    """
+    prices = run.record.settings("prices")
+    if not prices:
+        return found
+    usd, fitting = (_dollars(work.filter(pl.col("role") == "policy"), prices) for work in (answering, fit))
+    return replace(found, usd=usd / prompts, usd_with_fitting=(usd + fitting) / prompts, fit_usd=fitting)
+
+
+def _dollars(work: pl.DataFrame, prices: Mapping[str, float]) -> float:
+    """Of the tokens in rows of a ledger, at dollars per million."""
+    counted = {name: int(work[name].sum()) for name in ("prefill_tokens", "tokens")}
+    cached = int(work["cached_tokens"].sum()) if "cached_tokens" in work.columns else 0
+    tokens = {"input": counted["prefill_tokens"] - cached, "cached": cached, "output": counted["tokens"]}
+    return sum(count * prices.get(kind, 0.0) for kind, count in tokens.items()) / 1e6
+
+
+def _valuing_while_fitting(fit: pl.DataFrame, prices: Prices, method: str) -> float:
+    """FLOPs of the values that guided the searches of fitting, and of what models of their own read to be fitted.
+
+    What trains a head is booked where nothing is sampled, and left out. 0 where a version that did not name artifacts
+    made the run.
     """
     if "artifact" not in fit.columns:
         return 0.0
     sampling = fit.filter(pl.col("role") == "policy", pl.col("tokens") > 0)["artifact"].unique()
-    valued = fit.filter(pl.col("role") == "value", pl.col("artifact").is_in(sampling.implode()))
-    calls, tokens = int(valued["sequences"].sum()), int(valued["prefill_tokens"].sum())
+    of_values = fit.filter(pl.col("role") == "value")
+    valued = of_values.filter(pl.col("artifact").is_in(sampling.implode()))
+    calls, tokens = int(valued["sequences"].sum()), int(of_values["prefill_tokens"].sum())
     return calls * prices.value_call.get(method, 0) + tokens * prices.value_token.get(method, 0)
 
 

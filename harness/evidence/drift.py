@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from harness.core.statistics import stats
+from harness.evidence.clusters import clusters_in
 from harness.evidence.row import Drift
 from harness.evidence.schema import GOLD, PROXY
 
@@ -19,12 +20,15 @@ def drift(part: pl.DataFrame, base: pl.DataFrame | None) -> Drift:
     base itself (`base` is None), and a ratio of gains means little where the proxy's gain is not clear of zero.
     """
     texts = part["response"].to_list()
-    worn = distinct(texts, 2), distinct(texts, 3), stats.mean([float(repeats(text)) for text in texts])
+    clusters = clusters_in(part)
+    repetition = stats.mean([float(repeats(text)) for text in texts], clusters=clusters)
+    worn = distinct(texts, 2), distinct(texts, 3), repetition
     if base is None:
         return Drift(None, None, None, *worn)
     proxy, gold = ((part[metric] - base[metric]).to_numpy() for metric in (PROXY, GOLD))
     zero = np.zeros(len(part))
-    return Drift(stats.difference(proxy, zero), stats.difference(gold, zero), stats.ratio(gold, proxy), *worn)
+    proxy_gain, gold_gain = (stats.difference(gain, zero, clusters=clusters) for gain in (proxy, gold))
+    return Drift(proxy_gain, gold_gain, stats.ratio(gold, proxy, clusters), *worn)
 
 
 def distinct(texts: Sequence[str], n: int) -> float:

@@ -13,7 +13,9 @@ from math import isnan
 from typing import Any
 
 from harness.core.statistics.stats import Estimate
+from harness.evidence.checkers import shared_in_words
 from harness.evidence.choice import chosen_columns, chosen_rows
+from harness.evidence.clusters import column_of, resampled
 from harness.evidence.export_columns import COLUMNS, USUAL, values_of
 from harness.evidence.markdown import markdown_table, one_line
 from harness.evidence.row import Comparison, flat
@@ -120,20 +122,24 @@ def caption(part: Part) -> str:
         said.append(f"{' and '.join(scores).capitalize()} {verb} in standard deviations of base samples.")
     estimates = [value for row in part.rows for name, value in values_of(row).items() if name in columns]
     if any(isinstance(value, Estimate) for value in estimates):
-        said.append("In brackets: 95% bootstrap intervals over prompts.")
+        over_what = resampled(part.rows[0].clusters, column_of(record))
+        said.append(f"In brackets: 95% bootstrap intervals over {over_what}.")
     if any(column.endswith("over_refits") for column in columns):
         said.append("Over refits: over prompts and refits, drawn crossed; all else is of the first fit.")
     holm = "Holm's correction over all rows of the run's table"
     if columns & set(_P_VALUES):
         said.append(f"p: two-sided bootstrap test of paired differences, {holm}.")
     if columns & set(_P_WINS):
-        said.append(f"p of wins: McNemar's exact test, ties left out, {holm}.")
+        test = "McNemar's exact test" if part.rows[0].clusters is None else "exact sign flips of clusters"
+        said.append(f"p of wins: {test}, ties left out, {holm}.")
     if columns & {"against_best_of_n", "p_holm", "share_of_best_of_n", "win_rate_over_best_of_n"}:
         said.append(_beside(part.rows))
     if any(COLUMNS[name].best for name in columns):
         said.append("Bold: the best of the rows that train no weights.")
     if record.agreement is not None and record.agreement.warning:
         said.append(f"{record.agreement.warning}.")
+    if shared := shared_in_words(record):
+        said.append(f"{shared}.")
     return " ".join(" ".join([*said, f"Run {part.run.id}, commit {record.short_commit}."]).split())
 
 

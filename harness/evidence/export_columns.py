@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.core.statistics.stats import Estimate
 from harness.evidence.cost import AMORTISED_OVER
-from harness.evidence.markdown import giga, p_value, percent, signed
+from harness.evidence.markdown import dollars, giga, p_value, per_thousand, percent, signed
 from harness.evidence.names import display_name
 from harness.evidence.row import Comparison, OverRefits
 from harness.evidence.schema import BASE_NLL
@@ -104,6 +104,9 @@ COLUMNS: Mapping[str, Column] = {
     "value_calls": Column("Values", _COUNT),
     "value_tokens": Column("Tokens of value models", _COUNT),
     "reward_calls": Column("Reward calls", _TENTHS),
+    "usd": Column("Dollars a 1,000 prompts", per_thousand),
+    "usd_with_fitting": Column("Dollars a 1,000 prompts, with fitting", per_thousand),
+    "fit_usd": Column("Fit: dollars", dollars),
     "flops": Column("GFLOPs", giga),
     "flops_with_fitting": Column("GFLOPs with fitting", giga),
     "flops_amortised": Column(f"GFLOPs, fitting over {AMORTISED_OVER:,} prompts", giga),
@@ -121,6 +124,7 @@ COLUMNS: Mapping[str, Column] = {
     "is_oracle": Column("Oracle", _yes),
     "tuning": Column("Tuned by", is_text=True),
     "edges": Column("Best at an edge", is_text=True),
+    "clusters": Column("Clusters", _COUNT),
     "refits": Column("Refits", _COUNT),
     "gold_of_refits": Column("Gold of each refit", lambda values: ", ".join(f"{gold:.2f}" for gold in values)),
     "sd_of_refits": Column("sd of refits", _HUNDREDTHS),

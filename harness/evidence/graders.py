@@ -7,6 +7,7 @@ ungraded(record)                # "proxy: 5 answers and 12 base samples have no 
 from collections.abc import Mapping
 
 from harness.core.digest import digest
+from harness.evidence.checkers import tested_in_words
 from harness.evidence.record import RunRecord
 
 ORACLE = "oracle"
@@ -57,10 +58,10 @@ def graders_in_words(record: RunRecord) -> str:
 
 
 def task_in_words(record: RunRecord) -> str:
-    """A task's name; with other files of prompts or other graders, data is another task, and so is a benchmark."""
+    """A task's name; with other files, graders or test prompts it is another task, as is each benchmark of lm-eval."""
     task, facts = record.config.task, record.task_facts
     if "grader" not in facts:
-        return task
+        return f"{task} ({words})" if (words := tested_in_words(record)) else task
     if "title" in facts:
         gold = "" if facts.get("gold_grader") == facts["grader"] else f"; gold: {_inline(facts.get('gold_grader'))}"
         return f"{record.task_name} {digest(record.settings(task))[:6]} ({_inline(facts['grader'])}{gold})"

@@ -20,13 +20,16 @@ from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.core.nested import flatten
+from harness.core.printable import without_controls
 from harness.core.yaml_text import read_yaml
 from harness.evidence.figures import files
 from harness.evidence.figures.board import leaderboard
+from harness.evidence.foreign import NO_RUN, why_no_run
 from harness.evidence.graders import task_in_words
 from harness.evidence.leaderboard_html import html
 from harness.evidence.leaderboard_markdown import markdown
 from harness.evidence.leaderboard_row import Entry, Seed, table_of
+from harness.evidence.proven_table import DamagedTable, read_table, write_proven
 from harness.evidence.record import RunRecord
 from harness.evidence.schema import GOLD, PROXY, ROW, Row
 from harness.evidence.store import Run, is_done, load_run
@@ -40,6 +43,7 @@ class Board:
     rows: list[Entry]  # settings not chosen by hand, test prompts; one for each Entry.key; best first in each section
     others: list[Entry]  # each with its `reason`
     unfinished: list[str]  # run ids
+    left_out: dict[str, str]  # folder that holds no run that can be read -> why
 
     @property
     def shown(self) -> list[Entry]:
@@ -56,10 +60,10 @@ class Board:
 
 def board_of(out: Path) -> Board:
     """Read every stored run. Of runs with equal settings the one with most prompts is shown, then the lowest seed."""
-    folders = sorted(path.parent for path in (out / "runs").glob("*/run.json"))
-    read = [entry for folder in folders if is_done(folder) for entry in _entries(load_run(folder), out)]
+    read, unfinished, left_out = _read(out)
     if not read:
-        raise UserError(f"there is no finished run in {out / 'runs'} to make a leaderboard of")
+        why = "".join(f"; left out: {name}: {reason}" for name, reason in left_out.items())
+        raise UserError(f"there is no finished run in {out / 'runs'} to make a leaderboard of{why}")
     shown: dict[tuple[Any, ...], Entry] = {}
     others = []
     for entry in sorted(read, key=lambda entry: (-entry.prompts, entry.seed, entry.run_id)):
@@ -77,8 +81,27 @@ def board_of(out: Path) -> Board:
     return Board(
         sorted(shown.values(), key=_place),
         sorted(sorted(others, key=_place), key=lambda entry: entry.run_id),
-        [folder.name for folder in folders if not is_done(folder)],
+        unfinished,
+        left_out,
     )
+
+
+def _read(out: Path) -> tuple[list[Entry], list[str], dict[str, str]]:
+    """The rows of all finished runs, ids of those that are not, and what is wrong with other folders."""
+    read: list[Entry] = []
+    unfinished: list[str] = []
+    left_out: dict[str, str] = {}
+    for folder in sorted(path for path in (out / "runs").glob("*") if path.is_dir() and not path.name.startswith(".")):
+        try:
+            if not (folder / "run.json").is_file():
+                raise UserError("there is no run.json in it")
+            if is_done(folder):
+                read += _entries(load_run(folder), out)
+            else:
+                unfinished.append(folder.name)
+        except NO_RUN as error:
+            left_out[folder.name] = why_no_run(error)
+    return read, unfinished, left_out
 
 
 def write_leaderboard(out: Path) -> Path:
@@ -87,9 +110,8 @@ def write_leaderboard(out: Path) -> Path:
     texts, table = _texts(board), table_of([*board.rows, *board.others])
     for name, text in texts.items():
         with whole(out / name) as part:
-            part.write_text(text, encoding="utf-8")
-    with whole(out / "leaderboard.parquet") as part:
-        table.write_parquet(part)
+            part.write_without_controls(text)(without_controls(text), encoding="utf-8")
+    write_proven(table, out / "leaderboard.parquet")
     files.save(leaderboard(board.shown, "full"), out / "leaderboard", notes={"Data": _drawn(board)})
     return out / "leaderboard.md"
 
@@ -106,9 +128,9 @@ def difference(out: Path) -> str | None:
             return f"{out / name}: {_first_line(stored.split(chr(10)), text.split(chr(10)))}"
     drawn, figure = _drawn(board), out / "leaderboard.png"
     try:
-        table = pl.read_parquet(out / "leaderboard.parquet")
+        table = read_table(out / "leaderboard.parquet")
         stored_hash = files.data_of(figure) if figure.exists() else drawn  # what a copy without figures has not
-    except (pl.exceptions.PolarsError, UnidentifiedImageError) as error:
+    except (DamagedTable, UnidentifiedImageError, OSError) as error:
         return f"leaderboard.parquet or leaderboard.png in {out} is damaged: {error}"
     if found := _first_value(table, table_of([*board.rows, *board.others])):
         return f"{out / 'leaderboard.parquet'}: {found}"
@@ -192,7 +214,7 @@ def _speaks_before(entry: Entry) -> tuple[Any, ...]:
 
 
 def _texts(board: Board) -> dict[str, str]:
-    parts = board.shown, board.rows, board.others, board.unfinished
+    parts = board.shown, board.rows, board.others, board.unfinished, board.left_out
     return {"leaderboard.md": markdown(*parts), "leaderboard.html": html(*parts)}
 
 

@@ -19,7 +19,8 @@ from huggingface_hub.repocard_data import eval_results_to_model_index
 
 from harness.core.errors import UserError
 from harness.core.files import whole
-from harness.evidence.leaderboard_markdown import INTRO, SHORT, cells_of, markdown_rows, settings_apart
+from harness.evidence.graders import ORACLE
+from harness.evidence.leaderboard_markdown import SHORT, cells_of, intro, markdown_rows, settings_apart
 from harness.evidence.leaderboard_row import Entry, settings_in_words, table_of
 from harness.evidence.schema import GOLD
 
@@ -88,6 +89,8 @@ def result_of(entry: Entry) -> dict[str, Any]:
         "settings_from": entry.settings_from,
         "settings": dict(entry.settings),
         "rewards": dict(entry.rewards),
+        "is_oracle": row.is_oracle,
+        "clusters": row.clusters,
         "unit": _UNIT,
         **{name: None if of is None else _estimate(of) for name, of in estimates.items()},
         "set_beside": row.beside,
@@ -116,7 +119,7 @@ def _front_matter(entries: Sequence[Entry], index: Sequence[dict[str, Any]]) -> 
 
 
 def _card(entries: Sequence[Entry]) -> str:
-    parts = ["# Test-time alignment of frozen language models", *INTRO]
+    parts = ["# Test-time alignment of frozen language models", *intro(entries)]
     for title, section in groupby(entries, lambda entry: entry.title):
         of_section = list(section)
         apart = settings_apart(of_section, [])
@@ -130,4 +133,5 @@ def _card(entries: Sequence[Entry]) -> str:
 
 
 def _name(entry: Entry) -> str:
-    return f"{entry.title}: {entry.row.key.name}, picked by {entry.row.key.final_pick}"
+    oracle = f" ({ORACLE})" if entry.row.is_oracle else ""
+    return f"{entry.title}: {entry.row.key.name}, picked by {entry.row.key.final_pick}{oracle}"

@@ -7,10 +7,10 @@ from math import isnan
 from urllib.parse import quote
 
 from harness.evidence.leaderboard_markdown import (
-    INTRO,
     NUMBERS,
     SHORT,
     cells_of,
+    intro,
     settings_apart,
     settings_of,
     values_of,
@@ -25,7 +25,13 @@ _FIRST = "One row a method and final pick, the highest gold first. The head of a
 _SCRIPTS = ("elements.js", "state.js", "sort.js", "board.js")
 
 
-def html(shown: Sequence[Entry], rows: Sequence[Entry], others: Sequence[Entry], unfinished: Sequence[str]) -> str:
+def html(
+    shown: Sequence[Entry],
+    rows: Sequence[Entry],
+    others: Sequence[Entry],
+    unfinished: Sequence[str],
+    left_out: Mapping[str, str],
+) -> str:
     """leaderboard.html; the figure stays a file beside it."""
     apart, first = settings_apart(rows, others), {id(entry) for entry in shown}
     parts = ['<main class="wide">', "<h1>Leaderboard</h1>", f"<p>{_FIRST}</p>"]
@@ -45,9 +51,11 @@ def html(shown: Sequence[Entry], rows: Sequence[Entry], others: Sequence[Entry],
         lines = [_line(entry, of, False, OTHERS) for entry, of in zip(others, cells, strict=True)]
         table = _table(OTHERS, lines, "other runs")
         parts.append(f"<details><summary>Other runs, and why they stand in no table above</summary>\n{table}</details>")
-    parts += map(to_html, INTRO)
+    parts += map(to_html, intro([*rows, *others]))
     if unfinished:
         parts.append(f"<p>Not finished, and not read: {escape(', '.join(unfinished))}.</p>")
+    if left_out:
+        parts.append(f"<p>Left out, since they cannot be read: {escape(', '.join(left_out))}.</p>")
     style = "".join((HERE / name).read_text(encoding="utf-8") for name in ("sort.css", "board.css"))
     return document("Leaderboard", "\n".join([*parts, "</main>"]), scripts(_SCRIPTS), style)
 

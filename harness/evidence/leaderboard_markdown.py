@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
+from harness.evidence.graders import ORACLE
 from harness.evidence.leaderboard_row import Entry, settings_in_words
-from harness.evidence.markdown import giga, over, p_value, signed
+from harness.evidence.markdown import giga, over, p_value, plain, signed, table_line
 from harness.evidence.record import code_of
 
 INTRO = (
@@ -21,6 +22,10 @@ INTRO = (
     "different versions of a task's rewards cannot be compared, so runs on older rewards stand in sections of their "
     "own.",
 )
+ORACLES = (
+    f"Rows marked `{ORACLE}` ask a grader while they answer, and it reads columns of the row, such as the answer key: "
+    "what they have here, new prompts bring only where these columns are known for them."
+)
 _MADE_BY = """\
 Made by `python -m harness leaderboard`; `--check` says whether it still agrees with the runs, `--rescore 100` whether
 their gold does, of runs on the rewards of this version, and `--export FOLDER` writes it as a model card and files."""
@@ -34,9 +39,15 @@ NUMBERS = (  # columns that are sorted by size: see `values`
 )  # fmt: skip
 
 
-def markdown(shown: Sequence[Entry], rows: Sequence[Entry], others: Sequence[Entry], unfinished: Sequence[str]) -> str:
+def markdown(
+    shown: Sequence[Entry],
+    rows: Sequence[Entry],
+    others: Sequence[Entry],
+    unfinished: Sequence[str],
+    left_out: Mapping[str, str],
+) -> str:
     """A short table for each section, then all rows of each, and one table of all other runs with the reason."""
-    parts, apart = ["# Leaderboard", *INTRO, _MADE_BY], settings_apart(rows, others)
+    parts, apart = ["# Leaderboard", *intro([*rows, *others]), _MADE_BY], settings_apart(rows, others)
     if rows:
         parts.append("![gold by method](leaderboard.png)")
     for title, section in groupby(shown, lambda entry: entry.title):
@@ -51,8 +62,15 @@ def markdown(shown: Sequence[Entry], rows: Sequence[Entry], others: Sequence[Ent
         full = [{"why not above": row.reason, **cells_of(row, apart), "where": where(row)} for row in others]
         parts += ["## Other runs", markdown_rows(list(full[0]), [list(of.values()) for of in full])]
     if unfinished:
-        parts.append(f"Not finished, and not read: {', '.join(unfinished)}.")
+        parts.append(f"Not finished, and not read: {', '.join(map(plain, unfinished))}.")
+    if left_out:
+        parts.append(f"Left out, since they cannot be read: {', '.join(map(plain, left_out))}.")
     return "\n\n".join(parts) + "\n"
+
+
+def intro(entries: Sequence[Entry]) -> list[str]:
+    """What holds of all tables; of marks only where a row has one."""
+    return [*INTRO, ORACLES] if any(entry.row.is_oracle for entry in entries) else [*INTRO]
 
 
 def cells_of(entry: Entry, apart: Mapping[int, str]) -> dict[str, str]:
@@ -61,9 +79,9 @@ def cells_of(entry: Entry, apart: Mapping[int, str]) -> dict[str, str]:
     own = apart.get(id(entry), "")
     return {
         "method": row.key.name,
-        "final pick": row.key.final_pick,
+        "final pick": row.key.final_pick + (f" ({ORACLE})" if row.is_oracle else ""),
         "gold (sd)": str(row.gold) + (f" ({row.unscored} unscored)" if row.unscored else ""),
-        "n": str(row.gold.n),
+        "n": str(row.gold.n) + ("" if row.clusters is None else f" in {row.clusters:,} clusters"),
         "gold - best-of-n": row.not_compared or signed(row.against_best_of_n) or "",
         "set beside": row.beside or "",
         "cost over its (rows not equal)": over(row.cost_over_beside, costs.unit),
@@ -145,4 +163,4 @@ def where(entry: Entry) -> str:
 
 def markdown_rows(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join(map(table_line, lines))

@@ -16,6 +16,7 @@ _COLUMNS = (
     "distinct_2", "policy_tokens", "value_calls", "value_tokens", "reward_calls", "fit_policy_tokens",
     "fit_proxy_calls", "flops", "flops_with_fitting", "budget", "beside", "cost_over_beside", "not_compared",
 )  # fmt: skip
+_MARKS = ("is_oracle", "clusters")  # of a row, likewise
 _OWN_COLUMNS = ("row", "settings", "settings_hash", "rewards", "other_seeds")  # of Entry, which are written another way
 
 
@@ -94,8 +95,10 @@ def _value(value: Any) -> str:
 
 
 def table_of(entries: Sequence[Entry]) -> pl.DataFrame:
-    """leaderboard.parquet."""
-    return pl.DataFrame([_columns(entry) for entry in entries], infer_schema_length=None)
+    """leaderboard.parquet; marks that no row has, have no column."""
+    marks = [name for name in _MARKS if any(getattr(entry.row, name) for entry in entries)]
+    rows = [{**_columns(entry), **{name: getattr(entry.row, name) for name in marks}} for entry in entries]
+    return pl.DataFrame(rows, infer_schema_length=None)
 
 
 def _columns(entry: Entry) -> dict[str, Any]:

@@ -1,19 +1,23 @@
 """How tables and numbers are written in reports."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from math import isinf, isnan
 
+from harness.core.printable import without_controls
 from harness.core.statistics.stats import Estimate
 
 
 def markdown_table(rows: Sequence[Mapping[str, str | None]], unknown: str = "n/a") -> list[str]:
     """Lines of a table. None is not known: `unknown` where another row knows it, else the column is left out."""
     columns = [name for name in rows[0] if any(row[name] is not None for row in rows)]
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    for row in rows:
-        cells = [cell if (cell := row[name]) is not None else unknown for name in columns]
-        lines.append("| " + " | ".join(cells) + " |")
-    return lines
+    lines = [table_line(columns), "|" + "---|" * len(columns)]
+    return lines + [table_line([unknown if row[name] is None else str(row[name]) for name in columns]) for row in rows]
+
+
+def table_line(cells: Iterable[str]) -> str:
+    """A line of a table, whose cells may hold anybody's text: it can end neither its cell nor its line."""
+    return "| " + " | ".join(map(one_line, cells)) + " |"
 
 
 def signed(difference: Estimate | None) -> str | None:
@@ -48,6 +52,8 @@ def share(part: Estimate, where: Estimate, beyond: str) -> str:
 
 def over(ratio: float | None, unit: str) -> str:
     """'9% of FLOPs', what a row costs over what it is set beside; nothing where the two are at equal rows."""
+    if ratio is not None and isnan(ratio):
+        return "not known"
     return "" if ratio is None else f"{100 * ratio:.0f}% of {unit}"
 
 
@@ -58,9 +64,29 @@ def p_value(p: float | None) -> str:
     return "<0.001" if p < 0.001 else number(p, ".3f")
 
 
+def nats(value: float) -> str | None:
+    """Two decimals; None where no model told."""
+    return None if isnan(value) else f"{value:.2f}"
+
+
+def per_thousand(usd: float) -> str:
+    """Dollars a prompt as dollars a thousand prompts, which have fewer zeros."""
+    return dollars(1000 * usd)
+
+
+def dollars(usd: float) -> str:
+    return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.2g}"
+
+
 def giga(flops: float) -> str:
     return f"{flops / 1e9:,.0f}" if flops >= 1e11 else f"{flops / 1e9:.3g}"
 
 
 def one_line(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    """The text without line ends, what could steer a terminal as its code, and bars so that they end no cell."""
+    return re.sub(r"(?<!\\)\|", r"\\|", without_controls(" ".join(text.split())))
+
+
+def plain(text: str) -> str:
+    """Anybody's text in a paragraph: in one line, and neither markup nor HTML."""
+    return re.sub(r"([\\`*_<>\[\]|])", r"\\\1", without_controls(" ".join(text.split())))

@@ -23,7 +23,7 @@ Scores = TypeVar("Scores", float, Floats, pl.Series, pl.Expr)
 Part = TypeVar("Part")
 
 UNKNOWN = "unknown"  # the commit of code that is in no checkout
-DAMAGED = "copy it again from where it came, or remove its folder"
+DAMAGED = "run its command again, copy it again from where it came, or remove its folder"
 _Text = Annotated[str, Strict()]
 _Count = Annotated[int, Strict()]
 _Truth = Annotated[bool, Strict()]
@@ -86,6 +86,7 @@ class TuningBudget:
     prompts: _Count
     flops: _Number | None = None
     seconds: _Number | None = None
+    iterations: _Count | None = None  # that its tries had, where these were fewer than the run's
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,7 @@ class RunRecord:
     left_out: Mapping[_Text, _Text] = field(default_factory=dict)  # method -> why
     tried: Sequence[Mapping[_Text, Any]] = ()  # layers and poolings, and how well their values rank
     finished: _Text | None = None  # when, as 2026-11-24T17:09:48Z; None: by a version that did not record it
+    imported: Sequence[Mapping[_Text, Any]] = ()  # answers of other systems in it: see running/imported.py
     openings: Sequence[Mapping[_Text, Any]] = ()  # of the test slice, each with its time
 
     @property
@@ -145,9 +147,16 @@ class RunRecord:
 
     @property
     def model_name(self) -> str | None:
-        """The model with the arguments that it was given, if any: `org/name (revision=v2)`."""
+        """The model with the arguments that it was given, if any: `org/name (revision=v2)`.
+
+        One that a server wrote has the server's name and version: `llama-3-8b by vllm 0.33.0`.
+        """
         args = ", ".join(f"{name}={written_yaml(value)}" for name, value in flatten(self.settings("model_args")))
-        return f"{self.config.model} ({args})" if args else self.config.model
+        server = (self.identity or {}).get("engine", {}).get("server")
+        name = self.config.model
+        if name is not None and server is not None:
+            name = f"{name.partition('#')[2]} by {server}"
+        return f"{name} ({args})" if args else name
 
     @property
     def date(self) -> str:

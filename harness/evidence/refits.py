@@ -14,6 +14,7 @@ import polars as pl
 
 from harness.core.statistics import stats
 from harness.core.statistics.stats import Estimate, Floats
+from harness.evidence.clusters import clusters_in
 from harness.evidence.row import OverRefits
 from harness.evidence.schema import GOLD, Row
 from harness.evidence.store import Run
@@ -24,7 +25,7 @@ def over_refits(run: Run, parts: Mapping[Row, pl.DataFrame], key: Row, rival: Fl
     golds = _golds(run, parts, key)
     if len(golds) < 2:
         return None
-    prompts = parts[key]["prompt_id"].to_list()
+    prompts, clusters = parts[key]["prompt_id"].to_list(), clusters_in(parts[key])
     alone = tuple(float(np.nanmean(gold)) for gold in golds)
 
     def against(theirs: Sequence[Floats] | None) -> Estimate | None:
@@ -32,7 +33,8 @@ def over_refits(run: Run, parts: Mapping[Row, pl.DataFrame], key: Row, rival: Fl
             return None
         refits = np.repeat(np.arange(len(golds)), len(prompts))
         pairs = np.concatenate(golds), np.concatenate(list(theirs))
-        return stats.difference_over_seeds(*pairs, prompts * len(golds), refits)
+        of_pairs = None if clusters is None else clusters * len(golds)
+        return stats.difference_over_seeds(*pairs, prompts * len(golds), refits, clusters=of_pairs)
 
     def of_iteration(iteration: int) -> list[Floats] | None:
         other = key._replace(iteration=iteration)

@@ -10,14 +10,31 @@ from pathlib import Path
 import polars as pl
 
 from harness.core.files import whole
+from harness.core.printable import without_controls
+from harness.evidence.accuracies import accuracies
 from harness.evidence.benchmark import benchmark
+from harness.evidence.checkers import shared_in_words
+from harness.evidence.clusters import column_of, few, resampled
 from harness.evidence.command import made_by
 from harness.evidence.cost import AMORTISED_OVER
 from harness.evidence.figures.kinds import draw_all, of_run
 from harness.evidence.graders import ORACLE, graders_in_words, oracles_in_words
-from harness.evidence.markdown import giga, markdown_table, number, one_line, over, p_value, percent, signed
+from harness.evidence.markdown import (
+    giga,
+    markdown_table,
+    nats,
+    number,
+    one_line,
+    over,
+    p_value,
+    per_thousand,
+    percent,
+    signed,
+)
+from harness.evidence.parts import parts_section
+from harness.evidence.proven_table import write_proven
 from harness.evidence.record import Agreement, RunRecord
-from harness.evidence.report_sections import calibrated, drifts, equivalents, gains, kl_cells, layers
+from harness.evidence.report_sections import calibrated, drifts, equivalents, gains, kl_cells, layers, read_by
 from harness.evidence.row import Comparison, OverRefits, frame
 from harness.evidence.schema import ANSWER, GOLD, ROW, Row
 from harness.evidence.store import Run
@@ -38,6 +55,10 @@ _REFITS = (
     "few refits stay few: of two or three, intervals are too narrow where luck is large. All other columns are of the "
     "first fit."
 )
+_DOLLARS = (
+    " Dollars are those of the tokens that the server counted, at the prices of the run, as if each row had been made "
+    "alone; in brackets with fitting, shared by the {n} prompts of this table. What judges and graders ask is left out."
+)
 _STEPS = (
     " Steps are forward passes in sequence, the longest chain for one answer: of the policy (a prompt's rows are "
     "written together) and of models that guide it, not of the reward. Seconds a prompt are those of a CPU, on one "
@@ -51,13 +72,12 @@ def write_report(run: Run, table: Sequence[Comparison] | None = None) -> Path:
     `table` are the rows of `comparison(run)`, where somebody has them already: they take seconds.
     """
     table = comparison(run) if table is None else table
-    with whole(run.folder / "table.parquet") as part:
-        frame(table).write_parquet(part)
+    write_proven(frame(table), run.folder / "table.parquet")
     curve = best_of_n_curve(run)
     drawings = of_run(table, curve, run.values)
     draw_all(drawings, run.folder)
     with whole(run.folder / "report.md") as part:
-        part.write_text(_markdown(run, table, curve, drawings), encoding="utf-8")
+        part.write_text(without_controls(_markdown(run, table, curve, drawings)), encoding="utf-8")
     return run.folder / "report.md"
 
 
@@ -87,23 +107,28 @@ def _cells(row: Comparison) -> dict[str, str | None]:
         "gold - best-of-n": row.not_compared or signed(row.against_best_of_n) or "",
         "p (Holm)": p_value(row.p_holm),
         "win rate over base": percent(wins) if wins else "",
-        "p (McNemar, Holm)": p_value(row.p_wins_holm),
+        f"p ({'McNemar' if row.clusters is None else 'sign flips'}, Holm)": p_value(row.p_wins_holm),
         "tokens": f"{row.tokens:.1f}",
-        "base NLL": f"{row.base_nll:.2f}",
+        "base NLL": nats(row.base_nll),
         **kl_cells(row),
         "distinct-2": number(row.drift.distinct_2),
-        "policy tokens": f"{costs.policy_tokens:.0f}",
-        "values": f"{costs.value_calls:.0f}" + (f" ({costs.value_tokens:.0f} tokens)" if costs.value_tokens else ""),
-        "reward calls": f"{costs.reward_calls:.1f}",
+        "policy tokens": f"{costs.policy_tokens:.0f}" if costs.are_known else None,
+        "values": f"{costs.value_calls:.0f}" + (f" ({costs.value_tokens:.0f} tokens)" if costs.value_tokens else "")
+        if costs.are_known
+        else None,
+        "reward calls": f"{costs.reward_calls:.1f}" if costs.are_known else None,
+        "dollars a 1,000 prompts (with fitting)": None
+        if costs.usd is None or costs.usd_with_fitting is None
+        else f"{per_thousand(costs.usd)} ({per_thousand(costs.usd_with_fitting)})",
         "GFLOPs (with fitting)": None
-        if costs.flops is None or costs.flops_with_fitting is None
+        if costs.flops is None or costs.flops_with_fitting is None or not costs.are_known
         else f"{giga(costs.flops)} ({giga(costs.flops_with_fitting)})",
         f"GFLOPs, fitting over {AMORTISED_OVER:,} prompts": None
-        if costs.flops_amortised is None
+        if costs.flops_amortised is None or not costs.are_known
         else giga(costs.flops_amortised)
         if costs.fit_flops
         else "",
-        "fitting pays from (prompts)": None if costs.flops is None else _prompts(row.break_even),
+        "fitting pays from (prompts)": None if costs.flops is None or not costs.are_known else _prompts(row.break_even),
         "GFLOPs, reward of the policy's size": None if row.large_reward_flops is None else giga(row.large_reward_flops),
         "steps": None if costs.steps is None else f"{costs.steps:.1f}",
         "seconds a prompt": None if costs.busy_seconds is None else f"{costs.busy_seconds:.3g}",
@@ -139,6 +164,8 @@ def _prompts(count: float | None) -> str:
 def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint], drawings: Container[str]) -> str:
     record, config, evaluate = run.record, run.record.config, run.record.settings("evaluate")
     command = made_by(record)
+    clusters, column = table[0].clusters, column_of(record)
+    over_what = resampled(clusters, column)
     where = f"{record.task_name} ({record.task_source}), {record.model_name}"
     sections = [
         f"# {run.id}",
@@ -146,18 +173,24 @@ def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]
         f"Commit {record.short_commit}.",
         "Made from Python." if command is None else f"Made by `{command}`.",
         "" if record.agreement is None or not record.agreement.warning else f"**{record.agreement.warning}.**",
+        f"**{shared}.** Rows without reward calls ask none of them at test time."
+        if (shared := shared_in_words(record))
+        else "",
         f"{oracles_in_words(record)}." if any(row.is_oracle for row in table) else "",
+        " ".join(imported_in_words(record)),
+        f"**Mind: {said}.**" if (said := few(clusters, column)) else "",
         table_markdown(table, record.left_out),
         "Gold and proxy are in standard deviations of base samples, above the base's mean; intervals are 95% bootstrap "
-        "intervals over prompts. Differences are paired by prompt. `set beside` names the best-of-n: the best by proxy "
-        "among the first n samples of one pool, n the rows that the method takes for a prompt. Where rows do not "
+        f"intervals over {over_what}. Differences are paired by prompt. `set beside` names the best-of-n: the best by "
+        "proxy among the first n samples of one pool, n the rows that the method takes for a prompt. Where rows do not "
         "measure a method, and for the base, it is the run's own best-of-n, and the row's cost over its is shown: "
-        "FLOPs with fitting where those are known, else policy tokens. Wins and losses are tested by McNemar's exact "
-        "test, ties left out; Holm's correction is over the rows of the table, for each of the two tests. `final pick` "
+        f"FLOPs with fitting where those are known, else policy tokens. Wins and losses are tested by {_test(clusters)}"
+        ", ties left out; Holm's correction is over the rows of the table, for each of the two tests. `final pick` "
         "says who chose the answer among the finalists. Costs are per test prompt: policy tokens are the prompt once "
         "and every sampled token, discarded ones included; values are prefixes valued, on the policy's own states, or "
         "by models of their own with the tokens those read; reward calls are texts the proxy scored. Fitting counts "
         "everything up to that iteration, shared samples as if made alone."
+        + ("" if table[0].costs.usd is None else _DOLLARS.format(n=table[0].gold.n))
         + ("" if table[0].costs.flops is None else _PRICES.format(n=table[0].gold.n, many=f"{AMORTISED_OVER:,}"))
         + ("" if table[0].costs.steps is None else _STEPS)
         + (_REFITS if any(row.over_refits for row in table) else ""),
@@ -166,11 +199,13 @@ def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]
         "![gold against test-time compute](gold_against_compute.png)",
         "![win rates and gold](win_rates.png)",
         benchmark(run, table),
+        accuracies(run, table),
         gains(table),
         equivalents(table, curve),
         drifts(table, curve),
         "## Rewards",
         _rewards(record),
+        parts_section(run),
         "## Value functions on held-out fit prompts",
         _fits(run),
         layers(record.tried),
@@ -181,6 +216,28 @@ def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]
         _cost(run),
     ]
     return "\n\n".join(s for s in sections if s) + "\n"
+
+
+def imported_in_words(record: RunRecord) -> list[str]:
+    """A sentence for each other system whose answers stand in this table; none in a run of ours."""
+    said = []
+    for one in record.imported:
+        missing = f", {one['missing']} missing" if one["missing"] else ""
+        others = f", {one['others']} to prompts that it does not have" if one["others"] else ""
+        said.append(
+            f"`{one['method']}` are answers of another system, from {_inline_code(one['file'])} ({one['kind']}): "
+            f"{one['answered']:,} of the prompts of {one['run']}{missing}{others}; graded by the run's own rewards, "
+            f"which gave {one['regraded']} stored answers the scores that they have. What it cost is not known."
+        )
+    return said
+
+
+def _inline_code(name: str) -> str:
+    return "`" + one_line(name).replace("`", "'") + "`"
+
+
+def _test(clusters: int | None) -> str:
+    return "McNemar's exact test" if clusters is None else "exact flips of the sign of each cluster's wins less losses"
 
 
 def _rewards(record: RunRecord) -> str:
@@ -208,13 +265,13 @@ def _fits(run: Run) -> str:
     if "r2" not in run.fits.columns:
         return "Nothing was fitted."
     lines = [
-        "| method | iteration | layer, pooling | epoch | prefix | n | R² | rank corr. | within-prompt corr. |",
+        "| method | iteration | reads | epoch | prefix | n | R² | rank corr. | within-prompt corr. |",
         "|" + "---|" * 9,
     ]
     for row in run.fits.drop_nulls("r2").iter_rows(named=True):
         where = "finished text" if row["position"] < 0 else f"{row['position']} tokens"
         lines.append(
-            f"| {row['method']} | {row['iteration']} | {row['layer']}, {row['pooling']} | {row['epoch']} | {where} "
+            f"| {row['method']} | {row['iteration']} | {read_by(row)} | {row['epoch']} | {where} "
             f"| {row['n']} | {row['r2']:.2f} | {row['rank_correlation']:.2f} | {row['within_prompt_correlation']:.2f} |"
         )
     return "\n".join(lines)
@@ -243,7 +300,7 @@ def _samples(run: Run) -> str:
             key = Row(*(row[name] for name in ROW))
             name = key.method + (f" ({key.iteration}, {key.final_pick})" if key.iteration else "")
             gold_in_sd = run.record.standardised(GOLD, float(row["value"]))
-            lines.append(f"| {name} | {gold_in_sd:+.2f} | {one_line(row['response'])} |")
+            lines.append(f"| {name} | {number(gold_in_sd, '+.2f')} | {one_line(row['response'])} |")
         lines.append("")
     return "\n".join(lines).rstrip()
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from harness.core.statistics.stats import Estimate
 from harness.evidence.drift import WORDS
-from harness.evidence.markdown import giga, markdown_table, number, p_value, percent, reached, share, signed
+from harness.evidence.markdown import giga, markdown_table, nats, number, p_value, percent, reached, share, signed
 from harness.evidence.row import Comparison
 from harness.evidence.table import CurvePoint
 
@@ -22,6 +22,7 @@ def gains(table: Sequence[Comparison]) -> str:
     for row in known:
         gain, part, wins = row.drift.gold_gain, row.share_of_best_of_n, row.win_rate_over_best_of_n
         before, first = row.against_previous, row.against_first
+        test = "McNemar" if row.clusters is None else "sign flips"
         rows.append(
             {
                 "method": row.key.name,
@@ -31,7 +32,7 @@ def gains(table: Sequence[Comparison]) -> str:
                 "set beside": row.beside if part or wins else None,
                 "gain / best-of-n's gain": str(part) if part and not isnan(part.value) else None,
                 "win rate over best-of-n": percent(wins) if wins else None,
-                "p (McNemar, Holm)": p_value(row.p_wins_over_best_of_n_holm) if wins else None,
+                f"p ({test}, Holm)": p_value(row.p_wins_over_best_of_n_holm) if wins else None,
                 "gold - previous iteration": signed(before),
                 "p": p_value(before.p) if before else None,
                 "gold - iteration 1": signed(first),
@@ -63,10 +64,11 @@ def equivalents(table: Sequence[Comparison], curve: Sequence[CurvePoint]) -> str
                 f"gold - best-of-{most}": signed(whole_pool) if some_smaller else None,
             }
         )
+    what = "prompts" if table[0].clusters is None else "clusters of prompts"
     text = (
         f"Where the curve of best-of-n, from a pool of {most} base samples of each test prompt, reaches the row's mean "
         f"gold (between whole n by straight lines), and the row's cost over that of best-of-n there. `>{most}`: better "
-        f"than best-of-{most}, and its share is less than shown (`<`). Intervals are 95% over prompts, n = "
+        f"than best-of-{most}, and its share is less than shown (`<`). Intervals are 95% over {what}, n = "
         f"{compared[0][1].n}; costs are taken as known. `rows` are those that the method takes for a prompt, where "
         "they measure it."
     )
@@ -122,7 +124,7 @@ def drifts(table: Sequence[Comparison], curve: Sequence[CurvePoint]) -> str:
             "gold gain (sd)": signed(row.drift.gold_gain) or "",
             "gold / proxy": str(row.drift.gold_per_proxy) if row.drift.gold_per_proxy else "",
             **kl_cells(row, " (nats)"),
-            "base NLL": f"{row.base_nll:.2f}",
+            "base NLL": nats(row.base_nll),
             "distinct-2": number(row.drift.distinct_2),
             "distinct-3": number(row.drift.distinct_3),
             "repetition": percent(row.drift.repetition),
@@ -163,24 +165,40 @@ def _worth(first: CurvePoint, point: CurvePoint) -> str:
 
 def layers(tried: Sequence[Mapping[str, Any]]) -> str:
     """How well values on each layer and pooling rank held-out prefixes of one prompt, after ridge regression."""
-    groups: dict[tuple[str, str], dict[int, Mapping[str, Any]]] = {}
+    groups: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
     for row in tried:
         name = f"{row['method']} V{row['iteration']}"
-        groups.setdefault((name, row["pooling"]), {})[row["layer"]] = row
-    known = sorted({row["layer"] for row in tried})
+        groups.setdefault((name, row["pooling"]), {})[_column(row)] = row
+    ordered = sorted(tried, key=lambda row: (row.get("kind") is not None, row["layer"] or 0))
+    known = list(dict.fromkeys(_column(row) for row in ordered))
     if len(groups) * len(known) < 2:
         return ""
     rows = []
     for (name, pooling), of in groups.items():
-        cells: dict[str, str | None] = {f"layer {layer}": None for layer in known}
-        for layer, row in of.items():
-            cells[f"layer {layer}"] = f"{number(row['within_prompt_correlation'])} ({number(row['r2'])})"
+        cells: dict[str, str | None] = dict.fromkeys(known)
+        for column, row in of.items():
+            cells[column] = f"{number(row['within_prompt_correlation'])} ({number(row['r2'])})"
         rows.append({"method": name, "pooling": pooling, **cells})
     text = (
         "Correlation with the final reward among prefixes of one prompt and length, by which layer and pooling are "
         "chosen, and in brackets R²; both on held-out fit prompts after ridge regression, before a network is trained."
     )
     return "\n\n".join(["### Layers and poolings", "\n".join(markdown_table(rows)), text])
+
+
+def read_by(fit: Mapping[str, Any]) -> str:
+    """What a value function reads, from its row of fits: layer and pooling, n-grams, or a model of its own."""
+    return f"{_column(fit)}, {fit['pooling']}"
+
+
+def _column(row: Mapping[str, Any]) -> str:
+    match row.get("kind"):
+        case "text":
+            return "the text"
+        case "lm":
+            return f"{row['layer']} blocks of its own"
+        case _:
+            return f"layer {row['layer']}"
 
 
 def calibrated(values: pl.DataFrame) -> str:

@@ -7,6 +7,7 @@ frame(rows).write_parquet(path)              # an Estimate is five columns
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
+from math import isnan
 from typing import Any
 
 import polars as pl
@@ -36,13 +37,26 @@ class Costs:
     steps: float | None = None  # forward passes one after another; None: of a version that did not count them
     busy_seconds: float | None = None  # CPU (or accelerator) seconds of answering, likewise
 
+    usd: float | None = field(default=None, metadata=WHERE_TESTED)  # of a test prompt; None: no prices were given
+    usd_with_fitting: float | None = field(default=None, metadata=WHERE_TESTED)  # shared by the prompts of the run
+    fit_usd: float | None = field(default=None, metadata=WHERE_TESTED)  # in all
+
+    @property
+    def are_known(self) -> bool:
+        """Whether anybody counted them: of answers made elsewhere they are NaN."""
+        return not isnan(self.policy_tokens)
+
     @property
     def unit(self) -> str:
         """The unit of `over`."""
+        if self.usd_with_fitting is not None:
+            return "dollars"
         return "tokens" if self.flops_with_fitting is None else "FLOPs"
 
     def over(self, rival: "Costs") -> float:
-        """These costs over the rival's: FLOPs with fitting, or policy tokens where nothing is priced."""
+        """These costs over the rival's: dollars or FLOPs with fitting, or policy tokens where nothing is priced."""
+        if self.usd_with_fitting is not None and rival.usd_with_fitting:
+            return self.usd_with_fitting / rival.usd_with_fitting
         if self.flops_with_fitting is None or rival.flops_with_fitting is None:
             return self.policy_tokens / rival.policy_tokens
         return self.flops_with_fitting / rival.flops_with_fitting
@@ -125,6 +139,7 @@ class Comparison:
     is_one_reward: bool = False  # gold and proxy are one function: nothing held out judges the row
     is_oracle: bool = False  # it asks a reward that reads columns of the row, which new prompts may lack
     edges: str | None = None  # at which ends of their ranges its settings were still best
+    clusters: int | None = field(default=None, metadata=WHERE_TESTED)  # that intervals are over; None: over prompts
     kl: Estimate | None = None  # nats a text, from log-probabilities of its answers; None: not estimated
 
 

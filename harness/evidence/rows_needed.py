@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness.core.statistics.best_of_n import cost_of_reaching, reached_at
-from harness.core.statistics.stats import Estimate, Floats
+from harness.core.statistics.stats import Clusters, Estimate, Floats
 from harness.evidence.cost import SampledCost
 from harness.evidence.markdown import markdown_table, reached, share
 from harness.evidence.row import Costs
@@ -32,6 +32,7 @@ def needed(
     rivals: Floats,
     rival_costs: Sequence[SampledCost],
     levels: Sequence[int],
+    clusters: Clusters = None,
 ) -> list[str]:
     """Lines of the section; `searches` hold several U of each row.
 
@@ -47,7 +48,7 @@ def needed(
             points = [_of_one_row(base, points[0]), *points]
         at, golds = [point.rows for point in points], np.column_stack([point.gold for point in points])  # (P, K)
         for n in levels:
-            where, rival = reached_at(at, golds, rivals[:, n - 1]), rival_costs[n - 1]
+            where, rival = reached_at(at, golds, rivals[:, n - 1], clusters=clusters), rival_costs[n - 1]
             tokens = [point.costs.policy_tokens for point in points]
             flops = [point.costs.flops for point in points]
             with_fitting = [point.costs.flops_with_fitting for point in points]

@@ -29,6 +29,7 @@ class Gain:
 
     row: Row
     against_best_of_n: Estimate
+    is_oracle: bool = False  # it asks a grader that reads columns of the row
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class StoredRun:
             numbers = {
                 name: None if value != value else value for name, value in vars(self.gain.against_best_of_n).items()
             }
-            gain = {**self.gain.row._asdict(), **numbers}
+            gain = {**self.gain.row._asdict(), **numbers, "is_oracle": self.gain.is_oracle}
         return {**asdict(self), "folder": str(self.folder), "gain": gain}
 
 
@@ -140,4 +141,4 @@ def _gain(path: Path) -> Gain | None:
     if best[_AGAINST] is None:
         return None
     estimate = Estimate(best[_AGAINST], *(best[f"{_AGAINST}_{part}"] for part in ("low", "high", "n", "p")))
-    return Gain(Row(*(best[name] for name in Row._fields)), estimate)
+    return Gain(Row(*(best[name] for name in Row._fields)), estimate, bool(best.get("is_oracle")))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 GOLD, PROXY, BASE_NLL = "gold_reward", "proxy_reward", "base_nll"  # metrics of scores.parquet
 REFERENCES = ("base", "base_greedy", "best_of_n")  # methods that every run has beside those asked for
+CLUSTER = "cluster"  # of completions.parquet, where prompts belong together
 OWN_NLL = "own_nll"  # likewise, of methods with a policy of their own
 
 

@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from math import isnan
 from pathlib import Path
 
+from harness.evidence.checkers import shared_in_words
+from harness.evidence.clusters import column_of, count_of, few
 from harness.evidence.graders import ORACLE, oracle_columns, ungraded
-from harness.evidence.markdown import giga
+from harness.evidence.markdown import giga, per_thousand
 from harness.evidence.names import display_name
 from harness.evidence.record import RunRecord
 from harness.evidence.row import Comparison
@@ -66,6 +68,7 @@ def facts(run: Run) -> str:
     seed = "" if config.seed is None else f", seed {config.seed}"
     profile = "" if config.profile is None else f", {config.profile}"
     prompts = f"{run.completions['prompt_id'].n_unique()} {part} prompts"
+    prompts += "" if (clusters := count_of(run)) is None else f" in {clusters:,} clusters ({column_of(run.record)})"
     return f"{run.id}  {run.record.task_name}, {_tail(model)}, {prompts}{profile}{seed}"
 
 
@@ -76,10 +79,12 @@ def warnings_of(record: RunRecord, table: Sequence[Comparison]) -> list[str]:
         found.append("gold and proxy are one function, so nothing held out judges these rows")
     if record.task_facts.get("shares_test"):
         found.append("the benchmark's test documents were shared out: some were fitted on, these are others")
+    found += [shared[:1].lower() + shared[1:]] if (shared := shared_in_words(record)) else []
     if unscored := [row for row in table if row.unscored]:
         whose = shown(unscored[0].key, table) if len(unscored) == 1 else f"{len(unscored)} rows"
         why = f": {', '.join(reasons)}" if (reasons := ungraded(record)) else ""
         found.append(f"{sum(row.unscored for row in unscored)} answers of {whose} have no score (NaN){why}")
+    found += [said] if (said := few(table[0].clusters, column_of(record))) else []
     if any(row.is_oracle for row in table):
         found.append(f"{ORACLE} rows ask a grader that reads {', '.join(oracle_columns(record))} of the row")
     found += ["the code had uncommitted changes"] if record.dirty else []
@@ -135,9 +140,12 @@ def _legend(table: Sequence[Comparison], rows: Sequence[Comparison], best: int |
     more = len(table) - len(rows)
     parts = [f"{more} more row{'s' * (more > 1)} in the report."] if more else []
     parts += [] if best is None else ["* best of those that train no weights."]
-    parts.append(f"Gold in sd of base samples [95%]; vs {_rival(rows)}: paired; wins: over base;")
+    over = "" if table[0].clusters is None else ", clusters drawn whole"
+    parts.append(f"Gold in sd of base samples [95%{over}]; vs {_rival(rows)}: paired; wins: over base;")
     cost = "policy tokens a prompt"
-    if _is_priced(rows):
+    if _is_in_money(rows):
+        cost = f"dollars a thousand prompts, fitting shared by these {table[0].gold.n}"
+    elif _is_priced(rows):
         cost = f"GFLOPs a prompt, fitting shared by these {table[0].gold.n}"
     return " ".join([*parts, f"cost: {cost}."])
 
@@ -159,8 +167,16 @@ def _is_priced(rows: Sequence[Comparison]) -> bool:
     return all(row.costs.flops_with_fitting is not None for row in rows)
 
 
+def _is_in_money(rows: Sequence[Comparison]) -> bool:
+    return all(row.costs.usd_with_fitting is not None for row in rows)
+
+
 def _cost(row: Comparison) -> str:
+    if row.costs.usd_with_fitting is not None:
+        return per_thousand(row.costs.usd_with_fitting)
     flops = row.costs.flops_with_fitting
+    if not row.costs.are_known:
+        return "n/a"
     return f"{row.costs.policy_tokens:,.0f}" if flops is None else giga(flops)
 
 

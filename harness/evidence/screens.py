@@ -1,4 +1,4 @@
-"""The end of ablate, tune, judge and of a report over seeds: a few rows of what they stored, and where the rest lies.
+"""The end of ablate, tune, judge, score and of a report over seeds: a few rows of what they stored, what to do next.
 
 show_ablation(folder); show_tuning(folder); show_judgement(folder); show_seeds(folder)     # OUT/ablations/<id>, ...
 
@@ -14,7 +14,8 @@ from typing import Any
 
 from harness.core.statistics.stats import Estimate
 from harness.core.yaml_text import read_yaml
-from harness.evidence.markdown import percent, signed
+from harness.evidence.clusters import few
+from harness.evidence.markdown import percent
 from harness.evidence.names import display_name
 from harness.evidence.screen import MOST, beside_here, reference
 from harness.evidence.store import read_json, read_parquet
@@ -106,6 +107,30 @@ def show_judgement(folder: Path, terminal: Terminal | None = None) -> None:
     _end(screen, folder, [] if run is None else [f"harness view {reference(folder.parent.parent / 'runs' / run)}"])
 
 
+def show_scores(folder: Path, terminal: Terminal | None = None) -> None:
+    """One row a method of a run under another grader, highest score first."""
+    table = sorted(_rows(folder / "table.parquet"), key=lambda row: -_or_less(row["score"]))
+    last = {name: max(r["iteration"] for r in table if r["method"] == name) for name in {r["method"] for r in table}}
+    rows = table if len(table) <= MOST else [row for row in table if row["iteration"] == last[row["method"]]]
+    shown, about = rows[:MOST], read_json(folder / "about.json")
+    scores = [_required(row, "score") for row in shown]
+    columns = [
+        Column("method", [_named(row, table) for row in shown], is_text=True),
+        Column("score", [of.shown(".3g") for of in scores]),
+        _against("vs base", [_estimate(row, "against_base") for row in shown], "+.3g"),
+        _against("vs best-of-n", [_estimate(row, "against_best_of_n") for row in shown], "+.3g", may_go=True),
+    ]
+    columns = [column for column in columns if any(column.cells)]
+    notes = [*_more(table, shown), "In points of the grader [95%]; differences are paired by prompt."]
+    screen = terminal or Terminal()
+    _show(screen, f"{folder.name}  {about['run']} under {about['grader']}", columns, scores, None, notes)
+    mind = [*about["mind"], *(f"{of['count']} answers have no score: {why}" for why, of in about["unscored"].items())]
+    mind += [said] if (said := few(table[0].get("clusters"), "of prompts")) else []
+    if mind:
+        screen.say_after("mind", "; ".join(mind), "yellow")
+    _end(screen, folder, [f"harness view {reference(folder.parent.parent / 'runs' / about['run'])}"])
+
+
 def show_seeds(folder: Path, terminal: Terminal | None = None) -> None:
     """Rows over prompts and seeds: of a long table those of last iterations, most gold first."""
     table = _rows(folder / "table.parquet")
@@ -159,8 +184,8 @@ def _required(row: Stored, name: str) -> Estimate:
     return _estimate(row, name) or Estimate(nan, nan, nan, 0)
 
 
-def _against(title: str, differences: Sequence[Estimate | None], may_go: bool = False) -> Column:
-    cells = [signed(of) or "" for of in differences]
+def _against(title: str, differences: Sequence[Estimate | None], spec: str = "+.2f", may_go: bool = False) -> Column:
+    cells = ["" if of is None else of.shown(spec) for of in differences]
     return Column(title, cells, [cell.partition(" ")[0] for cell in cells], may_go=may_go)
 
 

@@ -18,11 +18,15 @@ from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.core.nested import flatten
+from harness.core.printable import without_controls
+from harness.core.slug import slug
 from harness.core.statistics import stats
 from harness.core.statistics.stats import Estimate, Floats
 from harness.evidence.budgets import Beside, TooLarge, beside, rival
+from harness.evidence.clusters import clusters_in, column_of, count_of, few, resampled
 from harness.evidence.cost import costs
 from harness.evidence.markdown import markdown_table, over, p_value, signed
+from harness.evidence.proven_table import write_proven
 from harness.evidence.row import WHERE_TESTED, frame
 from harness.evidence.schema import GOLD, Row
 from harness.evidence.store import Run
@@ -68,11 +72,10 @@ def write_seeds(runs: Sequence[Run], out: Path) -> Path:
     _require_seeds_of_one_run(runs)
     runs = sorted(runs, key=lambda run: run.record.seed)
     rows = over_seeds(runs)
-    folder = out / "seeds" / f"{runs[0].record.config.task}-{digest([run.id for run in runs])[:10]}"
-    with whole(folder / "table.parquet") as part:
-        frame(rows).write_parquet(part)
+    folder = out / "seeds" / f"{slug(runs[0].record.config.task)}-{digest([run.id for run in runs])[:10]}"
+    write_proven(frame(rows), folder / "table.parquet")
     with whole(folder / "report.md") as part:
-        part.write_text(_markdown(folder.name, runs, rows), encoding="utf-8")
+        part.write_text(without_controls(_markdown(folder.name, runs, rows)), encoding="utf-8")
     return folder / "report.md"
 
 
@@ -86,9 +89,12 @@ def over_seeds(runs: Sequence[Run]) -> list[OverSeeds]:
     seeds = np.repeat([run.record.seed for run in runs], len(common))  # (S * P,)
     prompts = np.tile(common, len(runs))
     parts = [_on(common, answers_by_row(run)) for run in runs]
+    clusters = clusters_in(next(iter(parts[0].values())))
+    of_pairs = None if clusters is None else clusters * len(runs)
 
     def against(ours: Sequence[Floats], theirs: Sequence[Floats]) -> Estimate:
-        return stats.difference_over_seeds(np.concatenate(ours), np.concatenate(theirs), prompts, seeds)
+        a, b = np.concatenate(ours), np.concatenate(theirs)
+        return stats.difference_over_seeds(a, b, prompts, seeds, clusters=of_pairs)
 
     rows = []
     for key in parts[0]:
@@ -115,7 +121,10 @@ def over_seeds(runs: Sequence[Run]) -> list[OverSeeds]:
             row = replace(row, not_compared=str(of))
         elif of is not None:
             theirs = [rival(run, of, own) for run, own in zip(runs, best, strict=True)]
-            alone = {_column(run): stats.difference(a, b) for run, a, b in zip(runs, gold, theirs, strict=True)}
+            alone = {
+                _column(run): stats.difference(a, b, clusters=clusters)
+                for run, a, b in zip(runs, gold, theirs, strict=True)
+            }
             row = replace(row, against_best_of_n=against(gold, theirs), alone=alone, beside=of.name)
             row = _with_cost(row, runs, parts, of)
         rows.append(row)
@@ -178,12 +187,14 @@ def _made_with(run: Run) -> dict[str, Any]:
     """What shapes the run's numbers, by name: settings as `--set` writes them, then facts of model, reward and code."""
     config, about = run.about["config"], run.about
     plain = {name: value for name, value in config.items() if name != "settings"}
-    facts = {name: about[name] for name in _FACTS}
+    facts = {name: about.get(name) for name in _FACTS}
     return dict(flatten({**plain, **config["settings"], **facts}))
 
 
 def _markdown(name: str, runs: Sequence[Run], rows: Sequence[OverSeeds]) -> str:
     record, count = runs[0].record, len(_common_prompts(runs))
+    clusters, column = count_of(runs[0]), column_of(record)
+    over_what = resampled(clusters, column)
     answered = [
         f"{run.id} (seed {run.record.seed}, {run.completions['prompt_id'].n_unique()} prompts, commit "
         f"{run.record.short_commit})"
@@ -197,13 +208,15 @@ def _markdown(name: str, runs: Sequence[Run], rows: Sequence[OverSeeds]) -> str:
         "\n".join(markdown_table([_cells(row, runs) for row in rows], unknown="")),
         f"Gold is in standard deviations of the base samples of {runs[0].id}, above their mean, in all rows. "
         "Differences are paired by prompt and seed; beside those from best-of-n are those of each seed alone, on the "
-        "same prompts, with intervals over prompts. All other intervals are over prompts and seeds. Intervals are 95%; "
+        f"same prompts, with intervals over {over_what}. All other intervals are over {over_what} and seeds. Intervals "
+        "are 95%; "
         "Holm's correction is over the rows of the table. `set beside` names the best-of-n: at as many rows a prompt "
         "as the method takes, or, for methods that rows do not measure and for the base, the runs' own, with the row's "
         "cost over its.",
         _FEW,
+        f"**Mind: {said}.**" if (said := few(clusters, column)) else "",
     ]
-    return "\n\n".join(sections) + "\n"
+    return "\n\n".join(section for section in sections if section) + "\n"
 
 
 def _cells(row: OverSeeds, runs: Sequence[Run]) -> dict[str, str | None]:

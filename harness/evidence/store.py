@@ -4,7 +4,6 @@ run = load_run(find_run(Path("results"), "imdb-3f2a"))
 run.completions, run.scores, run.ledger, run.fits, run.pool       # polars
 """
 
-import json
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -15,8 +14,12 @@ from typing import Any
 
 import polars as pl
 
+from harness.core import json_file
 from harness.core.errors import UserError
 from harness.core.files import whole
+from harness.core.manifest import MANIFEST, problems_of
+from harness.evidence.command import made_by
+from harness.evidence.proven_table import DamagedTable, read_table
 from harness.evidence.record import DAMAGED, RunRecord, read_record
 from harness.evidence.run_names import LATEST, named_run, names_by_run
 from harness.evidence.schema import ABOUT, COLUMNS, GOLD, PROXY
@@ -24,7 +27,7 @@ from harness.evidence.schema import ABOUT, COLUMNS, GOLD, PROXY
 TABLES = ("completions", "scores", "ledger", "fits", "pool")
 BEGUN, DONE = "running", "done"  # status in run.json; what is begun lacks what the end writes
 _LISTED = 12  # runs that an error names; more are counted
-_LATER = ("trace", "values", "refits")  # that a run need not have
+_LATER = ("trace", "values", "refits", "parts")  # that a run need not have
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class Run:
     trace: pl.DataFrame | None = None  # search trees, where the run was asked to store some
     values: pl.DataFrame | None = None  # each V_i on held-out rollouts of each iteration; None: of an earlier version
     refits: pl.DataFrame | None = None  # answers' scores of every further fit (see refits.py); None: fitted once
+
+    parts: pl.DataFrame | None = None  # what graders' scores are made of; None: they are of one piece
 
     @property
     def id(self) -> str:
@@ -74,19 +79,12 @@ def read_about(folder: Path) -> dict[str, Any]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """What a stored file says. Raises UserError where it is not a JSON object."""
-    try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, IsADirectoryError) as error:  # UnicodeDecodeError is a ValueError, too
-        raise UserError(f"{path} is not JSON ({error}); {DAMAGED}") from error
-    if not isinstance(said, dict):
-        raise UserError(f"{path} holds a {type(said).__name__} where names and values belong; {DAMAGED}")
-    return said
+    """What a stored file says. Raises UserError where it is not a JSON object, or not as it was written."""
+    return json_file.read_json(path, DAMAGED)
 
 
 def write_about(folder: Path, about: Mapping[str, Any]) -> None:
-    with whole(folder / "run.json") as part:
-        part.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    json_file.write_json(folder / "run.json", about)
 
 
 def write_table(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -127,6 +125,9 @@ def latest_run(out: Path) -> Path:
 def _known_run(out: Path, reference: str) -> Path:
     """The folder in OUT/runs that an id, a name or a prefix of an id means. Raises UserError, with the nearest."""
     known = {path.parent.name: path.parent for path in sorted((out / "runs").glob("*/run.json"))}
+    beside = {path.parent.name: path.parent for path in (out / "imports").glob("*/run.json")}
+    if reference in beside:  # by its whole id: its beginning is that of the run it stands beside
+        return beside[reference]
     if reference in known:
         return known[reference]
     if (named := named_run(out, reference)) is not None:
@@ -152,7 +153,11 @@ def load_run(folder: Path) -> Run:
     """The tables of a finished run. Raises UserError that names the file where one is missing or not a run's."""
     about = read_about(folder)
     _require(folder / "run.json", ABOUT, about)
-    read_record(folder / "run.json", about)  # so that what is wrong with it is said now
+    record = read_record(folder / "run.json", about)  # so that what is wrong with it is said now
+    if problems := table_problems(folder):
+        command = made_by(record)
+        mend = DAMAGED if command is None else f"`{command}` makes it again, from what the cache has"
+        raise UserError(f"run {folder.name} is not as it was written: {'; '.join(problems)}; {mend}")
     tables = {}
     for name in TABLES:
         path = folder / f"{name}.parquet"
@@ -173,7 +178,14 @@ def load_run(folder: Path) -> Run:
         trace=read_parquet(later["trace"]) if "trace" in later else None,
         values=read_parquet(later["values"]) if "values" in later else None,
         refits=read_parquet(later["refits"]) if "refits" in later else None,
+        parts=read_parquet(later["parts"]) if "parts" in later else None,
     )
+
+
+def table_problems(folder: Path) -> list[str]:
+    """What of a run's tables is not as it was written, a line each; nothing of runs from before that was listed."""
+    listed = [f"{name}.parquet" for name in (*TABLES, *_LATER)]
+    return problems_of(folder, listed) if (folder / MANIFEST).exists() else []
 
 
 def _require(path: Path, names: Sequence[str], found: Container[str]) -> None:
@@ -182,8 +194,10 @@ def _require(path: Path, names: Sequence[str], found: Container[str]) -> None:
 
 
 def read_parquet(path: Path) -> pl.DataFrame:
-    """A stored table. Raises UserError where it is not parquet."""
+    """A stored table. Raises UserError where it is not parquet, or not as it was written."""
     try:
-        return pl.read_parquet(path)
-    except pl.exceptions.PolarsError as error:
-        raise UserError(f"{path} is not parquet ({error}); {DAMAGED}") from error
+        return read_table(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing; {DAMAGED}") from error
+    except DamagedTable as error:
+        raise UserError(f"{path} {error}; {DAMAGED}") from error

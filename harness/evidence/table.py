@@ -15,6 +15,7 @@ from harness.core.statistics import stats
 from harness.core.statistics.best_of_n import as_good_as, curve_of_pool, share_of_cost
 from harness.core.statistics.stats import Estimate, Floats
 from harness.evidence.budgets import Beside, TooLarge, beside, best_of, budget_of, largest, rival
+from harness.evidence.clusters import clusters_in, clusters_of, count_of
 from harness.evidence.cost import best_of_n_costs, break_even, costs, mean_of
 from harness.evidence.drift import drift
 from harness.evidence.graders import is_oracle
@@ -85,8 +86,10 @@ def best_of_n_curve(run: Run) -> list[CurvePoint]:
     gold, proxy = best_of_n_by_prompt(run, GOLD), best_of_n_by_prompt(run, PROXY)
     if not len(gold):
         return []
+    clusters = clusters_of(run)
+    gold_at, proxy_at = ([stats.mean(column, clusters=clusters) for column in of.T] for of in (gold, proxy))
     return [
-        CurvePoint(n, stats.mean(gold[:, n - 1]), stats.mean(proxy[:, n - 1]), cost.policy_tokens, cost.flops)
+        CurvePoint(n, gold_at[n - 1], proxy_at[n - 1], cost.policy_tokens, cost.flops)
         for n, cost in enumerate(best_of_n_costs(run, gold.shape[1]), 1)
     ]
 
@@ -115,20 +118,22 @@ def _competes(row: Row) -> bool:
 
 def _alone(run: Run, parts: Answers, key: Row, part: pl.DataFrame, base: pl.DataFrame | None) -> Comparison:
     """A row without its best-of-n."""
-    record, gold = run.record, part[GOLD].to_numpy()
+    record, gold, clusters = run.record, part[GOLD].to_numpy(), clusters_in(part)
     previous = parts.get(key._replace(iteration=key.iteration - 1))
     first = parts.get(key._replace(iteration=1)) if key.iteration >= 3 else None
     base = None if key.method == "base" else base
     own = costs(run, part, key.method, key.iteration)
     return Comparison(
         key=key,
-        gold=stats.mean(gold),
-        proxy=stats.mean(part[PROXY].to_numpy()),
+        gold=stats.mean(gold, clusters=clusters),
+        proxy=stats.mean(part[PROXY].to_numpy(), clusters=clusters),
         against_best_of_n=None,
-        against_previous=None if previous is None else stats.difference(gold, previous[GOLD].to_numpy()),
-        against_first=None if first is None else stats.difference(gold, first[GOLD].to_numpy()),
+        against_previous=None
+        if previous is None
+        else stats.difference(gold, previous[GOLD].to_numpy(), clusters=clusters),
+        against_first=None if first is None else stats.difference(gold, first[GOLD].to_numpy(), clusters=clusters),
         share_of_best_of_n=None,
-        win_rate_over_base=None if base is None else stats.win_rate(gold, base[GOLD].to_numpy()),
+        win_rate_over_base=None if base is None else stats.win_rate(gold, base[GOLD].to_numpy(), clusters),
         win_rate_over_best_of_n=None,
         unscored=int((part[GOLD].is_nan() | part[PROXY].is_nan()).sum()),
         tokens=mean_of(part, "n_tokens"),
@@ -143,6 +148,7 @@ def _alone(run: Run, parts: Answers, key: Row, part: pl.DataFrame, base: pl.Data
         is_one_reward=record.agreement is not None and record.agreement.is_one_function,
         is_oracle=is_oracle(record, own.reward_calls),
         edges=edges_of(record, key.method),
+        clusters=count_of(run),
         kl=_kl(run, key, part),
     )
 
@@ -159,7 +165,8 @@ def _tuning(record: RunRecord, method: str) -> str | None:
         return None
     compute = "" if had.flops is None else f", {had.flops / 1e12:,.3g} TFLOPs"
     compute += "" if had.seconds is None else f", {had.seconds:,.0f} s"
-    return f"{had.tries} tries on {had.prompts} prompts{compute}"
+    cut = "" if had.iterations is None else f", of {had.iterations} iteration{'s'[: had.iterations != 1]}"
+    return f"{had.tries} tries on {had.prompts} prompts{cut}{compute}"
 
 
 def _kl(run: Run, key: Row, part: pl.DataFrame) -> Estimate | None:
@@ -168,10 +175,10 @@ def _kl(run: Run, key: Row, part: pl.DataFrame) -> Estimate | None:
     It is 0 for the base. Other answers need the log-probability under the policy that sampled them plainly.
     """
     if key.method == "base" and "base" in run.record.kl_bounds:
-        return stats.mean(np.zeros(len(part)))
+        return stats.mean(np.zeros(len(part)), clusters=clusters_in(part))
     if OWN_NLL not in part.columns or part[OWN_NLL].null_count():
         return None
-    return stats.mean((part["n_tokens"] * (part[BASE_NLL] - part[OWN_NLL])).to_numpy())
+    return stats.mean((part["n_tokens"] * (part[BASE_NLL] - part[OWN_NLL])).to_numpy(), clusters=clusters_in(part))
 
 
 def _set_beside(
@@ -179,20 +186,21 @@ def _set_beside(
 ) -> Comparison:
     """The row beside the best-of-n of as many rows, or the run's own; all of the pool, too, where that is larger."""
     of, most, gold = beside(run.record, row.key.method), largest(run.record), part[GOLD].to_numpy()
+    clusters = clusters_in(part)
     if isinstance(of, TooLarge):
         return replace(row, not_compared=str(of))
     theirs = rival(run, of, best)
     if of.n < most:
         whole_pool = rival(run, best_of(run.record, most), best)
-        row = replace(row, against_largest=stats.difference(gold, whole_pool))
+        row = replace(row, against_largest=stats.difference(gold, whole_pool, clusters=clusters))
     if _competes(row.key):
-        gain = None if base is None else stats.gain_ratio(gold, theirs, base[GOLD].to_numpy())
-        row = replace(row, share_of_best_of_n=gain, win_rate_over_best_of_n=stats.win_rate(gold, theirs))
+        gain = None if base is None else stats.gain_ratio(gold, theirs, base[GOLD].to_numpy(), clusters)
+        row = replace(row, share_of_best_of_n=gain, win_rate_over_best_of_n=stats.win_rate(gold, theirs, clusters))
     rivals = best_of_n_costs(run, most)
     return replace(
         row,
         break_even=break_even(row.costs, rivals[of.n - 1]),
-        against_best_of_n=stats.difference(gold, theirs),
+        against_best_of_n=stats.difference(gold, theirs, clusters=clusters),
         beside=of.name,
         cost_over_beside=_cost_over(row.costs, best_costs, of),
     )
@@ -206,7 +214,10 @@ def _equivalent(run: Run, curves: Floats, own: Costs, part: pl.DataFrame) -> Equ
     """The n at which best-of-n is as good as the answers `part`, and their share of what that costs."""
     if not len(curves):
         return Equivalent()
-    n, rivals = as_good_as(curves, part[GOLD].to_numpy()), best_of_n_costs(run, curves.shape[1])
+    n = as_good_as(curves, part[GOLD].to_numpy(), clusters=clusters_in(part))
+    rivals = best_of_n_costs(run, curves.shape[1])
+    if not own.are_known:
+        return Equivalent(n)
     found = Equivalent(n, share_of_cost(own.policy_tokens, [cost.policy_tokens for cost in rivals], n))
     flops = [cost.flops for cost in rivals if cost.flops is not None]
     if own.flops is None or own.flops_with_fitting is None or not flops:
@@ -220,17 +231,17 @@ def _equivalent(run: Run, curves: Floats, own: Costs, part: pl.DataFrame) -> Equ
 
 def _corrected(rows: Sequence[Comparison]) -> list[Comparison]:
     """The rows with Holm's p-values, one family a kind of test."""
-    against = _holm([row.against_best_of_n for row in rows])
-    gains = _holm([row.drift.gold_gain for row in rows])
-    wins = _holm([row.win_rate_over_base for row in rows])
-    over = _holm([row.win_rate_over_best_of_n for row in rows])
+    against = holm_of([row.against_best_of_n for row in rows])
+    gains = holm_of([row.drift.gold_gain for row in rows])
+    wins = holm_of([row.win_rate_over_base for row in rows])
+    over = holm_of([row.win_rate_over_best_of_n for row in rows])
     return [
         replace(row, p_holm=a, p_gain_holm=b, p_wins_holm=c, p_wins_over_best_of_n_holm=d)
         for row, a, b, c, d in zip(rows, against, gains, wins, over, strict=True)
     ]
 
 
-def _holm(tested: Sequence[Estimate | None]) -> list[float | None]:
+def holm_of(tested: Sequence[Estimate | None]) -> list[float | None]:
     """Adjusted p of each, None where there is no test."""
     adjusted = iter(stats.holm([estimate.p for estimate in tested if estimate is not None]))
     return [None if estimate is None else next(adjusted) for estimate in tested]

@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from harness.core.files import whole
+from harness.core.printable import without_controls
 from harness.core.statistics.stats import Estimate
 from harness.core.yaml_text import read_yaml
 from harness.evidence.figures.kinds import Drawing, draw_all
@@ -47,7 +48,7 @@ def write_tuning(folder: Path) -> Path:
             parts.append(f"![gold against the settings of {name}]({name}.png)")
     draw_all(of_tuning(folder), folder)
     with whole(folder / "report.md") as part:
-        part.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+        part.write_text(without_controls("\n\n".join(parts) + "\n"), encoding="utf-8")
     return folder / "report.md"
 
 
@@ -86,6 +87,7 @@ def _budgets(tries: pl.DataFrame, methods: Mapping[str, Any]) -> list[dict[str, 
                 "at an edge": "; ".join(method["edges"]) or None,
                 "tries": str(method["tries"]),
                 "prompts": str(method["prompts"]),
+                "iterations of a try": str(method["iterations"]) if "iterations" in method else None,
                 "TFLOPs": None if method["flops"] is None else f"{method['flops'] / 1e12:,.3g}",
                 "seconds": f"{method['seconds']:,.0f}",
             }

@@ -4,7 +4,6 @@ output_1 is the opponent and output_2 the judged side, as on its leaderboard; pr
 """
 
 import json
-import re
 from collections.abc import Mapping
 from math import isnan, nan
 from pathlib import Path
@@ -17,6 +16,7 @@ from pydantic.dataclasses import dataclass
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import whole
+from harness.core.slug import distinct_slugs
 from harness.evidence.schema import Row
 from harness.evidence.store import read_parquet
 
@@ -51,12 +51,14 @@ def export(judgement: Path, folder: Path) -> list[Path]:
     ours = annotations.select(*about, "generator", output="response")
     theirs = annotations.select(*about, generator="opponent", output="opponent_response")
     sides = pl.concat([ours, theirs]).unique(["generator", "prompt_id", "output"], maintain_order=True)
+    names = {name for side in ("generator", "opponent") for name in annotations[side].unique().to_list()}
+    folders = distinct_slugs(names)
     files = {
-        folder / slug(generator) / "model_outputs.json": [_output(row) for row in part.to_dicts()]
+        folder / folders[generator] / "model_outputs.json": [_output(row) for row in part.to_dicts()]
         for (generator,), part in sides.partition_by("generator", as_dict=True, maintain_order=True).items()
     }
     for (generator,), part in annotations.partition_by("generator", as_dict=True, maintain_order=True).items():
-        files[folder / slug(generator) / "annotations.json"] = [_annotation(row) for row in part.to_dicts()]
+        files[folder / folders[generator] / "annotations.json"] = [_annotation(row) for row in part.to_dicts()]
     contents = {path: json.dumps(rows, indent=1, ensure_ascii=False) + "\n" for path, rows in files.items()}
     for path, content in contents.items():
         if path.exists() and path.read_text(encoding="utf-8") != content:
@@ -86,11 +88,6 @@ def read_annotations(path: Path) -> pl.DataFrame:
     if not entries:
         raise UserError(f"--import {str(path)!r} holds no annotation")
     return pl.DataFrame([_row(entry) for entry in entries], infer_schema_length=None)
-
-
-def slug(name: str) -> str:
-    """A name as a part of a path."""
-    return re.sub(r"[^\w.-]+", "_", name).lstrip(".") or "_"
 
 
 def _output(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,8 +5,6 @@ about.json (what was asked). What is there is shown and not judged again; where 
 command asks for those once more, and replaces the folder.
 """
 
-import json
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,19 +17,25 @@ import polars as pl
 from harness.core.chat.reply import REASONS, Withheld
 from harness.core.digest import digest
 from harness.core.errors import UserError
-from harness.core.files import whole
+from harness.core.files import renewed
+from harness.core.json_file import write_json
+from harness.core.printable import printable, without_controls
+from harness.core.slug import slug
 from harness.core.statistics import stats
 from harness.core.statistics.stats import Estimate
+from harness.evidence.clusters import few, resampled
 from harness.evidence.figures import files
 from harness.evidence.figures.judged import judged
+from harness.evidence.foreign import foreign
 from harness.evidence.markdown import markdown_table, percent
 from harness.evidence.names import display_name
+from harness.evidence.proven_table import write_proven
 from harness.evidence.row import Judged, frame
-from harness.evidence.schema import ROW, Row
-from harness.evidence.store import Run, find_run, load_run, read_json
+from harness.evidence.schema import CLUSTER, ROW, Row
+from harness.evidence.store import Run, find_run, load_run, read_json, read_parquet
 from harness.judging import alpaca_eval
 from harness.judging.judges import Judge, Judgement, Pair, compares_scores
-from harness.judging.length_control import CHAT_MODELS, SCORES, by_prompt, length_controlled
+from harness.judging.length_control import CHAT_MODELS, SCORES, by_prompt, length_controlled, of_prompts
 from harness.judging.opponents import IN_THE_RUN, Contest, Selection, contests
 
 VERSION = 2  # of what is stored here; raised when a change alters numbers
@@ -49,11 +53,15 @@ def judge_run(
     if _is_done(folder):
         print(f"{folder.name} is done", file=sys.stderr)
         return folder
-    met = case.met()
+    with foreign(*case.folders):
+        met = case.met()
     judgements = iter(judge.judge([pair for contest in met for pair in contest.pairs]))
     annotations = [
         _annotation(run, contest, judge.annotator, pair, next(judgements)) for contest in met for pair in contest.pairs
     ]
+    if CLUSTER in run.completions.columns:
+        cluster_of = dict(run.completions.select("prompt_id", CLUSTER).iter_rows())
+        annotations = [{**row, CLUSTER: cluster_of[row["prompt_id"]]} for row in annotations]
     first = met[0]
     common = (
         f"{len(first.pairs)} common prompts of task {run.record.task_name} "
@@ -70,7 +78,8 @@ def preview_judgement(
     case = _case(out, reference, rows, opponent, opponent_rows, judge)
     if _is_done(case.folder):
         return [case.folder.name, "It is done: the command would show it, and ask nobody."]
-    met = case.met()
+    with foreign(*case.folders):
+        met = case.met()
     pairs = [pair for contest in met for pair in contest.pairs]
     names = ", ".join(dict.fromkeys(display_name(contest.ours.row.method) for contest in met))
     who = f"{len(met)} rows ({names}) over {display_name(opponent)}"
@@ -94,6 +103,11 @@ class _Case:
     opponent: str
     opponent_rows: Selection
     judge: Judge
+
+    @property
+    def folders(self) -> list[Path]:
+        """Of the runs that are judged."""
+        return [run.folder for run in (self.run, self.other) if run is not None]
 
     def met(self) -> list[Contest]:
         """Who meets whom. Raises UserError where the sides cannot be compared."""
@@ -122,7 +136,7 @@ def import_judgement(out: Path, path: Path) -> Path:
     """The folder of the judgement made of AlpacaEval's annotations, or found done."""
     annotations = alpaca_eval.read_annotations(path)
     asked = {"version": VERSION, "import": path.name, "annotations": digest(annotations.to_dicts())}
-    sides = alpaca_eval.slug("-".join(annotations.row(0, named=True)[side] for side in ("generator", "opponent")))
+    sides = slug("-".join(annotations.row(0, named=True)[side] for side in ("generator", "opponent")))
     folder = out / "judgements" / f"{sides}-import-{digest(asked)[:10]}"
     annotators = ", ".join(sorted(set(annotations["judge"]) - {""})) or "not named"
     if _is_done(folder):
@@ -140,19 +154,22 @@ def table_of(annotations: pl.DataFrame) -> list[Judged]:
         ours, theirs = (part[side].str.len_chars().to_numpy().astype(int) for side in ("response", "opponent_response"))
         flipped = part.filter(pl.col("flipped").is_not_null())
         flips = by_prompt(flipped["flipped"].cast(float).to_numpy(), flipped["prompt_id"].to_list())
+        clusters = of_prompts(part[CLUSTER].to_list(), prompts) if CLUSTER in part.columns else None
+        asked = flipped["prompt_id"].to_list()
+        of_asked = None if clusters is None else of_prompts(flipped[CLUSTER].to_list(), asked)
         prior = SCORES if all(map(compares_scores, part["judge"].unique())) else CHAT_MODELS
         withheld = part["withheld"].to_list() if "withheld" in part.columns else []
         rows.append(
             Judged(
                 key=Row(*(part[name][0] for name in ROW)),
                 opponent=part["opponent"][0],
-                win_rate=stats.mean(by_prompt(preferences, prompts)),
-                length_controlled=length_controlled(preferences, ours, theirs, prompts, prior),
+                win_rate=stats.mean(by_prompt(preferences, prompts), clusters=clusters),
+                length_controlled=length_controlled(preferences, ours, theirs, prompts, prior, clusters),
                 pairs=len(part),
                 ties=int(np.sum(preferences == 0.5)),
-                flip_rate=stats.mean(flips) if len(flips) else None,
+                flip_rate=stats.mean(flips, clusters=of_asked) if len(flips) else None,
                 unparsable=int(np.isnan(preferences).sum()) - sum(reason is not None for reason in withheld),
-                length_difference=stats.mean(by_prompt((ours - theirs).astype(float), prompts)),
+                length_difference=stats.mean(by_prompt((ours - theirs).astype(float), prompts), clusters=clusters),
                 withheld={reason.replace(" ", "_"): withheld.count(reason) for reason in REASONS},
             )
         )
@@ -183,9 +200,11 @@ def table_markdown(table: Sequence[Judged]) -> str:
 
 def _write(folder: Path, asked: Mapping[str, Any], annotations: pl.DataFrame, what: str) -> Path:
     table = table_of(annotations)
+    clusters = annotations[CLUSTER].n_unique() if CLUSTER in annotations.columns else None
     notes = (
-        "Win rates count a tie as half; intervals are 95% bootstrap intervals over prompts, and several pairs of one "
-        "prompt are averaged. `length-controlled` is the rate at equal lengths, sigmoid(theta) of logit P(win) = theta "
+        "Win rates count a tie as half; intervals are 95% bootstrap intervals over "
+        f"{resampled(clusters)}, and several pairs of one prompt are averaged. `length-controlled` is the "
+        "rate at equal lengths, sigmoid(theta) of logit P(win) = theta "
         "+ phi * tanh(length difference / its sd), with a prior on phi: normal, "
         f"{CHAT_MODELS.mean:g} and {CHAT_MODELS.sd:g} for chat models (mean and sd of AlpacaEval's published fits), "
         f"{SCORES.mean:g} and {SCORES.sd:g} where stored scores are compared. It is not the number of AlpacaEval's "
@@ -193,28 +212,37 @@ def _write(folder: Path, asked: Mapping[str, Any], annotations: pl.DataFrame, wh
         "are pairs without: an answer of the judge that names none, or a score that is missing. `flip rate` is the "
         "share of prompts where the judge's two orders disagreed, which makes them ties. Lengths in characters."
     )
-    lines = _warnings(table)
+    lines = [*_warnings(table), *([f"{said}."] if (said := few(clusters, "of prompts")) else [])]
     withheld = {reason: n for reason in REASONS if (n := sum(row.withheld[reason.replace(" ", "_")] for row in table))}
     about = {**asked, **({"withheld": withheld} if withheld else {})}
-    if folder.exists():  # some of its replies were no whole answers
-        shutil.rmtree(folder)
-    with whole(folder) as part:
+    with renewed(folder) as part:  # of one that is there some replies were no whole answers, or it is damaged
         part.mkdir()
-        annotations.write_parquet(part / "annotations.parquet")
-        frame(table).write_parquet(part / "table.parquet")
-        (part / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        write_proven(annotations, part / "annotations.parquet")
+        write_proven(frame(table), part / "table.parquet")
+        write_json(part / "about.json", about)
         files.save(judged(table, "full"), part / "win_rates")
         sections = [f"# {folder.name}", what, table_markdown(table), *lines, *_no_whole_reply(withheld)]
         sections += [*_cost(annotations), notes, "![win rates](win_rates.png)"]
-        (part / "report.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+        (part / "report.md").write_text(without_controls("\n\n".join(sections) + "\n"), encoding="utf-8")
     for line in [*lines, *_no_whole_reply(withheld)]:
         print(f"warning: {line}", file=sys.stderr)
     return folder
 
 
 def _is_done(folder: Path) -> bool:
-    """Whether a judgement is there, and all its replies are whole."""
-    return (folder / "report.md").exists() and not read_json(folder / "about.json").get("withheld")
+    """Whether a judgement is there as it was written, and all its replies are whole; a line says what is damaged."""
+    if not folder.exists():
+        return False
+    try:
+        for table in ("annotations.parquet", "table.parquet"):
+            read_parquet(folder / table)
+        withheld = read_json(folder / "about.json").get("withheld")
+        if not (folder / "report.md").is_file():
+            raise UserError(f"{folder / 'report.md'} is missing")
+    except UserError as error:
+        print(printable(f"{error}; judged again"), file=sys.stderr)
+        return False
+    return not withheld
 
 
 def _warnings(table: Sequence[Judged]) -> list[str]:

@@ -8,8 +8,9 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from harness.core.statistics.stats import Floats, Values
+from harness.core.statistics.stats import Clusters, Floats, Values
 from harness.evidence.row import Warned
 
 REFITS = 200
@@ -38,6 +39,7 @@ def length_controlled(
     opponent_lengths: Values,
     prompts: Sequence[Hashable] | None = None,
     prior: Prior = CHAT_MODELS,
+    clusters: Clusters = None,
 ) -> Warned:
     """sigmoid(theta) of logit P(m beats b | x) = theta + phi * tanh((len_m - len_b) / sd(len_m - len_b)), in [0, 1].
 
@@ -51,28 +53,38 @@ def length_controlled(
 
     Lengths in characters. Pairs of one of `prompts` (None: each has its own) are one: averaged, and resampled together.
     NaN preferences are left out of n. The interval is a 95% percentile bootstrap of REFITS refits over prompts, at the
-    sd of all of them and the same prior. NaN where every prompt has the same non-zero difference, or there are fewer
-    than two prompts.
+    sd of all of them and the same prior; `clusters`, one for each prompt, are drawn whole. NaN where every prompt has
+    the same non-zero difference, or there are fewer than two prompts.
     """
     p = np.asarray(preferences, dtype=float)
     difference = np.asarray(lengths, dtype=float) - np.asarray(opponent_lengths, dtype=float)
     assert p.shape == difference.shape, f"{p.shape} preferences for {difference.shape} lengths"
     known = ~np.isnan(p)
-    of_prompts = None if prompts is None else [one for one, is_known in zip(prompts, known, strict=True) if is_known]
-    p, difference = by_prompt(p[known], of_prompts), by_prompt(difference[known], of_prompts)
+    of_known = None if prompts is None else [one for one, is_known in zip(prompts, known, strict=True) if is_known]
+    p, difference = by_prompt(p[known], of_known), by_prompt(difference[known], of_known)
     n = len(p)
-    if n < 2:
+    if clusters is not None and prompts is not None:
+        named = dict(zip(dict.fromkeys(prompts), clusters, strict=True))
+        clusters = [named[prompt] for prompt in dict.fromkeys(of_known or ())]
+    members = _members(n, clusters)
+    if len(members) < 2:
         return Warned(np.nan, np.nan, np.nan, n)
     sd = difference.std(ddof=1)
     if sd == 0 and difference.any():
         return Warned(np.nan, np.nan, np.nan, n)
     term = np.tanh(difference / sd) if sd > 0 else difference  # (n,)
     rng = np.random.default_rng(_SEED)
-    refits = [_rate(p[rows], term[rows], prior) for rows in rng.integers(0, n, size=(REFITS, n))]
+    draws = rng.integers(0, len(members), size=(REFITS, len(members)))
+    refits = [_rate(p[rows], term[rows], prior) for rows in (np.concatenate([members[i] for i in of]) for of in draws)]
     low, high = np.quantile(refits, [0.025, 0.975])
     value, near = _rate(p, term, prior), int((np.abs(difference) <= _NEAR * sd).sum())
     warning = "; ".join([*_extreme(float(p.mean()), value), *_extrapolated(near, n)])
     return Warned(value, float(low), float(high), n, warning=warning)
+
+
+def of_prompts(values: Sequence[Hashable], prompts: Sequence[Hashable]) -> list[Hashable]:
+    """What belongs to each prompt, in order of first appearance, given what belongs to each pair."""
+    return list(dict(zip(prompts, values, strict=True)).values())
 
 
 def by_prompt(values: Floats, prompts: Sequence[Hashable] | None) -> Floats:
@@ -87,6 +99,16 @@ def by_prompt(values: Floats, prompts: Sequence[Hashable] | None) -> Floats:
     )
     means: Floats = np.divide(total, count, out=np.full(len(row_of), np.nan), where=count > 0)
     return means
+
+
+def _members(n: int, clusters: Clusters) -> list[NDArray[np.int64]]:
+    """The places of the prompts that are drawn together."""
+    if clusters is None:
+        return list(np.arange(n)[:, None])
+    found: dict[Hashable, list[int]] = {}
+    for place, cluster in enumerate(clusters):
+        found.setdefault(cluster, []).append(place)
+    return [np.array(places) for places in found.values()]
 
 
 def _extreme(raw: float, controlled: float) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any
 
+from harness.core.api.secrets import require_no_secret
 from harness.core.errors import UserError, unknown
 from harness.core.files import cache_folder
 from harness.core.yaml_text import read_yaml
@@ -79,7 +80,9 @@ def require_import_alone(arguments: argparse.Namespace) -> None:
 
 
 def _chat_judge(arguments: argparse.Namespace) -> "Judge":
-    from harness.core.chat.chat import OPENAI, SETTINGS, Chat, Endpoint, Patience
+    from harness.core.api.client import Patience
+    from harness.core.api.url import OPENAI
+    from harness.core.chat.chat import SETTINGS, Chat, Endpoint
     from harness.judging.judges import TEMPLATE, ChatJudge, read_template
 
     if not arguments.model:
@@ -99,7 +102,9 @@ def _field(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name or name in ("model", "messages"):
         raise UserError(f"--request {text!r}: write a field as name=value, for instance --request max_tokens=100")
+    require_no_secret("--request", name, value)
     read = read_yaml(value, f"--request {text!r}: the value")
+    require_no_secret("--request", name, read)
     try:
         json.dumps(read, allow_nan=False)
     except (TypeError, ValueError) as error:

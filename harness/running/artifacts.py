@@ -5,7 +5,7 @@
     run_stage(..., names)                             # batch-<name>.json: what any run with such a batch takes up
 
 A batch file holds its payload, the usage that made it, which is replayed into the ledger when it is used again, and
-its manifest (see core/manifest.py).
+what proves both (see core/batch.py). What does not hold any more is made again, which one line says.
 """
 
 import json
@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from harness.core.batch import Batch, DamagedBatch, adopt, read_batch, write_batch
 from harness.core.digest import digest
-from harness.core.files import from_cache, whole
+from harness.core.errors import UserError
+from harness.core.files import whole
 from harness.core.ledger import Ledger, Phase
-from harness.core.manifest import batch_manifest
 from harness.core.progress import RunProgress
 from harness.running.ranks import Ranks
 from harness.running.workers import run_batches
@@ -50,6 +51,34 @@ class StageResult:
     usage: list[dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class Found:
+    """What the cache has of a stage: sound batches by place, and what is wrong with others, a line each."""
+
+    batches: dict[int, Batch]
+    damaged: list[str]
+
+
+def nothing_beside() -> list[str]:
+    """A stage that keeps nothing beside its batches has nothing that could be wrong."""
+    return []
+
+
+def stored_batches(folder: Path, names: Sequence[str], beside: Callable[[], Sequence[str]] = nothing_beside) -> Found:
+    """Read the batches of these names. `beside` says what is wrong with what lies beside them: then none is sound."""
+    found = Found({}, [])
+    for i, name in enumerate(names):
+        try:
+            found.batches[i] = read_batch(folder / f"batch-{name}.json")
+        except FileNotFoundError:
+            continue
+        except (DamagedBatch, IsADirectoryError) as damage:
+            found.damaged.append(str(damage))
+    if found.batches and (problems := beside()):
+        return Found({}, [*found.damaged, *problems])
+    return found
+
+
 def run_stage(
     name: str,
     folder: Path,
@@ -61,39 +90,56 @@ def run_stage(
     ranks: Ranks,
     names: Sequence[str] | None = None,
     progress: RunProgress | None = None,
+    beside: Callable[[], Sequence[str]] = nothing_beside,
+    writes: bool = True,
 ) -> StageResult:
-    """Do job(batch) -> (plain data, arrays) for every batch that is not stored yet, and load all of them.
+    """Do job(batch) -> (plain data, arrays) for every batch that is not stored as it was written, and load all of them.
 
     Batches are stored by number, or by `names` in a folder that other lists of batches share. With several ranks each
-    does its share, and all of them load everything.
+    does its share, and all of them load everything. Where nothing `writes`, batches of earlier versions stay unproven.
     """
     names = names or [f"{i:04d}" for i in range(len(batches))]
     stored = [folder / f"batch-{name}.json" for name in names]
-    missing = [i for i, path in enumerate(stored) if not path.exists()]
+    found = stored_batches(folder, names, beside)
+    missing = [i for i in range(len(stored)) if i not in found.batches]
     ranks.wait()  # nobody begins before all have seen what is missing
     share = [i for i in missing if i % ranks.count == ranks.index]
+    progress = progress or RunProgress(quiet=not ranks.first)
+    if found.damaged:
+        progress.say(f"{name}: {in_short(found.damaged)}, in {folder}; made again")
 
     def make(i: int) -> None:
         ledger.drain()
         with ledger.phase(phase):
             payload, arrays = job(batches[i])
-        file_of_arrays = stored[i].with_suffix(".npz") if arrays else None
-        if file_of_arrays is not None:
-            with whole(file_of_arrays) as part, part.open("wb") as file:
-                np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's stub takes every name for allow_pickle
-        batch = {"usage": ledger.drain(), "payload": payload, "manifest": batch_manifest(payload, file_of_arrays)}
-        with whole(stored[i]) as part:
-            part.write_text(json.dumps(batch), encoding="utf-8")
+        write_batch(stored[i], ledger.drain(), payload, arrays)
 
-    with (progress or RunProgress(quiet=not ranks.first)).stage(name, len(batches)) as stage:
+    with progress.stage(name, len(batches)) as stage:
         stage.skip(len(batches) - len(share))
         for _ in run_batches(make, share, workers):
             stage.step()
     ranks.wait()
     payloads, usage = [], []
     for i, path in enumerate(stored):
-        with from_cache(path, remove=path):
-            batch = json.loads(path.read_text(encoding="utf-8"))
-        payloads.append(batch["payload"])
-        usage += [{**row, "computed": i in missing} for row in batch["usage"]]
+        batch = found.batches.get(i) or _read_back(path)
+        if not batch.is_proven and writes and ranks.first:
+            adopt(path, batch)
+        payloads.append(batch.payload)
+        usage += [{**row, "computed": i in missing} for row in batch.usage]
     return StageResult(folder.name, payloads, usage)
+
+
+def in_short(problems: Sequence[str]) -> str:
+    """The first of several problems, and how many more there are."""
+    return problems[0] + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else "")
+
+
+def _read_back(path: Path) -> Batch:
+    """A batch that was just made, here or by another rank."""
+    try:
+        return read_batch(path)
+    except (DamagedBatch, OSError) as damage:
+        raise UserError(
+            f"{path} was written and cannot be read back ({damage}): the disk fails, or somebody else writes there. "
+            "Run the same command again; finished batches are kept"
+        ) from damage

@@ -14,11 +14,13 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as settings_dataclass
 from pydantic.fields import FieldInfo
 
+from harness.core.api.spending import Prices
 from harness.core.as_before import AsBefore, hashed
 from harness.core.errors import UserError, unknown
 from harness.core.generator import Generator
 from harness.core.models.model_settings import ModelSettings
 from harness.core.models.sampling import Sampler
+from harness.core.models.served.address import without_url
 from harness.core.nested import flatten
 from harness.evidence.command import PROMPTS
 from harness.evidence.schema import REFERENCES
@@ -69,10 +71,11 @@ class Batch:
 
 
 MODEL_ARGS = "model_args"
+PRICES = "prices"
 SECTIONS: dict[str, type] = {
-    "sampler": Sampler, "fit": Fit, "evaluate": Evaluate, "batch": Batch, MODEL_ARGS: ModelSettings,
+    "sampler": Sampler, "fit": Fit, "evaluate": Evaluate, "batch": Batch, MODEL_ARGS: ModelSettings, PRICES: Prices,
 }  # fmt: skip
-_LATER = frozenset({MODEL_ARGS})  # sections that came later: while all is as before, they stand in no hash
+_LATER = frozenset({MODEL_ARGS, PRICES})  # sections that came later: while all is as before, they stand in no hash
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ class RunConfig:
         }
         return {
             f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("left_out", "tuned", "preset")
-        } | {"settings": settings}
+        } | {"model": without_url(self.model), "settings": settings}
 
 
 def resolve(request: Request) -> RunConfig:
@@ -122,6 +125,9 @@ def resolve(request: Request) -> RunConfig:
     if preset is not None and preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
     named = settings_of(preset, TASKS[task].kind) if preset else {}
+    if behind_an_api(model):
+        for name in names:
+            values[name].update(METHODS[name].without_states())
     budget = profiles[profile].get("budget", {})
     if budget:
         for name in names:
@@ -148,6 +154,7 @@ def resolve(request: Request) -> RunConfig:
     settings = {name: _validated(name, kind, values[name]) for name, kind in types.items()}
     settings |= _fitting_the_file(task, names, settings, asked)
     left_out = {name: why for name in names if (why := METHODS[name].unavailable(model, settings[name]))}
+    _require_gold_unread(task, names, settings)
     if left_out and not every:
         raise UserError("; ".join(f"{name}: {reason}" for name, reason in left_out.items()))
     names = [name for name in names if name not in left_out]
@@ -170,6 +177,11 @@ def resolve(request: Request) -> RunConfig:
         request.tuned,
         preset,
     )
+
+
+def behind_an_api(model: str) -> bool:
+    """Whether a model is an endpoint (`openai:BASE_URL#MODEL`), which shows no states."""
+    return model.startswith("openai:")
 
 
 FEWEST = 5  # prompts that a value function is fitted on
@@ -219,6 +231,16 @@ def _require_apart(task: str, methods: Sequence[str]) -> None:
         if name in SECTIONS or (kind == "method" and name == task):
             what = "the task of this run" if name == task else "a section of settings"
             raise UserError(f"{kind} {name!r} is called as {what} is; give its class another name")
+
+
+def _require_gold_unread(task: str, methods: Sequence[str], settings: Mapping[str, Any]) -> None:
+    """Raises UserError where a method reads a model that the task's gold is made of."""
+    for name in methods:
+        if shared := METHODS[name].models_read(settings[name]) & TASKS[task].gold_models:
+            raise UserError(
+                f"{name} would read {', '.join(sorted(shared))}, of which the gold of {task} is made: what it gained "
+                f"there would be no evidence. Leave it out (--set {name}.value.text.embedding=none)"
+            )
 
 
 def _assign(

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from harness.core.statistics.stats import correlation
-from harness.core.task import GOLD
+from harness.core.task import GOLD, PART
 from harness.core.types import Answer, Completion, Prompt
+from harness.evidence.schema import CLUSTER
 from harness.running.stages import Key, Own, Pool, RunContext, key_of, label_of, score
 
 _ERROR = "_error"  # at the end of the name of a metric: why a grader has no score
@@ -26,23 +27,37 @@ def evaluate(
         for pick, work in a.work.items():
             completion = a.pick(pick)
             where = {**about, "final_pick": pick, "prompt_id": a.prompt.id}
+            cluster = context.task.cluster(a.prompt)
             rows["completions"].append(
                 {
                     **where,
+                    **({} if cluster is None else {CLUSTER: cluster}),
                     "prompt": _shown(a.prompt),
                     "reference": a.prompt.reference,
                     "response": completion.text,
-                    "n_tokens": len(completion.tokens),
+                    "n_tokens": completion.length,
                     "stop": completion.stop,
                     **asdict(work),
                 }
             )
             metrics = scores[key_of(completion)]
-            rows["scores"] += [{**where, "metric": metric, "value": value} for metric, value in metrics.items()]
+            whole = {name: value for name, value in metrics.items() if not name.startswith(PART)}
+            rows["scores"] += [{**where, "metric": metric, "value": value} for metric, value in whole.items()]
+            rows.setdefault("parts", []).extend(_part_rows(where, metrics))
     if name == "best_of_n":  # the curve over n comes from the whole pool
         samples = [c.completion for a in answers for c in a.finalists]
         scores = score(context, "best_of_n: scores of all samples", "harness", 0, samples, nll=False)
         rows["pool"] += _pool_rows("test", samples, scores)
+
+
+def _part_rows(where: Mapping[str, Any], metrics: Mapping[str, float]) -> list[dict[str, Any]]:
+    """What the graders' scores of an answer are made of; a part without a value has no row."""
+    rows = []
+    for metric, value in metrics.items():
+        if metric.startswith(PART) and not np.isnan(value):
+            grader, _, name = metric.removeprefix(PART).partition("/")
+            rows.append({**where, "grader": grader, "part": name, "value": value})
+    return rows
 
 
 def score_pool(context: RunContext, pool: Pool) -> list[dict[str, Any]]:

@@ -19,8 +19,11 @@ import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from harness.core.contents import files_below
 from harness.core.errors import UserError
-from harness.core.files import whole
+from harness.core.files import renewed
+from harness.core.json_file import write_json
+from harness.core.manifest import MANIFEST, problems_of, write_manifest
 from harness.core.models.device import place
 from harness.core.models.loading import EMBEDDED
 from harness.core.registry import Registry
@@ -70,7 +73,7 @@ def write_fitted(folder: Path, context: RunContext, proxy: Scale, completions: S
         if (fitted := context.artifacts.root / "fit" / row["artifact"] / "fitted").is_dir()
     }
     methods = {}
-    with whole(folder / "fitted") as part:
+    with renewed(folder / "fitted") as part:
         part.mkdir()
         for name in config.methods:
             rows = [row for row in completions if row["method"] == name]
@@ -106,12 +109,26 @@ def write_fitted(folder: Path, context: RunContext, proxy: Scale, completions: S
 
 
 def write_about_fitted(folder: Path, about: Fitted) -> None:
-    with whole(folder / "about.json") as part:
-        part.write_text(json.dumps(asdict(about), indent=1) + "\n", encoding="utf-8")
+    """The last file of such a folder, but for the list of all."""
+    write_json(folder / "about.json", asdict(about))
+    write_manifest(folder, (name for name in files_below(folder) if name != MANIFEST))
+
+
+def fitted_problems(folder: Path) -> list[str]:
+    """What of such a folder is not as it was written, a line each; nothing where there is none, or no list of it."""
+    return [f"{folder.name}/{line}" for line in problems_of(folder)] if (folder / MANIFEST).exists() else []
 
 
 def read_fitted(folder: Path) -> Fitted:
-    """What about.json of such a folder says. Raises UserError where it is not one, or of a later version."""
+    """What such a folder is. Raises UserError where it is none, of a later version, or not as it was written."""
+    about = read_about_fitted(folder)
+    if problems := fitted_problems(folder):
+        raise UserError(f"{folder} is not as it was written: {'; '.join(problems)}; run its command again")
+    return about
+
+
+def read_about_fitted(folder: Path) -> Fitted:
+    """What about.json says, whatever became of the rest. Raises UserError where it cannot be read."""
     path = folder / "about.json"
     data = read_json(path)
     if data.get("format") != FORMAT:

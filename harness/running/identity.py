@@ -38,6 +38,8 @@ _WORDS = {  # part of an identity -> how another one is called
 
 def engine_of(policy: Policy, config: RunConfig) -> dict[str, str]:
     """What computes, by name and version, where and in which precision: `auto` is another one on another machine."""
+    if policy.elsewhere:
+        return dict(policy.engine)
     _, dtype = place(config.device, config.dtype)
     args = hashed(config.settings[MODEL_ARGS])
     return {

@@ -4,20 +4,25 @@ material = material_of(config, workspace, ranks)
 material.context, material.fit_slices, material.test, material.identity
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.core.api.spending import Prices
+from harness.core.api.use import USUAL, Use
 from harness.core.as_before import hashed
 from harness.core.errors import UserError
 from harness.core.models import device
 from harness.core.models.loading import load_policy
 from harness.core.models.policy import Policy
+from harness.core.models.served.address import is_served
+from harness.core.models.served.policy import open_served, speech_of
 from harness.core.models.toy import LONGEST, ToyPolicy
 from harness.core.types import Prompt
 from harness.methods import METHODS
 from harness.running.artifacts import Artifacts
-from harness.running.config import MODEL_ARGS, RunConfig
+from harness.running.config import MODEL_ARGS, PRICES, RunConfig
 from harness.running.identity import identity_of
 from harness.running.plan import PlannedStage, plan
 from harness.running.ranks import Ranks
@@ -44,17 +49,22 @@ def material_of(
 ) -> Material:
     """Model, task, methods and prompts of a run, and its identity: the first rank's, for all ranks must agree."""
     with ranks.first_before_others():
-        policy = policy_of(config, workspace.cache)
+        policy = policy_of(config, workspace.cache, workspace.use)
         task = TASKS[config.task](config.settings[config.task], policy, workspace.cache)
     alone = [m for m in config.methods if METHODS[m].needs_one_process(config.settings[m])]
     if alone and ranks.count > 1:
         raise UserError(
             f"{', '.join(alone)}: their training cannot be shared by {ranks.count} launched processes; run them in one"
         )
+    if policy.elsewhere and ranks.count > 1:
+        raise UserError(
+            f"{policy.name!r} is written by a server, which launched processes do not make faster; run in one process, "
+            "with --parallel N requests at a time"
+        )
     require_capabilities(config, policy)
     workers, need_gb = 1, config.settings["batch"].memory_gb
     if ranks.count == 1:
-        workers = choose_workers(workspace.workers, policy.device.type, need_gb)
+        workers = _workers(workspace.workers, policy, need_gb)
     context = context_of(config, policy, task, Artifacts(workspace.cache), workers, ranks)
     methods = {name: context.method(name, RAW) for name in config.methods}
     fit_slices, test = _slices(context, max([1, *(method.iterations for method in methods.values())]))
@@ -62,6 +72,7 @@ def material_of(
     introduction = task.introduction(policy.prompt_length, policy.context, config.settings["sampler"].max_new_tokens)
     for part in prompts.values():
         policy.require_room(part, [config.settings["sampler"].max_new_tokens] * len(part))
+    _require_going_on(config, policy, [*prompts["fit"], *test])
     keys = {part: [context.prompt_key(p) for p in of_part] for part, of_part in prompts.items()}
     identity = identity_of(config, policy, task, methods, keys, VERSIONS)
     stages = plan(context, methods, fit_slices, test)
@@ -81,18 +92,30 @@ def chosen_in_words(material: Material) -> list[str]:
     ]
 
 
-def policy_of(config: RunConfig, cache: Path) -> Policy:
+def _workers(asked: int | None, policy: Policy, need_gb: float) -> int:
+    """One for a model of a server: its requests run side by side in one process, which minds the budget."""
+    if not policy.elsewhere:
+        return choose_workers(asked, policy.device.type, need_gb)
+    if asked not in (None, 1):
+        raise UserError(f"--workers {asked}: a server writes {policy.name!r}; give --parallel N requests at a time")
+    return 1
+
+
+def policy_of(config: RunConfig, cache: Path, use: Use = USUAL) -> Policy:
     """The frozen model of a run."""
     kind = TASKS[config.task]
     if (config.model == "toy") != (kind.default_model == "toy") and not (config.model == "toy" and kind.toy_as_well):
         raise UserError(
             f"model {config.model!r} does not fit task {config.task!r}: the toy model goes with the toy task"
         )
-    return open_policy(config, cache)
+    return open_policy(config, cache, use)
 
 
-def open_policy(config: RunConfig, cache: Path) -> Policy:
-    """The model of a run, whatever its task."""
+def open_policy(config: RunConfig, cache: Path, use: Use = USUAL) -> Policy:
+    """The model of a run, whatever its task; `use` says how a server is asked."""
+    prices = config.settings.get(PRICES, Prices())
+    if (given := hashed(prices)) and not is_served(config.model):
+        raise UserError(f"prices={given}: only tokens of a server (openai:BASE_URL#MODEL) have prices; leave them out")
     if config.model == "toy":
         device.place(config.device, config.dtype)
         length = config.settings["sampler"].max_new_tokens
@@ -102,6 +125,13 @@ def open_policy(config: RunConfig, cache: Path) -> Policy:
             raise UserError(f"model_args={args}: the toy takes none; leave them out")
         return ToyPolicy(length=length)
     args = config.settings[MODEL_ARGS]
+    if is_served(config.model):
+        if (config.device, config.dtype) != ("auto", "auto"):
+            raise UserError(
+                f"--device {config.device} --dtype {config.dtype}: a server decides where its model computes; leave "
+                "them out"
+            )
+        return open_served(config.model, cache, use, speech_of(args), prices)
     if args.tp_plan:
         raise UserError(
             f"model_args.tp_plan={args.tp_plan!r}: launched processes share out the prompts of a run, and cannot share "
@@ -117,6 +147,19 @@ def require_capabilities(config: RunConfig, policy: Policy) -> None:
             raise UserError(
                 f"{name} needs {' and '.join(sorted(missing))} of the policy; {policy.name!r} gives "
                 f"{', '.join(sorted(policy.capabilities))}. Leave the method out, or choose another model"
+            )
+
+
+def _require_going_on(config: RunConfig, policy: Policy, prompts: Sequence[Prompt]) -> None:
+    """Raises UserError where a method writes in several rounds what the policy writes in one piece."""
+    if (why := policy.why_in_one_piece(prompts)) is None:
+        return
+    for name in config.methods:
+        method, sampler = METHODS[name], config.settings["sampler"]
+        if len(method.prefixes(config.settings[name], sampler)) > 1:
+            raise UserError(
+                f"{name} writes answers in several rounds, and {policy.name!r} cannot: {why}. Give one round, as --set "
+                f"{name}.chunk={sampler.max_new_tokens} does, leave the method out, or choose another server"
             )
 
 

@@ -51,7 +51,7 @@ def measure(context: RunContext, prompts: Sequence[Prompt]) -> Speed:
             tokens += int(rows.extend(_CHUNK).mask.sum())
         seconds = time.perf_counter() - start
         texts = rows.completions()[:_TEXTS]
-        read = sum(context.policy.prompt_length(text.prompt) + len(text.tokens) for text in texts)
+        read = sum(context.policy.prompt_length(text.prompt) + text.length for text in texts)
         return Speed(
             rows=len(batch) * samples,
             token=seconds / max(1, tokens),

@@ -6,10 +6,13 @@ options_from({"task": "toy"}, [("iro.width", 3)])   # the same from Python
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from math import inf
 from pathlib import Path
+from threading import TIMEOUT_MAX
 from typing import Any
 
+from harness.core.api.use import USUAL, Budget, Use
 from harness.core.errors import UserError, unknown
 from harness.core.files import cache_folder
 from harness.core.nested import flatten
@@ -22,14 +25,17 @@ from harness.tasks import TASKS
 
 DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Request) if f.name not in ("methods", "given", "tuned")}
 DEFAULTS |= {"method": ",".join(Request.methods), "workers": None, "fresh": False, "name": None}
+SERVER = ("key_variable", "parallel", "timeout", "budget_usd", "budget_tokens")  # of --model openai:...
+DEFAULTS |= dict.fromkeys(SERVER)
 DEFAULTS |= {"out": None}  # where results_folder says
 DEFAULTS |= dict.fromkeys((*FILES, *LM_EVAL_OPTIONS))
 
 # what a --config may hold for an option; the others take text
-_KINDS: dict[str, type] = dict.fromkeys(("seed", "limit", "refits", "workers"), int)
+_KINDS: dict[str, type] = dict.fromkeys(("seed", "limit", "refits", "workers", "parallel"), int)
+_KINDS |= dict.fromkeys(("timeout", "budget_usd", "budget_tokens"), float)
 _KINDS |= dict.fromkeys(("only", "fresh"), bool)
 _TUNING = ("name", "edges", "budgets")  # what a file of `tune` says of itself
-_WANTED = {int: "a whole number", bool: "true or false", str: "text"}
+_WANTED = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
 
 @dataclass(frozen=True)
@@ -85,13 +91,25 @@ def options_from(asked: Mapping[str, Any], settings: Given, config: Path | None 
         named["task"] = TASKS.name_of(_own_name(named["task"]))
         same = named["task"], named["model"], named["profile"], tuple(given)
         tuned = Tuned(str(tuning["name"]), *same, tuning.get("edges", {}), tuning.get("budgets", {}))
+    use = _use({name: chosen.pop(name) for name in SERVER})
     workers, out, fresh, name = (chosen.pop(option) for option in ("workers", "out", "fresh", "name"))
     if workers is not None and workers < 1:
         raise UserError(f"--workers {workers}: give at least 1")
     if name is not None:
         checked_name(name)
     request = Request(methods=methods, given=(*files, *benchmark, *given, *settings), tuned=tuned, **chosen)
-    return Options(request, Workspace(results_folder(out), cache_folder(), workers, name), fresh)
+    return Options(request, Workspace(results_folder(out), cache_folder(), workers, name, use=use), fresh)
+
+
+def _use(given: Mapping[str, Any]) -> Use:
+    """How a server is asked. Raises UserError for what is no number of seconds, tries, tokens or dollars."""
+    named = {name: value for name, value in given.items() if value is not None}
+    for name, value in named.items():
+        if name != "key_variable" and not 0 < value < TIMEOUT_MAX:
+            raise UserError(f"--{name.replace('_', '-')} {value}: give more than 0, and not endlessly many")
+    budget = Budget(named.pop("budget_usd", inf), named.pop("budget_tokens", inf))
+    variable = named.pop("key_variable", None)
+    return Use(variable, replace(USUAL.patience, **named), budget)
 
 
 def _is_option(name: str, value: Any) -> bool:
@@ -100,12 +118,12 @@ def _is_option(name: str, value: Any) -> bool:
 
 
 def _files(named: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """The settings that --data, --grader and --gold stand for. Raises UserError where one needs another."""
+    """The settings that --data, --grader, --gold and --cluster stand for. Raises UserError where one needs another."""
     files = {name: named[name] for name in FILES if named.get(name) is not None}
     if not files:
         return []
     if "data" not in files:
-        raise UserError(f"--{next(iter(files))} grades answers to prompts of a file; give it with --data FILE")
+        raise UserError(f"--{next(iter(files))} is for prompts of a file; give it with --data FILE")
     if "grader" not in files:
         raise UserError(
             f"--data {files['data']!r} needs what its answers are graded by; give --grader FILE.py:function, "
@@ -168,7 +186,8 @@ def _require_kind(where: str, name: str, value: Any) -> None:
     several = name in ("method", "dataset_file") and isinstance(value, list) and value
     if value is None and DEFAULTS[name] is None:
         return
-    if not all(type(one) is kind for one in (value if several else [value])):
+    kinds = (int, float) if kind is float else (kind,)
+    if not all(type(one) in kinds for one in (value if several else [value])):
         raise UserError(f"{name} in {where} is {value!r}: give {_WANTED[kind]}")
 
 

@@ -10,12 +10,13 @@ early take less. None is what cannot be said beforehand: CARDS, what training we
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Literal
+from typing import Literal, Protocol
 
 from harness.core.generator import Generator
 from harness.core.ledger import Phase
 from harness.core.time_left import Planned
 from harness.core.types import Prompt, Work
+from harness.running.config import RunConfig
 from harness.running.fits import charged_as
 from harness.running.stages import SCORED_TOGETHER, RunContext, label_of
 
@@ -33,6 +34,8 @@ class Counts:
     gold_calls: int = 0
     read_tokens: int = 0  # of answers under the base, for its log-likelihood
     fitted_texts: int = 0  # that fits rest on
+    sent_tokens: int = 0  # of a server: prompts, and what was written of answers, in every request that goes on
+    written_tokens: int = 0  # likewise: what its answers hold
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
@@ -65,6 +68,64 @@ class PlannedStage:
         return Planned(self.label, self.kind, counts.fitted_texts if self.kind == "fit" else counts.gold_calls)
 
 
+class Part(Protocol):
+    """Prompts as plans see them: how many, and how long."""
+
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def tokens(self) -> int:
+        """Of all of them."""
+
+    def batches(self, rows: int, memory_factor: int = 1) -> int:
+        """How many batches so many rows a prompt make."""
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether a server answers them."""
+
+    def asked(self, prefixes: Sequence[int], rows: int) -> Counts:
+        """What a server is asked for `rows` a prompt that go on from so many prefixes, round by round; else nothing."""
+
+
+class _Rendered:
+    """Prompts as the policy reads them."""
+
+    def __init__(self, context: RunContext, prompts: Sequence[Prompt]) -> None:
+        self._context, self._prompts, self.count = context, prompts, len(prompts)
+        self.tokens = sum(context.policy.prompt_length(prompt) for prompt in prompts)
+
+    def batches(self, rows: int, memory_factor: int = 1) -> int:
+        return len(self._context.batches(self._prompts, rows, memory_factor))
+
+    @property
+    def is_elsewhere(self) -> bool:
+        return self._context.policy.elsewhere
+
+    def asked(self, prefixes: Sequence[int], rows: int) -> Counts:
+        policy, length = self._context.policy, self._context.config.settings["sampler"].max_new_tokens
+        if not policy.elsewhere:
+            return Counts()
+        sent = 0
+        for i, count in enumerate(prefixes):
+            requests = count * policy.requests_for(max(1, rows // count))
+            sent += requests * (_mean(self) + i * length // len(prefixes))
+        return Counts(sent_tokens=sent, written_tokens=rows * length).times(self.count)
+
+
+def _mean(part: Part) -> int:
+    return round(part.tokens / part.count)
+
+
+def _counts(part: Part, work: Work | None, asked: Counts | None = None) -> Counts | None:
+    """What all of them take, given what one of the mean length does, and what a server is asked in all."""
+    if work is None:
+        return None
+    one = Counts(work.policy_tokens, work.value_calls, work.value_tokens, work.reward_calls)
+    return one.times(part.count) + (asked or Counts())
+
+
 def plan(
     context: RunContext,
     methods: Mapping[str, Generator],
@@ -72,23 +133,31 @@ def plan(
     test: Sequence[Prompt],
 ) -> list[PlannedStage]:
     """All stages of a run in their order."""
-    settings = context.config.settings
+    parts, answered = [_Rendered(context, prompts) for prompts in fit_slices], _Rendered(context, test)
+    return stages_of(context.config, methods, parts, answered, context.task.gold_reads_base)
+
+
+def stages_of(
+    config: RunConfig, methods: Mapping[str, Generator], parts: Sequence[Part], answered: Part, gold_reads_base: bool
+) -> list[PlannedStage]:
+    """All stages of a run in their order, given how many prompts each part has and how long they are."""
+    settings = config.settings
     samples, length = settings["fit"].samples, settings["sampler"].max_new_tokens
-    first = _Part(context, fit_slices[0])
-    texts = len(fit_slices[0]) * samples
-    pool = Counts(first.tokens + texts * length, reward_calls=texts)
+    first = parts[0]
+    texts = first.count * samples
+    read = length if gold_reads_base else None
+    pool = Counts(first.tokens + texts * length, reward_calls=texts) + first.asked([1], samples)
     stages = [
         PlannedStage(
             "base samples of fit prompts", "sampling", "harness", "fit", first.count, first.batches(samples), pool
         ),
-        _scores("base samples: scores", "harness", first.count, Counts(reward_calls=texts, gold_calls=texts)),
+        _scores("base samples: scores", "harness", first.count, _scored(first, samples, read)),
     ]
-    parts, answered = [_Part(context, prompts) for prompts in fit_slices], _Part(context, test)
     for refit in range(settings["fit"].refits):
         for name, method in methods.items():
             if refit and method.iterations == 0:
                 continue
-            stages += _of_method(context, name, method, refit, parts, answered)
+            stages += _of_method(config, name, method, refit, parts, answered, read)
     return stages
 
 
@@ -97,44 +166,30 @@ def total(stages: Sequence[PlannedStage]) -> Counts:
     return sum((stage.counts for stage in stages if stage.counts is not None), Counts())
 
 
-class _Part:
-    """Prompts as plans see them: how many, and how long."""
-
-    def __init__(self, context: RunContext, prompts: Sequence[Prompt]) -> None:
-        self._context, self._prompts, self.count = context, prompts, len(prompts)
-        self.tokens = sum(context.policy.prompt_length(prompt) for prompt in prompts)
-
-    @property
-    def mean(self) -> int:
-        return round(self.tokens / self.count)
-
-    def batches(self, rows: int, memory_factor: int = 1) -> int:
-        return len(self._context.batches(self._prompts, rows, memory_factor))
-
-    def counts(self, work: Work | None) -> Counts | None:
-        """What all of them take, given what one of the mean length does."""
-        if work is None:
-            return None
-        one = Counts(work.policy_tokens, work.value_calls, work.value_tokens, work.reward_calls)
-        return one.times(self.count)
-
-
 def _of_method(
-    context: RunContext, name: str, method: Generator, refit: int, parts: Sequence[_Part], test: _Part
+    run: RunConfig,
+    name: str,
+    method: Generator,
+    refit: int,
+    parts: Sequence[Part],
+    test: Part,
+    read: int | None,
 ) -> list[PlannedStage]:
-    config, sampler, kind = method.config, context.config.settings["sampler"], type(method)
-    samples, charged = context.config.settings["fit"].samples, charged_as(name, refit)
+    config, sampler, kind = method.config, run.settings["sampler"], type(method)
+    samples, charged = run.settings["fit"].samples, charged_as(name, refit)
     stages = []
     for iteration in range(min(1, method.iterations), method.iterations + 1):
         part = parts[max(0, iteration - 1)]
-        of_rollouts = kind.rollouts_at_most(config, iteration, sampler, part.mean) if iteration > 1 else None
+        of_rollouts = kind.rollouts_at_most(config, iteration, sampler, _mean(part)) if iteration > 1 else None
         if iteration > 1:
-            rollouts = part.counts(of_rollouts)
+            fitting = kind.fit_config(config, iteration)
+            asked = part.asked(kind.prefixes(fitting, sampler), kind.rows_per_prompt(fitting))
+            rollouts = _counts(part, of_rollouts, asked)
             rows = part.batches(kind.rows_per_prompt(kind.fit_config(config, iteration)), kind.memory_factor(config))
             stages.append(
                 PlannedStage(
                     f"{charged} iteration {iteration}: rollouts", "sampling", name, "fit", part.count, rows, rollouts,
-                    part.counts(Work(part.mean + sampler.max_new_tokens)) or Counts(),
+                    _counts(part, Work(_mean(part) + sampler.max_new_tokens)) or Counts(),
                 )
             )  # fmt: skip
         if iteration:
@@ -143,9 +198,10 @@ def _of_method(
             label = f"{charged} iteration {iteration}: fit"
             stages.append(PlannedStage(label, "fit", name, "fit", part.count, 1, of_fit, Counts(fitted_texts=texts)))
         label = label_of(charged, iteration)
-        answers = test.counts(kind.answer_at_most(config, iteration, sampler, test.mean))
+        asked = test.asked(kind.prefixes(config, sampler), kind.rows_per_prompt(config))
+        answers = _counts(test, kind.answer_at_most(config, iteration, sampler, _mean(test)), asked)
         batches = test.batches(kind.rows_per_prompt(config), kind.memory_factor(config))
-        fewest = test.counts(Work(test.mean + sampler.max_new_tokens)) or Counts()
+        fewest = _counts(test, Work(_mean(test) + sampler.max_new_tokens)) or Counts()
         stages.append(
             PlannedStage(f"{label}: answers", "sampling", name, "generate", test.count, batches, answers, fewest)
         )
@@ -153,11 +209,19 @@ def _of_method(
         nll = 0 if refit else test.tokens + test.count * sampler.max_new_tokens
         stages.append(_scores(f"{label}: scores", name, test.count, one_each + Counts(read_tokens=nll)))
         if name == "best_of_n":
-            all_samples = one_each.times(kind.rows_per_prompt(config))
+            all_samples = _scored(test, kind.rows_per_prompt(config), read)
             stages.append(_scores("best_of_n: scores of all samples", name, test.count, all_samples))
-        if not refit and method.searches and (traced := context.config.settings["evaluate"].trace):
-            stages.append(PlannedStage(f"{label}: search trees", "sampling", name, "generate", traced, 1, None, fewest))
+        if not refit and method.searches and (traced := run.settings["evaluate"].trace):
+            kept = Counts() if test.is_elsewhere else None  # a server's answers are found again
+            stages.append(PlannedStage(f"{label}: search trees", "sampling", name, "generate", traced, 1, kept, fewest))
     return stages
+
+
+def _scored(part: Part, samples: int, read: int | None) -> Counts:
+    """Of so many samples of each prompt; a gold that reads the base's log-likelihood may read all, `read` long."""
+    texts = part.count * samples
+    tokens = 0 if read is None else samples * part.tokens + texts * read
+    return Counts(reward_calls=texts, gold_calls=texts, read_tokens=tokens)
 
 
 def _scores(label: str, method: str, prompts: int, counts: Counts) -> PlannedStage:

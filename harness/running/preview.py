@@ -15,6 +15,7 @@ from typing import Any
 
 import polars as pl
 
+from harness.core.api.spending import Prices, Tokens
 from harness.core.digest import digest
 from harness.core.generator import Generator
 from harness.core.ledger import Phase
@@ -22,8 +23,8 @@ from harness.core.progress import RunProgress
 from harness.core.types import Prompt
 from harness.evidence.store import is_done, read_about, read_parquet
 from harness.methods import METHODS
-from harness.running.artifacts import Artifacts, Made, StageResult
-from harness.running.config import RunConfig
+from harness.running.artifacts import Artifacts, Made, StageResult, nothing_beside, stored_batches
+from harness.running.config import PRICES, RunConfig
 from harness.running.evaluate import evaluate, score_pool
 from harness.running.fits import first_key, fits, fitted_again
 from harness.running.identity import run_id
@@ -64,9 +65,10 @@ class Preview:
     flops_of_token: float
     flops_of_reward: float
     workers: int
-    speed: Speed | None  # None: no stage is left
+    speed: Speed | None  # None: no stage is left, or a server decides
     seconds_of_fits: Mapping[str, float]  # of a text, by method; what stored runs say
     facts: str
+    prices: Prices | None = None  # of a server's tokens; None: the model computes here
     introduction: Sequence[str] = ()  # lines of the task, where it is a file of the user's
 
     @property
@@ -98,6 +100,13 @@ class Preview:
         if not self.flops_of_token:
             return None
         return work.policy_tokens * self.flops_of_token + work.reward_calls * self.flops_of_reward
+
+    def usd(self, phase: Phase) -> float | None:
+        """Dollars of what is left to ask of a server, at most and at full price; None where it has no prices."""
+        work = self.work(phase)
+        if self.prices is None or not (self.prices.input or self.prices.output):
+            return None
+        return self.prices.of(Tokens(work.sent_tokens, 0, work.written_tokens))
 
     @property
     def seconds(self) -> float:
@@ -146,7 +155,10 @@ def preview(
         flops_of_token=2.0 * context.policy.active_parameters,
         flops_of_reward=context.task.reward_flops,
         workers=context.workers,
-        speed=None if all(one.is_stored for one in ahead) else speed or measure(context, material.fit_slices[0]),
+        speed=None
+        if context.policy.elsewhere or all(one.is_stored for one in ahead)
+        else speed or measure(context, material.fit_slices[0]),
+        prices=config.settings[PRICES] if context.policy.elsewhere else None,
         seconds_of_fits=_seconds_of_fits(told_by or workspace.out, material.identity),
         introduction=[*material.introduction, *chosen_in_words(material)],
         facts=f"{context.task.title or config.task}, {config.model}, {len(material.test)} "
@@ -162,7 +174,8 @@ class _NotStored(Exception):
 class _Looking(RunContext):
     """Finds stages and does none: what goes on from one that is not there ends with `_NotStored`."""
 
-    found: dict[str, tuple[int, int]] = field(default_factory=dict)  # label -> batches in the cache, of how many
+    found: dict[str, tuple[int, int]] = field(default_factory=dict)  # label -> sound batches in the cache, of how many
+    writes: bool = False
 
     def do(
         self,
@@ -173,13 +186,14 @@ class _Looking(RunContext):
         phase: Phase,
         names: Sequence[str] | None = None,
         workers: int | None = None,
+        beside: Callable[[], Sequence[str]] = nothing_beside,
     ) -> StageResult:
         named = names or [f"{i:04d}" for i in range(len(batches))]
-        stored = sum((folder / f"batch-{name}.json").exists() for name in named)
+        stored = len(stored_batches(folder, named, beside).batches)
         self.found[label] = stored, len(named)
         if stored < len(named):
             raise _NotStored(label)
-        return super().do(label, folder, batches, job, phase, names, workers)
+        return super().do(label, folder, batches, job, phase, names, workers, beside)
 
 
 class _Unwritten(Artifacts):
@@ -232,7 +246,7 @@ def _seconds_of_fits(out: Path, identity: Mapping[str, Any]) -> dict[str, float]
     """Seconds of fitting on a text, by method, in finished runs of the same model on the same kind of device."""
     seconds: dict[str, float] = {}
     texts: dict[str, int] = {}
-    now = identity["model"]["fingerprint"], identity["engine"]["device"]
+    now = identity["model"]["fingerprint"], identity["engine"].get("device", "cpu")
     for path in sorted((out / "runs").glob("*/run.json")):
         if not is_done(path.parent):
             continue

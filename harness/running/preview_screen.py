@@ -9,6 +9,7 @@ from math import ceil
 
 from harness.core.ledger import Phase
 from harness.core.progress import duration
+from harness.evidence.markdown import dollars
 from harness.evidence.names import display_name
 from harness.evidence.screen import MOST
 from harness.evidence.terminal import Column, Terminal, grid
@@ -80,6 +81,11 @@ def cost_of(found: Preview) -> str:
     phases: Mapping[Phase, str] = {"fit": "fitting", "generate": "answering"}
     for phase, what in phases.items():
         work, flops = found.work(phase), found.flops(phase)
+        if found.prices is not None:
+            usd = found.usd(phase)
+            priced = "" if usd is None else f" ({dollars(usd)})"
+            parts.append(f"{what} {work.sent_tokens:,} tokens sent and {work.written_tokens:,} written{priced}")
+            continue
         priced = "" if flops is None else f" ({flops / 1e12:,.3g} TFLOPs)"
         parts.append(f"{what} {work.policy_tokens:,} policy tokens{priced}")
     scored = found.work("score")
@@ -88,6 +94,8 @@ def cost_of(found: Preview) -> str:
 
 def time_of(found: Preview) -> str:
     """About how long it takes, and how that is known."""
+    if found.prices is not None and not all(ahead.is_stored for ahead in found.stages):
+        return "the server decides; prompts are counted at four characters a token, without what a chat template adds"
     if found.speed is None:
         return "no stage is left: tables and figures alone, in seconds"
     per_second = 1 / found.speed.token if found.speed.token else 0.0
@@ -125,4 +133,6 @@ def _stored(found: Preview) -> str:
 
 
 def _time(found: Preview) -> str:
+    if found.prices is not None:
+        return ""
     return "" if found.is_done else duration(ceil(found.seconds)) + "+" * bool(found.untimed or found.unknown)

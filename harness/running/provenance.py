@@ -14,10 +14,11 @@ from harness.core.digest import digest
 from harness.core.models.policy import Policy
 from harness.core.task import Task
 from harness.evidence.record import UNKNOWN
-from harness.evidence.store import read_about, write_about
+from harness.evidence.store import write_about
 from harness.running.command import command_of
 from harness.running.config import RunConfig
 from harness.running.identity import Identity
+from harness.running.openings import noted_openings
 
 _PACKAGES = ("torch", "transformers", "scikit-learn", "polars", "numpy", "iro-harness")
 
@@ -28,7 +29,6 @@ def open_slice(folder: Path, config: RunConfig, policy: Policy, task: Task, iden
     A run on the development slice opens no test prompt, and has no entry.
     """
     commit, dirty = commit_of_code()
-    about = read_about(folder) if (folder / "run.json").exists() else {"openings": []}
     asked = config.asked()
     opening = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -36,7 +36,8 @@ def open_slice(folder: Path, config: RunConfig, policy: Policy, task: Task, iden
         "commit": commit,
         "dirty": dirty,
     }
-    about |= {
+    opened = [opening] * (config.settings["evaluate"].slice != "development")
+    about = {
         "status": "running",
         "config": asked,
         "command": command_of(config),
@@ -51,7 +52,7 @@ def open_slice(folder: Path, config: RunConfig, policy: Policy, task: Task, iden
         "threads": torch.get_num_threads(),
         "task_source": task.source,
         "task_facts": task.describe(),
-        "openings": about["openings"] + [opening] * (config.settings["evaluate"].slice != "development"),
+        "openings": noted_openings(folder, opened),
     }
     write_about(folder, about)
     return about

@@ -8,14 +8,16 @@ folder, which all must share; so results are those of one process. Only the firs
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 
 from harness.core.errors import UserError
+from harness.core.lock import alone
 from harness.core.models.device import place
 
 Value = TypeVar("Value")
@@ -33,7 +35,8 @@ class Ranks:
     def wait(self) -> None:
         """Go on when all have come here."""
         if self.count > 1:
-            PartialState().wait_for_everyone()
+            with _together():
+                PartialState().wait_for_everyone()
 
     def agreed(self, value: dict[str, Any]) -> dict[str, Any]:
         """The first's value, for all. Raises UserError where another has another one, so that their work would not fit.
@@ -54,13 +57,21 @@ class Ranks:
         """What the first has, for all."""
         if self.count == 1:
             return value
-        shared: list[Value] = broadcast_object_list([value])
+        with _together():
+            shared: list[Value] = broadcast_object_list([value])
         return shared[0]
 
     def leave(self) -> None:
         """The last thing all of them do together."""
         if self.count > 1:
             PartialState().destroy_process_group()
+
+    @contextmanager
+    def alone(self, name: Path, what: str) -> Iterator[None]:
+        """No other command in the block: the first of the ranks waits for its turn, and the others for the first."""
+        with alone(name, what) if self.first else nullcontext():
+            self.wait()
+            yield
 
     @contextmanager
     def first_before_others(self) -> Iterator[None]:
@@ -70,6 +81,19 @@ class Ranks:
         yield
         if self.first:
             self.wait()
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    """For what all do at once. Raises UserError where another one is gone: the launcher ends the others then, too."""
+    try:
+        yield
+    except RuntimeError as error:  # torch.distributed has no other
+        first = (str(error).strip() or "?").splitlines()[0][:100]
+        raise UserError(
+            f"another launched process died, or cannot be reached any more ({first}). Finished batches are kept: run "
+            "the same command again to go on"
+        ) from error
 
 
 def join_ranks() -> Ranks:

@@ -8,8 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from harness.core.api.use import USUAL, Use
+
 Given = Sequence[tuple[str, Any]]  # settings by dotted name, later ones win
-FILES = {"data": "data.file", "grader": "data.grader", "gold": "data.gold"}  # option -> setting of the task data
+FILES = {  # option -> setting of the task data
+    "data": "data.file", "grader": "data.grader", "gold": "data.gold", "cluster": "data.cluster",
+}  # fmt: skip
 LM_EVAL = "lm_eval"  # the task whose name is --task lm_eval:NAME
 LM_EVAL_OPTIONS = {  # option -> its setting
     "include_path": "lm_eval.include_path",
@@ -64,3 +68,4 @@ class Workspace:
     workers: int | None = None  # None: as many as cores and memory allow
     name: str | None = None  # that the run is given (see evidence/run_names.py)
     said: set[str] = field(default_factory=set, compare=False)  # lines that several runs of a command say once
+    use: Use = USUAL  # of a server, where the model is one's

@@ -15,12 +15,14 @@ import polars as pl
 
 from harness.core.digest import digest
 from harness.core.errors import UserError
+from harness.core.models.served.address import is_served
+from harness.core.models.served.policy import Words
 from harness.core.nested import flatten
 from harness.core.streams import Streams
 from harness.core.task import GOLD
 from harness.core.types import Completion
 from harness.evidence.record import versions_in_words
-from harness.evidence.schema import ANSWER
+from harness.evidence.schema import ANSWER, BASE_NLL
 from harness.evidence.store import Run, is_done, load_run
 from harness.running.config import RunConfig, resolve
 from harness.running.material import policy_of
@@ -70,7 +72,8 @@ def _rescored(runs: Sequence[Run], n: int, cache: Path) -> Rescored:
     if (name := runs[0].record.task_name) != asked["task"]:
         return Rescored(f"{name}, {asked['model']}", 0, 0.0, not_scored="a benchmark whose documents lie elsewhere")
     config = _config(runs[0])
-    task = TASKS[config.task](config.settings[config.task], policy_of(config, cache), cache)
+    cutter = Words() if is_served(config.model) else policy_of(config, cache)
+    task = TASKS[config.task](config.settings[config.task], cutter, cache)
     name, recorded = f"{config.task}, {config.model}", runs[0].record.reward_versions
     if any(task.versions.get(reward) != version for reward, version in recorded.items()):
         now, then = versions_in_words(task.versions), versions_in_words(recorded)
@@ -86,7 +89,9 @@ def _rescored(runs: Sequence[Run], n: int, cache: Path) -> Rescored:
     completions = [
         Completion(prompts[i], (), text, None) for i, text in rows.select("prompt_id", "response").iter_rows()
     ]
-    old, new = rows["value"].to_numpy(), np.asarray(task.score(completions)[GOLD], dtype=float)
+    nll = dict(zip(map(id, completions), rows[BASE_NLL].to_list(), strict=True))  # as the runs stored it
+    scores = task.score_beside_base(completions, lambda asked: np.array([nll[id(one)] for one in asked], dtype=float))
+    old, new = rows["value"].to_numpy(), np.asarray(scores[GOLD], dtype=float)
     apart = np.where(np.isnan(old) & np.isnan(new), 0.0, np.nan_to_num(np.abs(old - new), nan=np.inf))
     worst = rows.row(int(apart.argmax()), named=True)
     where = f"{worst['run_id']} {worst['method']}, iteration {worst['iteration']}, prompt {worst['prompt_id']}"
@@ -94,8 +99,12 @@ def _rescored(runs: Sequence[Run], n: int, cache: Path) -> Rescored:
 
 
 def _stored(run: Run) -> pl.DataFrame:
-    gold = run.scores.filter(pl.col("metric") == GOLD).select(*ANSWER, "value")
-    return run.completions.select("run_id", *ANSWER, "response").join(gold, on=ANSWER, how="inner")
+    gold, nll = (
+        run.scores.filter(pl.col("metric") == metric).select(*ANSWER, pl.col("value").alias(name))
+        for metric, name in ((GOLD, "value"), (BASE_NLL, BASE_NLL))
+    )
+    answers = run.completions.select("run_id", *ANSWER, "response").join(gold, on=ANSWER, how="inner")
+    return answers.join(nll, on=ANSWER, how="left", maintain_order="left")
 
 
 def _task_of(run: Run) -> dict[str, Any]:

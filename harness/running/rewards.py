@@ -80,7 +80,7 @@ def rebuild(out: Path, cache: Path, export: Path | None) -> str:
     facts = read_facts()
     split = load_split("asset", cache)
     folder = trained_folder(cache, "asset", 0)
-    weights, judge = trained_proxy(split.proxy, folder), trained_gold(split.gold, folder, cache)
+    weights, judge = trained_proxy(split.proxy, folder, cache), trained_gold(split.gold, folder, cache)
     texts = texts_to_read(split, out)
     rebuilt = scores_of(Proxy(weights), judge, texts)
     shipped = scores_of(shipped_proxy(), shipped_gold(cache), texts)

@@ -4,7 +4,8 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from itertools import chain, count
 from pathlib import Path
@@ -13,24 +14,29 @@ from typing import Any
 import numpy as np
 
 from harness.core.digest import digest
+from harness.core.errors import UserError
+from harness.core.files import PART, to_disk
 from harness.core.generator import Generator
-from harness.core.manifest import write_manifest
+from harness.core.lock import LOCKS
+from harness.core.manifest import MANIFEST, write_manifest
+from harness.core.printable import printable
 from harness.core.progress import RunProgress
 from harness.core.reward import Scale
 from harness.core.statistics.stats import PLANNING_SD, detectable_difference
 from harness.core.task import GOLD
 from harness.core.types import Prompt
 from harness.core.values.calibration import calibration, held_out
-from harness.evidence.record import Agreement
+from harness.evidence.record import Agreement, read_record
 from harness.evidence.report import write_report
 from harness.evidence.run_names import give_name, require_free
 from harness.evidence.screen import show_run
-from harness.evidence.store import Run, is_done, load_run, read_about, runs_folder, write_about, write_table
+from harness.evidence.store import Run, load_run, read_about, runs_folder, write_about, write_table
 from harness.evidence.table import comparison
 from harness.methods import METHODS
-from harness.running.artifacts import Artifacts
+from harness.running.artifacts import Artifacts, in_short
 from harness.running.config import RunConfig
 from harness.running.evaluate import Rows, agreement, evaluate, score_pool, ungraded
+from harness.running.finished import holds, problems_of_run
 from harness.running.fits import first_key, fits, fitted_again
 from harness.running.fitted import write_fitted
 from harness.running.identity import made_otherwise, require_same, run_id
@@ -80,36 +86,76 @@ def complete(config: RunConfig, workspace: Workspace, ranks: Ranks, fresh: bool 
         material = material_of(config, workspace, ranks)
         identity = material.identity
         name = run_id(config, identity)
-        folder = runs / name
-        if fresh:
-            again = (runs / f"{name}-fresh{n}" for n in count(1))
-            folder = next(one for one in chain([folder], again) if not is_done(one))
-        if workspace.name is not None:
-            require_free(workspace.out, workspace.name, folder.name)
-        if is_done(folder):
-            require_same(folder, config, identity)
-            _give_name(workspace, folder, ranks)
-            about = read_about(folder)
-            print(f"{name} is done (commit {about['commit'][:10]}); --fresh recomputes it", file=sys.stderr)
-            return folder
-        if ranks.first:
-            _say_once([*material.introduction, *chosen_in_words(material)], workspace.said)
-        if ranks.first and (line := made_otherwise(runs, folder, config, identity)):
-            print(line, file=sys.stderr)
-        root = (
-            workspace.cache / "fresh" / digest([str(workspace.out.resolve()), folder.name])[:20]
-            if fresh
-            else workspace.cache
-        )
-        context = material.context
-        context.artifacts = Artifacts(root)
-        stages = [stage.planned for stage in material.stages]
-        with RunProgress(stages, place, quiet=not ranks.first) as context.progress:
-            _execute(material, folder, memory, started)
+        if not fresh and holds(runs / name):
+            return _found_done(material, workspace, runs / name)
+        with ranks.alone(workspace.out / LOCKS / name, name):
+            folder = _next_fresh(runs / name) if fresh else runs / name
+            if workspace.name is not None:
+                require_free(workspace.out, workspace.name, folder.name)
+            if not fresh and ranks.of_first(holds(folder)):
+                return _found_done(material, workspace, folder)
+            if ranks.first:
+                _say_before(material, workspace, folder)
+            root = (
+                workspace.cache / "fresh" / digest([str(workspace.out.resolve()), folder.name])[:20]
+                if fresh
+                else workspace.cache
+            )
+            context = material.context
+            context.artifacts = Artifacts(root)
+            stages = [stage.planned for stage in material.stages]
+            with RunProgress(stages, place, quiet=not ranks.first) as context.progress, _billed(context, folder):
+                _execute(material, folder, memory, started)
     _give_name(workspace, folder, ranks)
     if fresh and ranks.first:
         shutil.rmtree(root)
     return folder
+
+
+def _found_done(material: Material, workspace: Workspace, folder: Path) -> Path:
+    """A finished run is shown, and never written again."""
+    context = material.context
+    require_same(folder, context.config, material.identity)
+    _give_name(workspace, folder, context.ranks)
+    commit = read_record(folder / "run.json", read_about(folder)).short_commit
+    print(f"{folder.name} is done (commit {commit}); --fresh recomputes it", file=sys.stderr)
+    return folder
+
+
+def _next_fresh(folder: Path) -> Path:
+    """The first of <id>, <id>-fresh1, ... that holds no finished run, nor one that is damaged."""
+    again = (folder.with_name(f"{folder.name}-fresh{n}") for n in count(1))
+    return next(one for one in chain([folder], again) if not holds(one) and not problems_of_run(one))
+
+
+def _say_before(material: Material, workspace: Workspace, folder: Path) -> None:
+    _say_once([*material.introduction, *chosen_in_words(material)], workspace.said)
+    context = material.context
+    if line := made_otherwise(folder.parent, folder, context.config, material.identity):
+        print(line, file=sys.stderr)
+    if problems := problems_of_run(folder):
+        line = f"{folder.name} is damaged ({in_short(problems)}); made again, from what the cache has"
+        print(printable(line), file=sys.stderr)
+
+
+@contextmanager
+def _billed(context: RunContext, folder: Path) -> Iterator[None]:
+    """Have run.json say what a server was asked for, by this command and those before it, however this one ends."""
+    before = _bills(folder)
+    try:
+        yield
+    finally:
+        bills = [*before, *filter(None, [context.policy.bill()])]
+        if bills and (folder / "run.json").exists():
+            write_about(folder, {**read_about(folder), "served": bills})
+
+
+def _bills(folder: Path) -> list[dict[str, Any]]:
+    """Of commands that did not finish the run; none where nobody can tell any more."""
+    with suppress(UserError):
+        if (folder / "run.json").exists():
+            return list(read_about(folder).get("served", []))
+    return []
 
 
 def _say_once(lines: Sequence[str], said: set[str]) -> None:
@@ -132,9 +178,12 @@ def _execute(material: Material, folder: Path, memory: PeakMemory, started: floa
     part, smallest = config.settings["evaluate"].slice, detectable_difference(PLANNING_SD, len(test))
     about: dict[str, Any] = {}
     if ranks.first:
+        _remove_parts(folder)
+        alone = "" if task.cluster(test[0]) is None else ", were each by itself"
         context.progress.say(
             f"{folder.name}: {len(test)} {part} prompts show paired differences of {smallest:.2f} sd or more (80% "
-            f"power, planning sd {PLANNING_SD}); {context.workers * ranks.count} worker(s) on {policy.device.type}"
+            f"power, planning sd {PLANNING_SD}{alone}); {context.workers * ranks.count} worker(s) on "
+            f"{policy.device.type}"
         )
         about = open_slice(folder, config, policy, task, material.identity)
     pool = sample_pool(context, fit_slices[0])
@@ -164,6 +213,8 @@ def _execute(material: Material, folder: Path, memory: PeakMemory, started: floa
             rows.setdefault("refits", []).extend(fitted_again(context, name, refit, pool, fit_slices, test))
     if not rows.get("refits"):
         rows.pop("refits", None)  # no method fits anything
+    if not rows.get("parts"):
+        rows.pop("parts", None)  # scores are of one piece
     about["tried"] = rows.pop("tried")  # layers and poolings, and how well their values rank
     prices = {
         "policy_token": 2.0 * policy.active_parameters,
@@ -183,6 +234,7 @@ def _execute(material: Material, folder: Path, memory: PeakMemory, started: floa
     write_fitted(folder, context, pool.proxy, rows["completions"])
     counts = {f"{table}.parquet": len(content) for table, content in tables.items()}
     write_manifest(folder, counts, rows=counts)
+    to_disk(folder / name for name in (*counts, MANIFEST))
     about |= {
         "status": "done",
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -191,6 +243,13 @@ def _execute(material: Material, folder: Path, memory: PeakMemory, started: floa
         "memory_gb": memory.gb,
     }
     write_about(folder, about)
+    to_disk([folder / "run.json"])
+
+
+def _remove_parts(folder: Path) -> None:
+    """What a killed process left half written, whose lock is ours now."""
+    for path in folder.glob(f".*{PART}"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _run_method(
@@ -212,8 +271,13 @@ def _run_method(
         _answer(context, name, iteration, method, made.key, test, rows)
     for i, value in enumerate(method.fitted_values, 1):
         for j, rollouts in enumerate(held, 1):
-            checked = calibration(value, rollouts)
+            with context.ledger.phase("score"):
+                checked = calibration(value, rollouts)
             rows.setdefault("values", []).extend({"method": name, "value": i, "rollouts": j, **row} for row in checked)
+    context.usage += [  # of values that have models of their own
+        {"method": name, "iteration": method.iterations, "artifact": "calibration", **row, "computed": True}
+        for row in context.ledger.drain()
+    ]
     return method.value_flops()
 
 

@@ -11,6 +11,7 @@ from harness.core.types import Answer, Candidate, Completion, PrefixStates, Prom
 def candidate_to_data(candidate: Candidate) -> dict[str, Any]:
     """Everything but the states, which go into arrays (see `states_to_arrays`)."""
     completion = candidate.completion
+    counted = {} if completion.counted is None else {"counted": completion.counted}
     return {
         "prompt": completion.prompt.id,
         "tokens": list(completion.tokens),
@@ -18,13 +19,15 @@ def candidate_to_data(candidate: Candidate) -> dict[str, Any]:
         "stop": completion.stop,
         "score": candidate.score,
         "reward": float(candidate.reward),
+        **counted,
     }
 
 
 def candidate_from_data(
     data: Mapping[str, Any], prompts: Mapping[str, Prompt], states: PrefixStates | None = None
 ) -> Candidate:
-    completion = Completion(prompts[data["prompt"]], tuple(data["tokens"]), data["text"], data["stop"])
+    prompt, counted = prompts[data["prompt"]], data.get("counted")
+    completion = Completion(prompt, tuple(data["tokens"]), data["text"], data["stop"], counted)
     return Candidate(completion, data["score"], data["reward"], states)
 
 
@@ -47,8 +50,13 @@ def answer_from_data(data: Mapping[str, Any], prompts: Mapping[str, Prompt]) -> 
 
 
 def states_to_arrays(candidates: Sequence[Candidate]) -> dict[str, np.ndarray]:
-    """The states of a batch's candidates in four arrays; along the first axis, lengths say where each begins."""
+    """The states of a batch's candidates in four arrays; along the first axis, lengths say where each begins.
+
+    Nothing where none has any: nobody asked for them, or the policy shows none.
+    """
     all_states = [c.states for c in candidates if c.states is not None]
+    if not all_states:
+        return {}
     assert len(all_states) == len(candidates), f"{len(candidates) - len(all_states)} candidates have no states"
     return {
         "layers": np.array(all_states[0].layers),

@@ -4,6 +4,7 @@ settings_from(config)        # "defaults", "tune:imdb-standard-0f3a", or "chosen
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from harness.core.as_before import files_in
@@ -11,7 +12,7 @@ from harness.running.config import MODEL_ARGS, RunConfig, resolve
 from harness.running.request import Request
 
 DEFAULTS, BY_HAND = "defaults", "chosen by hand"
-_APART = ("evaluate", "batch")  # which prompts, and how work is cut: nothing that a method is helped by
+_APART = ("evaluate", "batch")  # which prompts, and how work is cut: nothing that a method is helped by, nor by refits
 _MODEL = (*_APART, MODEL_ARGS)  # and which model
 
 
@@ -37,4 +38,5 @@ def _asked_with(config: RunConfig, given: Sequence[tuple[str, Any]]) -> RunConfi
 
 
 def _settings(config: RunConfig, apart: Sequence[str] = _APART) -> dict[str, Any]:
-    return {name: value for name, value in config.settings.items() if name not in apart}
+    settings = {name: value for name, value in config.settings.items() if name not in apart}
+    return settings | {"fit": replace(config.settings["fit"], refits=1)}

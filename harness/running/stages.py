@@ -14,26 +14,28 @@ from typing import Any
 import numpy as np
 
 from harness.core.as_before import hashed
+from harness.core.batch import read_batch
 from harness.core.contents import files_below
 from harness.core.digest import digest
 from harness.core.errors import UserError
-from harness.core.files import from_cache, whole
+from harness.core.files import from_cache, renewed
 from harness.core.generator import Generator
 from harness.core.identity import prompt_identity
 from harness.core.ledger import Ledger, Phase
-from harness.core.manifest import write_manifest
+from harness.core.manifest import MANIFEST, problems_of, unlisted, write_manifest
 from harness.core.models.handle import PolicyHandle
 from harness.core.models.policy import Policy
 from harness.core.progress import RunProgress
 from harness.core.reward import RewardHandle, Scale, require_some
 from harness.core.search.finalists import sample_rows
 from harness.core.streams import Streams
-from harness.core.task import Task
+from harness.core.task import PART, Task
 from harness.core.types import Answer, Candidate, Completion, FitReport, Prompt
 from harness.core.withheld import Withheld
-from harness.evidence.schema import OWN_NLL
+from harness.evidence.schema import BASE_NLL, OWN_NLL
 from harness.methods import METHODS
-from harness.running.artifacts import Artifacts, Made, StageResult, run_stage
+from harness.running.artifacts import Artifacts, Made, StageResult, nothing_beside, run_stage
+from harness.running.base_nll import BaseNll, nll_of
 from harness.running.config import RunConfig
 from harness.running.gold import GoldHandle
 from harness.running.identity import engine_of, task_code
@@ -75,6 +77,7 @@ class RunContext:
     usage: list[dict[str, Any]] = field(default_factory=list)  # the rows of ledger.parquet
     withheld: Withheld = field(default_factory=Withheld)  # from methods
     progress: RunProgress = field(default_factory=RunProgress)
+    writes: bool = True  # what earlier versions left unproven is proven when it is read
 
     def __post_init__(self) -> None:
         self.streams = Streams(self.config.seed)
@@ -102,8 +105,12 @@ class RunContext:
         return METHODS[name](self.config.settings[name], self.handle, reward, self.streams)
 
     def layers(self) -> tuple[int, ...]:
-        """Layers whose states rollouts carry: as set, or spread over the lower half of the model."""
+        """Layers whose states rollouts carry: as set, or over the lower half of the model; () where it shows none."""
+        if "states" not in self.policy.capabilities:
+            return ()
         asked, depth = self.config.settings["fit"].layers, self.policy.depth
+        if "states" not in self.policy.capabilities and not asked:
+            return ()
         if any(not 0 <= layer <= depth for layer in asked):
             raise UserError(f"fit.layers={list(asked)}: layers of {self.policy.name} are 0..{depth}")
         return tuple(sorted(set(asked))) or tuple(sorted({round(depth * share) for share in (0.2, 0.3, 0.4, 0.6)}))
@@ -141,10 +148,13 @@ class RunContext:
         phase: Phase,
         names: Sequence[str] | None = None,
         workers: int | None = None,
+        beside: Callable[[], Sequence[str]] = nothing_beside,
     ) -> StageResult:
         """Do a stage whose folder is known; see `run_stage`."""
-        workers = self.workers if workers is None else workers
-        return run_stage(label, folder, batches, job, self.ledger, phase, workers, self.ranks, names, self.progress)
+        workers, ranks = self.workers if workers is None else workers, self.ranks
+        return run_stage(
+            label, folder, batches, job, self.ledger, phase, workers, ranks, names, self.progress, beside, self.writes
+        )
 
     def charge(self, method: str, iteration: int, result: StageResult) -> None:
         """Book a stage on a method as if it had made it alone; `computed` is true for the first who is charged."""
@@ -176,7 +186,7 @@ def sample_pool(context: RunContext, prompts: Sequence[Prompt]) -> Pool:
     batches = context.batches(prompts, samples)
     folder, result = context.run("pool", "base samples of fit prompts", inputs, batches, job, "fit")
     context.charge("harness", 0, result)
-    candidates = _candidates_from_data(folder, result, prompts)
+    candidates = _candidates_from_data(folder, result, prompts, layers)
     rewards = np.array([c.reward for c in candidates])
     require_some("the proxy", rewards, [c.completion for c in candidates])
     scale = Scale.of("the proxy", rewards)
@@ -188,7 +198,7 @@ def roll_out(
     context: RunContext, name: str, iteration: int, method: Generator, key: str, prompts: Sequence[Prompt]
 ) -> tuple[list[Candidate], str]:
     """Training data of a later iteration, made by the method as it stands; with the key of what was made."""
-    layers = context.layers()
+    layers = context.layers() if "states" in method.needs(method.config) else ()
 
     def job(batch: list[Prompt]) -> Made:
         return _candidates_to_data(method.rollout(iteration, context.withheld.bare(batch), layers))
@@ -199,7 +209,7 @@ def roll_out(
     batches = context.batches(prompts, method.rows_per_prompt(config), method.memory_factor(config))
     folder, result = context.run("rollouts", f"{name} iteration {iteration}: rollouts", inputs, batches, job, "fit")
     context.charge(name, iteration, result)
-    return _candidates_from_data(folder, result, prompts), folder.name
+    return _candidates_from_data(folder, result, prompts, layers), folder.name
 
 
 def fit(
@@ -212,17 +222,30 @@ def fit(
     def job(_: None) -> Made:
         with context.ledger.timed("value", calls=1, sequences=len(rollouts)):
             report = method.fit(iteration, context.withheld.bare_candidates(rollouts))
-        with whole(folder / "fitted") as part:
+        with renewed(folder / "fitted") as part:
             method.save(part)
-        write_manifest(folder, [f"fitted/{name}" for name in files_below(folder / "fitted")])
+        write_manifest(folder, _fitted_files(folder))
         return {"choices": report.choices, "rows": report.rows, "held_out": report.held_out}, {}
 
+    def wrong() -> list[str]:
+        if not (folder / "fitted").is_dir():
+            return ["fitted/ is missing"]
+        if not (folder / MANIFEST).exists() and not read_batch(folder / "batch-0000.json").carries_proof:
+            if context.writes and context.ranks.first:  # of a version that listed nothing
+                write_manifest(folder, _fitted_files(folder))
+            return []
+        return [*problems_of(folder), *unlisted(folder, "fitted")]
+
     label = f"{name} iteration {iteration}: fit"
-    result = context.do(label, folder, [None], job, "fit", workers=1)
+    result = context.do(label, folder, [None], job, "fit", workers=1, beside=wrong)
     with from_cache(folder / "fitted", remove=folder):
         method.load(folder / "fitted")
     context.charge(name, iteration, result)
     return FitReport(**result.payloads[0]), folder.name
+
+
+def _fitted_files(folder: Path) -> list[str]:
+    return [f"fitted/{name}" for name in files_below(folder / "fitted")]
 
 
 def answer(
@@ -232,7 +255,8 @@ def answer(
 
     def job(batch: list[Prompt]) -> Made:
         # one thread a process on a CPU; an accelerator's work is not CPU time
-        clock = time.process_time if context.policy.device.type == "cpu" else time.perf_counter
+        here = context.policy.device.type == "cpu" and not context.policy.elsewhere
+        clock = time.process_time if here else time.perf_counter
         start = clock()
         answers = method.generate(context.withheld.bare(batch))
         context.ledger.spend("policy", busy_seconds=clock() - start)
@@ -283,15 +307,16 @@ def score(
     """Metrics of completions in raw units: the task's, the proxy, where asked for NLL a token under base and `own`."""
     ordered = [c for _, c in sorted({key_of(c): c for c in completions}.items())]
     cuts = [ordered[i : i + SCORED_TOGETHER] for i in range(0, len(ordered), SCORED_TOGETHER)]
-    gold = GoldHandle(context.task, context.ledger)
+    base_nll = BaseNll(context.handle)
+    gold = GoldHandle(context.task, context.ledger, base_nll)
     proxy = RewardHandle(context.task.reward(), context.ledger, RAW)
 
     def job(batch: list[Completion]) -> Made:
         metrics = {**gold(batch), "proxy_reward": proxy(batch)}
         if nll:
-            metrics["base_nll"] = _nll(context.handle, batch)
+            metrics[BASE_NLL] = base_nll(batch)
         if own is not None:
-            metrics[OWN_NLL] = _nll(own.policy, batch)
+            metrics[OWN_NLL] = nll_of(own.policy, batch)
         return {name: values.astype(float).tolist() for name, values in metrics.items()}, {}
 
     inputs = {"nll": nll, "completions": digest([context.completion_key(c) for c in ordered])}
@@ -300,19 +325,15 @@ def score(
     _, result = context.run("score", label, inputs, cuts, job, "score")
     context.charge(name, iteration, result)
     out: dict[Key, dict[str, float]] = {}
+    told = "logprobs" in context.policy.capabilities
     for metric in result.payloads[0] if result.payloads else ():
+        if metric.startswith(PART) or (metric == BASE_NLL and not told):  # what not every answer has
+            continue
         require_some(metric, np.concatenate([payload[metric] for payload in result.payloads]), ordered)
     for batch, metrics in zip(cuts, result.payloads, strict=True):
         for i, completion in enumerate(batch):
             out[key_of(completion)] = {metric: values[i] for metric, values in metrics.items()}
     return out
-
-
-def _nll(policy: PolicyHandle, completions: Sequence[Completion]) -> np.ndarray:
-    """(n,) mean negative log-probability a token at temperature 1, in nats; NaN where the policy gives none."""
-    if "logprobs" not in policy.capabilities:
-        return np.full(len(completions), np.nan)
-    return np.array([-lp.mean() if len(lp) else 0.0 for lp in policy.logprobs(completions)])
 
 
 def key_of(completion: Completion) -> Key:
@@ -324,14 +345,20 @@ def label_of(name: str, iteration: int) -> str:
 
 
 def _candidates_to_data(candidates: Sequence[Candidate]) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
-    return [candidate_to_data(c) for c in candidates], states_to_arrays(candidates)
+    arrays = {} if all(c.states is None for c in candidates) else states_to_arrays(candidates)
+    return [candidate_to_data(c) for c in candidates], arrays
 
 
-def _candidates_from_data(folder: Path, result: StageResult, prompts: Sequence[Prompt]) -> list[Candidate]:
+def _candidates_from_data(
+    folder: Path, result: StageResult, prompts: Sequence[Prompt], layers: Sequence[int]
+) -> list[Candidate]:
     by_id = {p.id: p for p in prompts}
     out = []
     for i, payload in enumerate(result.payloads):
         path = folder / f"batch-{i:04d}.npz"
+        if not layers:  # a policy that shows no states, or values that read none
+            out += [candidate_from_data(d, by_id) for d in payload]
+            continue
         with from_cache(path, remove=path.with_suffix(".json")), np.load(path) as arrays:
             states = states_from_arrays(arrays)
         out += [candidate_from_data(d, by_id, s) for d, s in zip(payload, states, strict=True)]

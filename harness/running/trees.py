@@ -14,6 +14,7 @@ from harness.core.search.tree import Prefix, Tree
 from harness.core.types import Prompt
 from harness.evidence.schema import GOLD, PROXY
 from harness.running.artifacts import Made
+from harness.running.base_nll import BaseNll
 from harness.running.gold import GoldHandle
 from harness.running.stages import RAW, RunContext, label_of
 
@@ -30,7 +31,7 @@ def trace(
     wanted = {p.id for p in sorted(prompts, key=lambda p: p.id)[: context.config.settings["evaluate"].trace]}
     batches = context.batches(prompts, method.rows_per_prompt(method.config), method.memory_factor(method.config))
     batches = [batch for batch in batches if any(p.id in wanted for p in batch)]
-    gold = GoldHandle(context.task, context.ledger)
+    gold = GoldHandle(context.task, context.ledger, BaseNll(context.handle))
     proxy = RewardHandle(context.task.reward(), context.ledger, RAW)
 
     def job(batch: list[Prompt]) -> Made:

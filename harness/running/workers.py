@@ -1,13 +1,15 @@
 """Spreads the batches of a stage over processes. Batches do not depend on each other, so the split changes nothing.
 
 On a CPU the processes are forked: they share the model's memory, and each computes on one thread, which does more work
-than several threads waiting for each other.
+than several threads waiting for each other. They end when their parent ends, also where that is killed: each waits for
+the end of a pipe that the parent alone holds open.
 """
 
 import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -43,7 +45,12 @@ def run_batches(job: Callable[[int], None], batches: Sequence[int], workers: int
     global _job
     _job = job
     context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(workers, context, initializer=_ignore_interrupts) as pool:
+    ending, held = os.pipe()
+    with (
+        os.fdopen(ending),
+        os.fdopen(held, "w"),
+        ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(ending, held)) as pool,
+    ):
         try:
             futures = {pool.submit(_call, i): i for i in batches}
             for future in as_completed(futures):
@@ -65,6 +72,14 @@ def _call(i: int) -> None:
     _job(i)
 
 
-def _ignore_interrupts() -> None:
-    """Ctrl-C reaches the whole process group; the parent decides."""
+def _begin(ending: int, held: int) -> None:
+    """Ctrl-C reaches the whole process group, and the parent decides; without a parent there is nobody to work for."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.close(held)
+    threading.Thread(target=_end_with_parent, args=(ending,), daemon=True).start()
+
+
+def _end_with_parent(ending: int) -> None:
+    os.read(ending, 1)  # nothing is ever written: it returns when the last who holds the other end is gone
+    os._exit(1)

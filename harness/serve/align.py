@@ -8,6 +8,7 @@ The stages are those of a run, whose tables lie in the cache: interrupted or rep
 import shutil
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,14 @@ import numpy as np
 import polars as pl
 
 from harness.core.errors import UserError
-from harness.core.files import cache_folder, whole
+from harness.core.files import cache_folder, renewed
 from harness.core.given_prompts import prompts_of
 from harness.core.given_reward import Reward
 from harness.core.nested import flatten
 from harness.evidence.store import load_run
 from harness.methods import METHODS
 from harness.running.config import FEWEST, iterations_of, resolve
-from harness.running.fitted import Fitted, asked_from_anywhere, read_fitted, write_about_fitted
+from harness.running.fitted import Fitted, asked_from_anywhere, read_about_fitted, read_fitted, write_about_fitted
 from harness.running.ranks import join_ranks
 from harness.running.request import NO_TREES, Request, Workspace
 from harness.running.run import complete
@@ -102,7 +103,7 @@ def require_free(folder: Path, asked: dict[str, Any], replace_out: bool) -> None
         return
     if not (folder / "about.json").is_file():
         raise UserError(f"out={str(folder)!r} holds other things; give a folder that is empty, or not there")
-    if not replace_out and read_fitted(folder).asked != asked:
+    if not replace_out and read_about_fitted(folder).asked != asked:
         raise UserError(
             f"out={str(folder)!r} holds a model that was aligned with other prompts, another reward or other settings; "
             "give another folder, or replace_out=True (--replace)"
@@ -111,16 +112,12 @@ def require_free(folder: Path, asked: dict[str, Any], replace_out: bool) -> None
 
 def keep(fitted: Path, folder: Path, about: Fitted) -> None:
     """Write what the run fitted into OUT, with `about`, which says where the reward can be imported from."""
-    if (folder / "about.json").is_file() and read_fitted(folder) == about:
-        return
-    new = folder.with_name(f".{folder.name}.new")
-    shutil.rmtree(new, ignore_errors=True)  # of a call that was killed
-    with whole(new) as part:
+    with suppress(UserError):  # what is damaged is written again
+        if (folder / "about.json").is_file() and read_fitted(folder) == about:
+            return
+    with renewed(folder) as part:
         shutil.copytree(fitted, part)
         write_about_fitted(part, about)
-    if folder.exists():
-        shutil.rmtree(folder)
-    new.rename(folder)
 
 
 def _say(run: Path, name: str) -> None:

@@ -6,18 +6,21 @@ The stages are those of a run, whose tables lie in the cache: interrupted or rep
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.core.errors import UserError
 from harness.core.files import whole
+from harness.evidence.command import PROMPTS
 from harness.evidence.report import write_report
+from harness.evidence.row import Comparison
 from harness.evidence.screen import beside_here
 from harness.evidence.store import load_run
 from harness.evidence.table import comparison
 from harness.evidence.terminal import Terminal
 from harness.running.config import RunConfig, resolve
-from harness.running.fitted import asked_from_anywhere, read_fitted
+from harness.running.fitted import asked_from_anywhere, read_about_fitted, read_fitted
 from harness.running.grading import graded
 from harness.running.grading_screen import show_findings
 from harness.running.preview import Preview, preview
@@ -25,7 +28,9 @@ from harness.running.ranks import join_ranks
 from harness.running.request import NO_TREES, Request, Workspace
 from harness.running.run import complete
 from harness.serve.align import keep, require_free
-from harness.serve.align_report import Judged, judged, report_of
+from harness.serve.align_report import Judged, intervals_of, judged, report_of
+from harness.serve.until import Stopped, looks_of, until
+from harness.tasks import TASKS
 
 
 @dataclass(frozen=True)
@@ -34,19 +39,24 @@ class AlignedFile:
 
     folder: Path
     judged: Judged | None
+    stopped: Stopped | None = None  # where it was looked at again and again
 
     @property
     def gains(self) -> bool:
         return self.judged is not None and self.judged.verdict.gains
 
 
-def align_file(request: Request, workspace: Workspace, folder: Path, replace_out: bool = False) -> AlignedFile:
+def align_file(
+    request: Request, workspace: Workspace, folder: Path, replace_out: bool = False, width: float | None = None
+) -> AlignedFile:
     """Look at the grader, fit, evaluate on held-out rows, and write the folder.
 
-    Raises UserError for what a run refuses, for several methods, and where `folder` holds something else.
+    `width` ends it where half the interval of the gain is narrower, in sd of gold (see until.py). Raises UserError for
+    what a run refuses, for several methods, and where `folder` holds something else.
     """
-    config, method, screen = _config(request), request.methods[0], Terminal()
-    asked = asked_from_anywhere(config)
+    config, method, screen = _config(request, width), request.methods[0], Terminal()
+    most: int = config.settings["evaluate"].prompts
+    asked = asked_from_anywhere(config) | ({} if width is None else {"until": width})
     require_free(folder, asked, replace_out)
     if not _holds(folder, asked):
         found = graded(config, workspace)
@@ -54,23 +64,38 @@ def align_file(request: Request, workspace: Workspace, folder: Path, replace_out
         if found.problems:
             return AlignedFile(folder, None)
     ranks = join_ranks()
-    run = complete(config, _within(workspace), ranks)
+
+    def make(config: RunConfig, place: str = "") -> Path:
+        made = complete(config, _within(workspace), ranks, place=place)
+        ranks.wait()
+        return made
+
+    def say(line: str) -> None:
+        if ranks.first:
+            print(line, file=sys.stderr)
+
+    stopped = None
+    if width is None:
+        stored = load_run(make(config))
+        table: Sequence[Comparison] = comparison(stored)
+        judgement = judged(stored, table, method, intervals_of(stored))
+    else:
+        stopped = until(width, lambda n: _config(replace(request, limit=n)), most, make, method, say)
+        stored, table = stopped.run, stopped.table
+        judgement = judged(stored, stopped.valid, method, stopped.intervals)
     ranks.leave()
-    stored = load_run(run)
-    table = comparison(stored)
-    judgement = judged(stored, table, method)
     if ranks.first:
         write_report(stored, table)
-        keep(run / "fitted", folder, read_fitted(run / "fitted"))
+        keep(stored.folder / "fitted", folder, replace(read_fitted(stored.folder / "fitted"), asked=asked))
         with whole(folder / "report.md") as part:
             part.write_text(report_of(judgement, stored, beside_here(folder)), encoding="utf-8")
-        print(f"tables of the run: {run}", file=sys.stderr)
-    return AlignedFile(folder, judgement)
+        print(f"tables of the run: {stored.folder}", file=sys.stderr)
+    return AlignedFile(folder, judgement, stopped)
 
 
-def preview_alignment(request: Request, workspace: Workspace) -> Preview:
+def preview_alignment(request: Request, workspace: Workspace, width: float | None = None) -> Preview:
     """What `align_file` would do after it has looked at the grader; nothing is done. Raises UserError likewise."""
-    return preview(_config(request), _within(workspace), told_by=workspace.out)
+    return preview(_config(request, width), _within(workspace), told_by=workspace.out)
 
 
 def show_aligned(made: AlignedFile, terminal: Terminal | None = None) -> None:
@@ -80,6 +105,8 @@ def show_aligned(made: AlignedFile, terminal: Terminal | None = None) -> None:
         return
     verdict = made.judged.verdict
     screen.say_after("verdict", verdict.said, "bold green" if verdict.gains else "bold red")
+    if made.stopped is not None:
+        screen.say_after("until", made.stopped.said)
     if made.judged.row.is_one_reward:
         screen.say_after(
             "mind", "the grader that judges is the one that was optimised (--gold takes another)", "yellow"
@@ -88,10 +115,21 @@ def show_aligned(made: AlignedFile, terminal: Terminal | None = None) -> None:
     screen.say_after("next", f'harness generate {beside_here(made.folder)} --prompt "..."')
 
 
-def _config(request: Request) -> RunConfig:
+def _config(request: Request, width: float | None = None) -> RunConfig:
+    """With a `width`, of all held-out prompts that there are, unless a number of them was asked for."""
     if len(request.methods) != 1 or request.methods[0] in ("base", "base_greedy", "all"):
         raise UserError(f"--method {','.join(request.methods)}: align fits one method; name it, such as iro")
-    return resolve(request.with_given(NO_TREES))
+    config = resolve(request.with_given(NO_TREES))
+    if width is None:
+        return config
+    if config.settings[config.task].cluster:
+        raise UserError("--until takes prompts as independent, and --cluster says that they are not; leave one out")
+    named = request.limit is not None or PROMPTS in dict(request.given)
+    sizes = TASKS[config.task].sizes(config.settings[config.task])
+    if not named and sizes is not None:
+        config = resolve(replace(request, limit=sizes[config.settings["evaluate"].slice]).with_given(NO_TREES))
+    looks_of(width, config.settings["evaluate"].prompts)  # which refuses what cannot be looked at
+    return config
 
 
 def _within(workspace: Workspace) -> Workspace:
@@ -100,4 +138,4 @@ def _within(workspace: Workspace) -> Workspace:
 
 
 def _holds(folder: Path, asked: dict[str, object]) -> bool:
-    return (folder / "about.json").is_file() and read_fitted(folder).asked == asked
+    return (folder / "about.json").is_file() and read_about_fitted(folder).asked == asked

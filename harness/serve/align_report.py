@@ -1,6 +1,6 @@
 """The report of an aligned folder, for whoever decides whether to deploy it: a verdict, one table, costs, what to mind.
 
-found = judged(run, comparison(run), "iro")
+found = judged(run, comparison(run), "iro", intervals_of(run))
 found.verdict.said, found.verdict.gains          # "No gain: do not deploy. ...", False
 report_of(found, run, "aligned/")                # Markdown
 """
@@ -14,6 +14,7 @@ import polars as pl
 
 from harness.core.progress import duration
 from harness.core.statistics.stats import Estimate
+from harness.evidence.clusters import column_of, count_of, few, resampled
 from harness.evidence.graders import graders_in_words, oracle_columns
 from harness.evidence.markdown import markdown_table, one_line
 from harness.evidence.names import display_name
@@ -33,6 +34,14 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Intervals:
+    """What is said of the intervals of a table, and a section about how they came about."""
+
+    said: str
+    section: str = ""
+
+
+@dataclass(frozen=True)
 class Judged:
     """The row that speaks for the method (its last iteration, the pick that asks least), and what it is set beside."""
 
@@ -41,6 +50,7 @@ class Judged:
     best: Comparison | None  # best-of-n of as many rows
     rows: Sequence[Comparison]
     unit: Unit
+    intervals: Intervals
 
     @property
     def gain(self) -> Estimate:
@@ -54,15 +64,23 @@ class Judged:
         means = (
             f"{self.name} scores {self.mean(self.row):.3g} where the unaligned model scores {self.mean(self.base):.3g}"
         )
-        change = f"{means}: {_signed(gain)} points a prompt on {gain.n} held-out prompts"
+        clusters = "" if self.row.clusters is None else f" in {self.row.clusters:,} clusters"
+        change = f"{means}: {_signed(gain)} points a prompt on {gain.n} held-out prompts{clusters}"
         cost = f"An answer takes {self.times(self.row):.1f} times the compute of the unaligned model's."
         if isnan(gain.low):
-            return Verdict(False, "Not known: do not deploy. Too few held-out prompts have a score in both models.")
+            return Verdict(False, f"Not known: do not deploy. {self._unknown}")
         if gain.low > 0:
             return Verdict(True, f"Gain. {change}. {cost}{self._beaten}")
         if gain.high < 0:
             return Verdict(False, f"Worse: do not deploy. {change}. {cost}")
         return Verdict(False, f"No gain: do not deploy. {change}, an interval that includes 0. {cost}")
+
+    @property
+    def _unknown(self) -> str:
+        """Why there is no interval."""
+        if self.gain.n < 2:
+            return "Too few held-out prompts have a score in both models."
+        return f"On {self.gain.n} held-out prompts hardly any answer has another score than the unaligned model's."
 
     @property
     def _beaten(self) -> str:
@@ -86,15 +104,28 @@ class Judged:
         return row.costs.flops / self.base.costs.flops
 
 
-def judged(run: Run, table: Sequence[Comparison], method: str) -> Judged:
+def speaking(table: Sequence[Comparison], method: str) -> Comparison:
+    """The row that speaks for a method: its last iteration, and the pick that asks least."""
     of_method = [row for row in table if row.key.method == method]
     last = max(row.key.iteration for row in of_method)
     picks = {row.key.final_pick: row for row in of_method if row.key.iteration == last}
-    row = next(picks[pick] for pick in (*_PICKS, *picks) if pick in picks)
+    return next(picks[pick] for pick in (*_PICKS, *picks) if pick in picks)
+
+
+def judged(run: Run, table: Sequence[Comparison], method: str, intervals: Intervals) -> Judged:
+    row = speaking(table, method)
     (base,) = [one for one in table if one.key.method == "base"]
     best = next((one for one in table if one.key.method == "best_of_n" and one is not row), None)
-    shown = [one for one in table if one.key.method != method or one.key.iteration == last]
-    return Judged(row, base, best, shown, run.record.required(f"units.{GOLD}", run.record.units.get(GOLD)))
+    shown = [one for one in table if one.key.method != method or one.key.iteration == row.key.iteration]
+    unit = run.record.required(f"units.{GOLD}", run.record.units.get(GOLD))
+    return Judged(row, base, best, shown, unit, intervals)
+
+
+def intervals_of(run: Run) -> Intervals:
+    """As a run has them: over its held-out prompts, or over clusters of those."""
+    clusters, column = count_of(run), column_of(run.record)
+    over_what = "the held-out prompts" if clusters is None else resampled(clusters, column)
+    return Intervals(f"with 95% bootstrap intervals over {over_what}; differences are paired by prompt")
 
 
 def report_of(found: Judged, run: Run, folder: str) -> str:
@@ -105,10 +136,11 @@ def report_of(found: Judged, run: Run, folder: str) -> str:
         f"**{verdict.said}**",
         *_minds(found, run),
         "\n".join(markdown_table([_cells(found, row) for row in found.rows])),
-        "Scores are those of the grader that judges, in its own points, with 95% bootstrap intervals over the held-out "
-        "prompts; differences are paired by prompt. Costs are of one answer: tokens that the model reads and writes, "
-        "discarded ones included, and calls of the grader while answering.",
+        f"Scores are those of the grader that judges, in its own points, {found.intervals.said}. Costs are of one "
+        "answer: tokens that the model reads and writes, discarded ones included, and calls of the grader while "
+        "answering.",
         _against_best(found),
+        found.intervals.section,
         "## What was done",
         _done(run),
         "## What it cost",
@@ -134,12 +166,14 @@ def _signed(of: Estimate) -> str:
 
 def _cells(found: Judged, row: Comparison) -> dict[str, str | None]:
     sd, mean = found.unit.sd, found.unit.mean
-    gold = row.gold
+    gold = scaled(row.gold, sd)
     gain = None if row.key.method == "base" or row.drift.gold_gain is None else scaled(row.drift.gold_gain, sd)
     return {
         "model": _named(row),
-        "score [95%]": f"{gold.value * sd + mean:.3g} [{gold.low * sd + mean:.3g}, {gold.high * sd + mean:.3g}]",
-        "more than unaligned [95%]": "" if gain is None else _signed(gain),
+        "score [95%]": Estimate(gold.value * sd + mean, gold.low * sd + mean, gold.high * sd + mean, gold.n).shown(
+            ".3g"
+        ),
+        "more than unaligned [95%]": "" if gain is None else gain.shown("+.3g"),
         "tokens worked": f"{row.costs.policy_tokens:,.0f}",
         "times the compute": f"{found.times(row):.1f}",
         "grader calls": f"{row.costs.reward_calls:.1f}".removesuffix(".0"),
@@ -168,6 +202,8 @@ def _minds(found: Judged, run: Run) -> list[str]:
             f"The grader reads {', '.join(columns)} of the row. Rows marked oracle ask it while they answer, which is "
             "possible only for prompts whose answer is known."
         )
+    if line := few(found.row.clusters, column_of(run.record)):
+        said.append(f"{line}.")
     if n < _FEW:
         said.append(f"{n} held-out prompts show large differences alone; more rows in the file show smaller ones.")
     return [f"*{line}*" for line in said]

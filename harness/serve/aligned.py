@@ -9,7 +9,8 @@ digits of its scores, since these depend on the shape of a batch, and so which o
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -34,12 +35,13 @@ from harness.core.models.sampling import Sampler
 from harness.core.registry import import_file
 from harness.core.results_folder import results_folder
 from harness.core.reward import RewardHandle, Scale, checked
+from harness.core.search.search import Observer
 from harness.core.streams import Streams
 from harness.core.types import Answer, Candidate, Completion, Prompt, Scorer
 from harness.core.withheld import Withheld
 from harness.evidence.store import find_run
 from harness.methods import METHODS
-from harness.running.config import MODEL_ARGS, SECTIONS, RunConfig
+from harness.running.config import MODEL_ARGS, SECTIONS, Batch, RunConfig
 from harness.running.fitted import Fitted, FittedMethod, read_fitted
 from harness.running.material import open_policy, require_capabilities
 from harness.tasks import TASKS
@@ -144,6 +146,78 @@ class Aligned:
         """The same model with other settings of `sampler`, such as where its answers end: `stop`, `max_new_tokens`."""
         changed = replace(self._config.settings["sampler"], **sampler)
         return self._with(self.about, self.method, self.iteration, {"sampler": changed})
+
+    def beside(self, method: str, iteration: int) -> "Aligned":
+        """Another method of the same folder after one of its iterations, over the same model."""
+        METHODS.name_of(self.about.methods[method].reference or method)
+        settings = {method: _typed(method, METHODS[method].Config, self.about.asked["settings"][method])}
+        return self._with(self.about, method, iteration, settings)
+
+    def at_rows(self, rows: int) -> "Aligned":
+        """The same model with another number of rows a prompt. Raises UserError where rows do not measure it."""
+        kind, now = METHODS[self.method], self._config.settings[self.method]
+        changed = {name: value for name, value in kind.settings_at(rows, 1).items() if name != "chunk"}
+        changed = {"n": rows} if self.method == "best_of_n" else changed
+        if kind.budget(now) is None or not changed:
+            raise UserError(f"{self.method} has no number of rows that could be set; leave rows out")
+        return self._with(self.about, self.method, self.iteration, {self.method: replace(now, **changed)})
+
+    def written(
+        self, asked: Sequence[Prompt], streams: Streams, pick: str, observe: Observer | None = None
+    ) -> list[Answer]:
+        """Answers as the method gives them, in the order of the prompts; each batch is drawn from `streams`.
+
+        Nothing of a call outlives it, so that a server may call for as long as it runs.
+        """
+        self._asks_reward, self._scores, self._withheld = self._needs_reward(pick), {}, Withheld()
+        if self._asks_reward:
+            self._require_columns(pick, asked)
+        generator = self._generator(self._config.seed)
+        generator.streams, generator.observer = streams, observe
+        made: dict[str, Answer] = {}
+        for batch in self._batches(sorted(asked, key=lambda p: p.id)):
+            with self._ledger.phase("generate"):
+                answers = generator.generate(self._withheld.bare(batch))
+            self._ledger.drain()
+            made |= {answer.prompt.id: answer for answer in answers}
+        return [made[prompt.id] for prompt in asked]
+
+    def require_answerable(self) -> None:
+        """Raises UserError where its cheapest pick asks a reward that reads what new prompts do not bring."""
+        if self._needs_reward(self.pick) and (reads := self.about.facts.get("reward_reads", ())):
+            raise UserError(f"it asks the grader while it answers, which reads {', '.join(reads)} of the row: such "
+                            "answers are an oracle's")  # fmt: skip
+
+    def sampled_by(self, sampler: Sampler) -> "Aligned":
+        """The same model under another sampling rule."""
+        return self._with(self.about, self.method, self.iteration, {"sampler": sampler})
+
+    @contextmanager
+    def working(self) -> Iterator[PolicyHandle]:
+        """The policy under its sampling rule, for work that is no method's; what it books is let go."""
+        with self._ledger.phase("generate"):
+            yield PolicyHandle(self._policy, self.sampler, self._ledger)
+        self._ledger.drain()
+
+    @property
+    def together(self) -> int:
+        """Prompts of which the rows are written in one batch, as far as the setting for it goes."""
+        batch: Batch = self._config.settings["batch"]
+        return max(1, batch.rows // self.rows)
+
+    @property
+    def generator(self) -> Generator:
+        """The method itself, as `written` asks it."""
+        return self._generator(self._config.seed)
+
+    @property
+    def policy(self) -> Policy:
+        return self._policy
+
+    @property
+    def rows(self) -> int:
+        """Rows that are written together for one prompt."""
+        return METHODS[self.method].rows_per_prompt(self._config.settings[self.method])
 
     def unaligned(self, method: str = "base") -> "Aligned":
         """The model by itself, under the same sampling rule: `base`, or `base_greedy`."""

@@ -4,7 +4,6 @@ Each value is a run of its own in OUT/runs, so that repeating one costs nothing 
 the setting does not change them. What is made of them lies in OUT/ablations/<task>-<axis>-<hash>/ (see ablation.py).
 """
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,7 +13,7 @@ from typing import Any
 
 from harness.core.digest import digest
 from harness.core.errors import UserError
-from harness.core.files import whole
+from harness.core.json_file import write_json
 from harness.core.statistics.stats import PLANNING_SD, detectable_difference
 from harness.core.yaml_text import read_yaml
 from harness.evidence.ablation import write_ablation
@@ -62,8 +61,7 @@ def ablate(axes: str, values: str | None, request: Request, workspace: Workspace
     }
     made_of = digest([entry["run"] for entry in about["runs"]])[:10]
     folder = workspace.out / "ablations" / f"{plain.task}-{'-'.join(axis['name'] for axis in about['axes'])}-{made_of}"
-    with whole(folder / "about.json") as part:
-        part.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    write_json(folder / "about.json", about)
     write_ablation(folder, workspace.out)
     return folder
 

@@ -115,6 +115,7 @@ AXES: Mapping[str, Axis] = {
     "diversity": Axis("equal texts after all different ones", (True, False), _sets("iro.diversity")),
     "layer": Axis("layer that values read", (6, 9, 12, 18, 24), _single("fit.layers")),
     "pooling": Axis("pooling of states", ("last", "mean_all", "mean_response"), _single("iro.value.poolings")),
+    "value_kind": Axis("what values read", ("hidden", "text", "lm"), _sets("iro.value.kind")),
     "value_size": Axis("hidden units of a value head", (8, 32, 128, 512), _sets("iro.value.hidden")),
     "ensemble": Axis("value heads averaged", (1, 3, 5), _sets("iro.value.ensemble")),
     "reward_quality": Axis("reviews that the proxy learnt from (0: all)", (100, 1000, 0), _proxy),

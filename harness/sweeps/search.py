@@ -23,6 +23,7 @@ from harness.core.tuning import Declared, Facts, Numeric, Tunable
 
 Point = Mapping[str, Any]  # label of a tunable -> value
 Ends = tuple[float | None, float | None]  # the nearest positions tried below and above the best
+Effect = Callable[[Mapping[str, Any]], str]  # settings by dotted name -> equal where they give the same answers
 _WIDE, _NARROW = 1 / 8, 1 / 64  # gaps, in ranges, that are halved before and after choices are tried again
 
 
@@ -52,10 +53,16 @@ class Space:
 
     tunables: tuple[Tunable, ...]
     defaults: Point
+    effect: Effect = digest
 
     @classmethod
-    def of(cls, declared: Sequence[Declared], defaults: Mapping[str, Any], facts: Facts) -> "Space":
-        """For plain settings by dotted name; ranges hold the defaults, which are always tried."""
+    def of(
+        cls, declared: Sequence[Declared], defaults: Mapping[str, Any], facts: Facts, effect: Effect = digest
+    ) -> "Space":
+        """For plain settings by dotted name; ranges hold the defaults, which are always tried.
+
+        `effect` is equal for settings that give the same answers. A tunable that changes none is left alone.
+        """
         made: list[Tunable] = []
         point: dict[str, Any] = {}
         for one in declared:
@@ -65,25 +72,41 @@ class Space:
                 made.append(tunable.holding(value))
             else:
                 made.append(tunable if value in tunable.values else replace(tunable, values=[*tunable.values, value]))
-        return cls(tuple(made), point)
+        return cls(tuple(made), point, effect)
 
     def active(self, point: Point) -> list[Tunable]:
-        """The tunables that mean something beside the point's choices."""
-        return [t for t in self.tunables if t.when is None or point.get(t.when.name) == t.when.value]
+        """The tunables that change answers beside the point's choices."""
+        meant = self._meant(point)
+        return [t for t in meant if self._changes(t, {one.label: point[one.label] for one in meant})]
 
     def settings(self, point: Point) -> dict[str, Any]:
         """The settings of a point, by dotted name."""
-        return {name: v for t in self.active(point) for name, v in t.settings(point[t.label]).items()}
+        return _settings(self.active(point), point)
 
     def key(self, point: Point) -> str:
-        """Equal for points that are the same settings."""
-        return digest(self.settings(point))
+        """Equal for points that give the same answers."""
+        return self.effect(self.settings(point))
 
     def numeric(self, point: Point) -> list[Numeric]:
         return [t for t in self.active(point) if isinstance(t, Numeric)]
 
     def choices(self, point: Point) -> dict[str, Any]:
         return {t.label: point[t.label] for t in self.active(point) if not isinstance(t, Numeric)}
+
+    def _meant(self, point: Point) -> list[Tunable]:
+        return [t for t in self.tunables if t.when is None or point.get(t.when.name) == t.when.value]
+
+    def _changes(self, tunable: Tunable, point: Point) -> bool:
+        """Whether any two of its values give other answers, all else as in the point."""
+        ends = (tunable.low, tunable.high) if isinstance(tunable, Numeric) else tunable.values
+        if ends[0] == ends[-1]:  # one value so far: it may have room to grow
+            return True
+        points = [{**point, tunable.label: value} for value in ends]
+        return len({self.effect(_settings(self._meant(one), {**self.defaults, **one})) for one in points}) > 1
+
+
+def _settings(tunables: Sequence[Tunable], point: Point) -> dict[str, Any]:
+    return {name: value for t in tunables for name, value in t.settings(point[t.label]).items()}
 
 
 def best_of(tried: Sequence[Tried]) -> Tried:

@@ -5,10 +5,13 @@ search.py). Where the best lies at an end of a range, the range grows and as man
 to `--most-tries`; who still ends at an edge is marked from then on. The best mean gold wins, of the last iteration and
 the pick that needs least at test time; of equals the cheaper. OUT/tuning/<task>-<profile>-<hash>/ holds every try, a
 report with gold against each setting, and a file for `run --config`. The same command finds its tries again; with more
-`--tries` or `--most-tries` the search goes on from where it stopped.
+`--tries` or `--most-tries` the search goes on from where it stopped. With `--iterations K` the tries of a method that
+iterates fit K value functions; what is chosen is for as many as the profile has, and what changes nothing before
+iteration K + 1 is left as it is.
 """
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -20,15 +23,19 @@ import yaml
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import whole
+from harness.core.json_file import write_json
+from harness.core.lock import LOCKS
 from harness.core.nested import flatten, nested
+from harness.core.printable import printable
 from harness.core.streams import Streams
 from harness.core.tuning import Facts, Numeric
+from harness.evidence.proven_table import write_proven
 from harness.evidence.row import Comparison, flat
 from harness.evidence.store import load_run, read_json
 from harness.evidence.table import comparison
 from harness.evidence.tuning import write_tuning
 from harness.methods import METHODS
-from harness.running.config import RunConfig, annotation_of, names_of, resolve
+from harness.running.config import RunConfig, annotation_of, iterations_of, names_of, resolve
 from harness.running.preview import Preview, preview
 from harness.running.ranks import Ranks, join_ranks
 from harness.running.request import NO_TREES, Given, Request, Workspace
@@ -42,34 +49,36 @@ ROUNDS = 3  # of as many tries as a method has, at most, unless --most-tries say
 _PICKS = ("value", "first", "reward")  # cheapest first: which row of a method is compared
 
 
-def tune(tries: int, most: int | None, request: Request, workspace: Workspace) -> Path | None:
+def tune(
+    tries: int, most: int | None, request: Request, workspace: Workspace, iterations: int | None = None
+) -> Path | None:
     """Search, choose, write what was found; its folder, None in launched processes that write nothing."""
     most = most_tries(tries, most)
     asked = _asked(request)
     plain = resolve(asked)
-    folder, ranks = _folder(plain, workspace), join_ranks()
-    sessions = ranks.of_first(_sessions(folder, (tries, most)))
-    searches = []
-    for name in plain.methods:
-        search = _Search(name, asked, plain, replace(workspace, out=folder), ranks)
-        for session in sessions:
-            search.go_on(*session)
-        searches.append(search)
+    folder, ranks = _folder(plain, workspace, iterations), join_ranks()
+    with ranks.alone(workspace.out / LOCKS / f"tuning-{folder.name}", f"the tuning {folder.name}"):
+        sessions = ranks.of_first(_sessions(folder, (tries, most)))
+        searches = []
+        for name in plain.methods:
+            search = _Search(name, asked, plain, replace(workspace, out=folder), ranks, iterations)
+            for session in sessions:
+                search.go_on(*session)
+            searches.append(search)
+        if ranks.first:
+            _write(folder, plain, request, searches, sessions)
+            write_tuning(folder)
     ranks.leave()
-    if not ranks.first:
-        return None
-    _write(folder, plain, request, searches, sessions)
-    write_tuning(folder)
-    return folder
+    return folder if ranks.first else None
 
 
-def preview_tuning(request: Request, workspace: Workspace) -> dict[str, Preview]:
+def preview_tuning(request: Request, workspace: Workspace, iterations: int | None = None) -> dict[str, Preview]:
     """The first try of each method, with its defaults; none is done. What follows depends on what they would find."""
     asked = _asked(request)
     plain = resolve(asked)
-    within, found = replace(workspace, out=_folder(plain, workspace)), dict[str, Preview]()
+    within, found = replace(workspace, out=_folder(plain, workspace, iterations)), dict[str, Preview]()
     for name in plain.methods:
-        config = _Search(name, asked, plain, within, Ranks()).config({})
+        config = _Search(name, asked, plain, within, Ranks(), iterations).config({})
         speed = next((one.speed for one in found.values() if one.speed is not None), None)
         found[name] = preview(config, within, speed=speed, told_by=workspace.out)
     return found
@@ -92,9 +101,10 @@ def _asked(request: Request) -> Request:
     return asked.with_given(("evaluate.slice", "development"))
 
 
-def _folder(plain: RunConfig, workspace: Workspace) -> Path:
-    declared = {name: [repr(one) for one in METHODS[name].tunables] for name in plain.methods}
-    return workspace.out / "tuning" / f"{plain.task}-{plain.profile}-{digest([plain.asked(), declared])[:10]}"
+def _folder(plain: RunConfig, workspace: Workspace, iterations: int | None) -> Path:
+    declared = {name: [repr(one) for one in METHODS[name].tunables_of(plain.settings[name])] for name in plain.methods}
+    made_of = [plain.asked(), declared, *([] if iterations is None else [iterations])]
+    return workspace.out / "tuning" / f"{plain.task}-{plain.profile}-{digest(made_of)[:10]}"
 
 
 @dataclass(frozen=True)
@@ -119,16 +129,27 @@ class _Search:
     plain: RunConfig
     workspace: Workspace
     ranks: Ranks
+    iterations: int | None = None  # that its tries have at most, where it iterates
     tries: list[Try] = field(default_factory=list)
     until: int = 0  # tries that it has as things stand
 
     def __post_init__(self) -> None:
         kind, config = METHODS[self.name], self.plain.settings[self.name]
+        self._effects: dict[str, str] = {}
         facts = Facts(kind.budget(config), self.plain.settings["sampler"].max_new_tokens)
-        for setting in (setting for one in kind.tunables for setting in one.of(facts).names):
+        for setting in (setting for one in kind.tunables_of(config) for setting in one.of(facts).names):
             annotation_of(f"{self.name}.{setting}", {self.name: kind.Config})  # raises where there is no such setting
-        self.space = Space.of(kind.tunables, dict(flatten(asdict(config))), facts)
         self._given = _for(self.name, self.plain, self.asked.given)
+        if self.is_cut:
+            self._given.append((f"{self.name}.iterations", self.iterations))
+        self.space = Space.of(kind.tunables_of(config), dict(flatten(asdict(config))), facts, self._effect)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether its tries fit fewer value functions than what is chosen will."""
+        kind, config = METHODS[self.name], self.plain.settings[self.name]
+        settable = "iterations" in names_of(kind.Config)
+        return settable and self.iterations is not None and iterations_of(kind, config) > self.iterations
 
     @property
     def tried(self) -> list[Tried]:
@@ -181,6 +202,16 @@ class _Search:
         alone = replace(self.asked, methods=(self.name,), given=self._given)
         return resolve(alone.with_given(*((f"{self.name}.{name}", value) for name, value in settings.items())))
 
+    def _effect(self, settings: Mapping[str, Any]) -> str:
+        """Equal for settings that lead to the same fits and answers."""
+        key = digest(settings)
+        if key not in self._effects:
+            kind, config = METHODS[self.name], self.config(settings).settings[self.name]
+            last = iterations_of(kind, config)
+            fits = [kind.fit_config(config, i) for i in range(1, last + 1)]
+            self._effects[key] = digest([asdict(one) for one in (*fits, kind.answer_config(config, last))])
+        return self._effects[key]
+
     def about(self) -> dict[str, Any]:
         """What the report says of the search, as plain data."""
         ranges = {
@@ -194,7 +225,7 @@ class _Search:
         return {"tunables": ranges, "edges": [str(end) for end in self.edges], **self.budget()}
 
     def budget(self) -> dict[str, Any]:
-        """What the method had: tries, prompts of each, and FLOPs and seconds as if each try had worked alone."""
+        """What it had: tries, prompts of each, FLOPs and seconds as if each had worked alone, iterations if cut."""
         rows = [one.row for one in self.tries if one.row is not None]
         flops = [
             row.costs.flops * row.gold.n + row.costs.fit_flops
@@ -206,16 +237,20 @@ class _Search:
             "prompts": rows[0].gold.n,
             "flops": sum(flops) if len(flops) == len(rows) else None,
             "seconds": sum(one.seconds for one in self.tries),
+            **({"iterations": self.iterations} if self.is_cut else {}),
         }
 
 
 def _sessions(folder: Path, now: tuple[int, int]) -> list[tuple[int, int]]:
     """`tries` and `most` of every command that worked on this tuning, this one last; written down before any work."""
     path = folder / "sessions.json"
-    stored = [(int(a), int(b)) for a, b in read_json(path)["sessions"]] if path.exists() else []
+    stored: list[tuple[int, int]] = []
+    try:
+        stored = [(int(a), int(b)) for a, b in read_json(path)["sessions"]] if path.exists() else []
+    except (UserError, LookupError, TypeError, ValueError) as error:
+        print(printable(f"{error}. Begun with this command alone; its tries are found again"), file=sys.stderr)
     sessions = stored if now in stored else [*stored, now]
-    with whole(path) as part:
-        part.write_text(json.dumps({"sessions": sessions}) + "\n", encoding="utf-8")
+    write_json(path, {"sessions": sessions})
     return sessions
 
 
@@ -250,11 +285,9 @@ def _write(
         for search in searches
         for i, one in enumerate(search.tries, 1)
     ]  # fmt: skip
-    with whole(folder / "tries.parquet") as part:
-        pl.DataFrame(columns, infer_schema_length=None).write_parquet(part)
+    write_proven(pl.DataFrame(columns, infer_schema_length=None), folder / "tries.parquet")
     about = {"sessions": sessions, "methods": {search.name: search.about() for search in searches}}
-    with whole(folder / "about.json") as part:
-        part.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    write_json(folder / "about.json", about)
     with whole(folder / "chosen.yaml") as part:
         part.write_text(
             yaml.safe_dump(_chosen(folder.name, plain, request, searches), sort_keys=False), encoding="utf-8"

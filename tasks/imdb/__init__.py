@@ -42,6 +42,7 @@ class Imdb(Task):
     Config = ImdbConfig
     config: ImdbConfig
     default_model = "smollm2-135m-instruct"
+    gold_models = frozenset({"minilm"})
     reward_flops = 200.0  # two for each of about a hundred terms of a text
     source = "IMDB reviews, training set (Maas et al. 2011)"
     profiles = {

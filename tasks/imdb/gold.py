@@ -4,8 +4,11 @@ Another family on other data, about as accurate as the proxy, so that what a met
 Every epoch draws a fresh snippet of each review. Interrupted, the training goes on from its last checkpoint.
 """
 
+import pickle
 import random
+import sys
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -124,7 +127,14 @@ def _save_checkpoint(path: Path, step: int, gold: Gold, optimizer: torch.optim.O
 def _resume(path: Path, gold: Gold, optimizer: torch.optim.Optimizer) -> int:
     if not path.exists():
         return 0
-    state = torch.load(path, weights_only=True)
-    gold.load_state_dict(state["gold"])
-    optimizer.load_state_dict(state["optimizer"])
-    return int(state["step"])
+    before = deepcopy(gold.state_dict()), deepcopy(optimizer.state_dict())
+    try:
+        state = torch.load(path, weights_only=True)
+        gold.load_state_dict(state["gold"])
+        optimizer.load_state_dict(state["optimizer"])
+        return int(state["step"])
+    except (OSError, EOFError, RuntimeError, ValueError, LookupError, pickle.UnpicklingError) as error:
+        print(f"{path} is damaged ({type(error).__name__}); begun again", file=sys.stderr, flush=True)
+        gold.load_state_dict(before[0])
+        optimizer.load_state_dict(before[1])
+        return 0

@@ -78,7 +78,7 @@ def write_trained(trained: Weights, path: Path) -> None:
 
 def read_trained(path: Path, n_reviews: int) -> Weights:
     """What `build_proxy` made of so many reviews."""
-    table = pl.read_parquet(path)
+    table = pl.read_parquet(path, glob=False)
     *terms, _ = table["term"].to_list()
     weights, idf = table["weight"].to_numpy(), table["idf"].to_numpy()[:-1]
     return _weights_of(terms, idf, weights[:-1], float(weights[-1]), (1 + SNIPPETS) * n_reviews)

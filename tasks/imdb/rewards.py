@@ -10,13 +10,14 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from harness.core.files import from_cache, whole
-from harness.core.manifest import add_to_manifest
+from harness.core.proven import file_problems, list_anew, take_or_make
 from harness.tasks.imdb import gold, proxy
 from harness.tasks.imdb.data import Review, Split
 from harness.tasks.imdb.gold import Gold
@@ -41,8 +42,8 @@ def rewards_of(split: Split, source: str, proxy_reviews: int, reward_reviews: in
     if reward_reviews or proxy_reviews:
         reviews = split.proxy[: reward_reviews or None][: proxy_reviews or None]
         fewer = f"-{proxy_reviews}" if proxy_reviews else ""
-        scorer = Proxy(trained_proxy(reviews, folder, fewer))
-        measured = _measured(folder / f"accuracy-proxy-{proxy.RECIPE}{fewer}.json", scorer, split)
+        scorer = Proxy(trained_proxy(reviews, folder, cache, fewer))
+        measured = _measured(folder / f"accuracy-proxy-{proxy.RECIPE}{fewer}.json", scorer, split, cache)
         facts |= {"proxy_from": TRAINED, "proxy_reviews": len(reviews), "proxy_accuracy": measured}
     else:
         scorer = shipped_proxy()
@@ -50,7 +51,7 @@ def rewards_of(split: Split, source: str, proxy_reviews: int, reward_reviews: in
     if reward_reviews:
         reviews = split.gold[:reward_reviews]
         judge = trained_gold(reviews, folder, cache)
-        measured = _measured(folder / f"accuracy-gold-{gold.RECIPE}.json", judge.score, split)
+        measured = _measured(folder / f"accuracy-gold-{gold.RECIPE}.json", judge.score, split, cache)
         facts |= {"gold_from": TRAINED, "gold_reviews": len(reviews), "gold_accuracy": measured}
     else:
         judge = shipped_gold(cache)
@@ -62,33 +63,42 @@ def trained_folder(cache: Path, source: str, reward_reviews: int) -> Path:
     return cache / "rewards" / f"imdb-{source}-{reward_reviews or 'all'}"
 
 
-def trained_proxy(reviews: Sequence[Review], folder: Path, fewer: str = "") -> Weights:
-    """The proxy of these reviews, trained where the cache has it not yet."""
+def trained_proxy(reviews: Sequence[Review], folder: Path, cache: Path, fewer: str = "") -> Weights:
+    """The proxy of these reviews, trained where the cache has it not yet, or not as it was written."""
     path = folder / f"proxy-{proxy.RECIPE}{fewer}.parquet"
-    if not path.exists():
+
+    def train() -> None:
         print("training the proxy reward: about half a minute, once", file=sys.stderr, flush=True)
         proxy.write_trained(proxy.build_proxy(reviews), path)
-        add_to_manifest(folder, [path.name])
+        list_anew(path)
+
+    take_or_make(path, cache, "the proxy reward", partial(file_problems, path, cache), train)
     return proxy.read_trained(path, len(reviews))
 
 
 def trained_gold(reviews: Sequence[Review], folder: Path, cache: Path) -> Gold:
-    """The gold of these reviews, trained where the cache has it not yet."""
+    """The gold of these reviews, trained where the cache has it not yet, or not as it was written."""
     path = folder / f"gold-{gold.RECIPE}.safetensors"
-    if not path.exists():
+
+    def train() -> None:
         gold.build_gold(reviews, path, cache)
-        add_to_manifest(folder, [path.name])
+        list_anew(path)
+
+    take_or_make(path, cache, "the gold reward", partial(file_problems, path, cache), train)
     return Gold.load(path, cache)
 
 
-def _measured(path: Path, score: Callable[[Sequence[str]], np.ndarray], split: Split) -> float:
+def _measured(path: Path, score: Callable[[Sequence[str]], np.ndarray], split: Split, cache: Path) -> float:
     """Accuracy on the measured snippets, which a file of the cache keeps."""
-    if not path.exists():
+
+    def measure() -> None:
         print("measuring a reward: two minutes or less, once", file=sys.stderr, flush=True)
         texts = measured_texts(split)
         found = {"accuracy": accuracy(score(texts.texts), texts.positive), "measured_on": texts.source}
         with whole(path) as part:
             part.write_text(json.dumps(found, indent=1), encoding="utf-8")
-        add_to_manifest(path.parent, [path.name])
+        list_anew(path)
+
+    take_or_make(path, cache, "an accuracy", partial(file_problems, path, cache), measure)
     with from_cache(path, remove=path):
         return float(json.loads(path.read_text(encoding="utf-8"))["accuracy"])

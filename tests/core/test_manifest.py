@@ -3,9 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from harness.core.errors import UserError
 from harness.core.ledger import Ledger
-from harness.core.manifest import add_to_manifest, verify, write_manifest
+from harness.core.manifest import verify, write_manifest
 from harness.running.artifacts import run_stage
 from harness.running.ranks import Ranks
 
@@ -57,8 +56,6 @@ def test_a_damaged_manifest_is_a_problem_and_no_traceback(stored, text):
     (stored / "manifest.json").write_text(text)
     (problem,) = verify(stored)
     assert problem.startswith("manifest.json is no list of files")
-    with pytest.raises(UserError, match=r"manifest\.json in the cache is damaged"):
-        add_to_manifest(stored, ["more"])
 
 
 def test_a_folder_without_a_manifest_is_named(tmp_path):
@@ -72,17 +69,6 @@ def test_names_that_lead_out_of_the_folder_are_not_followed(stored):
         "../x is no name of a file in this folder",
         "/etc/hostname is no name of a file in this folder",
     ]
-
-
-def test_files_are_added_once(stored):
-    (stored / "more").write_bytes(b"1")
-    add_to_manifest(stored, ["more", "scores.parquet"])
-    before = (stored / "manifest.json").stat()
-    add_to_manifest(stored, ["more"])
-    assert (stored / "manifest.json").stat().st_mtime_ns == before.st_mtime_ns
-    assert verify(stored) == []
-    (stored / "more").write_bytes(b"2")
-    assert verify(stored) == ["more has another sha256 than was written"]
 
 
 def test_batches_carry_what_proves_them(stage):

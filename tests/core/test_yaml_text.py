@@ -23,6 +23,14 @@ def test_what_is_no_yaml_is_named_with_its_line(text, says):
     assert says in str(told.value)
 
 
+@pytest.mark.parametrize(
+    "text", ["[" * 1000, "!!timestamp x", "0x" + "f" * 6000, "{a: " * 500, "!!int x", "!!float x", "!!bool x"]
+)
+def test_what_is_nested_too_deep_or_no_such_thing_is_one_error(text):
+    with pytest.raises(UserError, match="--set is no YAML"):
+        read_yaml(text, "--set")
+
+
 def test_names_may_come_again_in_another_mapping_and_over_a_merge():
     assert read_yaml("a: {x: 1}\nb: {x: 2}", "mine") == {"a": {"x": 1}, "b": {"x": 2}}
     assert read_yaml("a: &a {x: 1, y: 2}\nb: {<<: *a, x: 3}", "mine")["b"] == {"x": 3, "y": 2}

@@ -60,8 +60,9 @@ def test_every_column_of_a_row_is_known_and_written(planted):
             assert value is None or isinstance(COLUMNS[name].shown(value), str), name
     stored = set(frame(comparison(planted)).columns)
     assert {name for name in COLUMNS if name not in stored} <= {  # of what this run has not
+        "usd", "usd_with_fitting", "fit_usd",
         "refits", "gold_of_refits", "sd_of_refits", "gold_over_refits", "against_best_of_n_over_refits",
-        "against_previous_over_refits", "against_first_over_refits",
+        "against_previous_over_refits", "against_first_over_refits", "clusters",
     }  # fmt: skip
 
 

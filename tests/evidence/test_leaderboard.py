@@ -13,7 +13,7 @@ from PIL import Image
 from harness import cli
 from harness.core.tuning import Choice
 from harness.evidence.leaderboard import board_of
-from harness.evidence.store import read_about
+from harness.evidence.store import read_about, write_about
 from harness.tasks.toy import Toy
 
 pytestmark = pytest.mark.slow
@@ -202,11 +202,25 @@ def leaderboard_text(capsys) -> str:
     return capsys.readouterr().out
 
 
-def test_versions_of_rewards_that_are_no_numbers_are_a_clear_error(place, capsys):
+def test_folders_that_hold_no_run_are_named_and_left_out(place, capsys):
+    """One foreign folder stopped the whole leaderboard."""
     run("--limit", "12")
     under_other_rewards(newest(), "toy-odd", {"gold": "new"})
-    assert leaderboard() == 2
-    assert "toy-odd/run.json: task_facts.reward_versions is {'gold': 'new'}" in capsys.readouterr().err
+    (RESULTS / "runs" / "fore|ign").mkdir()
+    torn = shutil.copytree(RESULTS / "runs" / newest(), RESULTS / "runs" / "toy-torn")
+    (torn / "scores.parquet").write_bytes((torn / "scores.parquet").read_bytes()[:-1])
+    keyless = shutil.copytree(RESULTS / "runs" / newest(), RESULTS / "runs" / "toy-keyless")
+    about = read_about(keyless)
+    del about["config"]["settings"]["evaluate"]["prompts"]
+    (keyless / "run.json").write_text(json.dumps(about), encoding="utf-8")
+    assert leaderboard() == 0
+    said = capsys.readouterr().err
+    assert "left out: toy-odd: " in said and "task_facts.reward_versions is {'gold': 'new'}" in said
+    assert "left out: fore|ign: there is no run.json in it" in said
+    assert "left out: toy-torn: " in said and "scores.parquet has " in said and "left out: toy-keyless: " in said
+    text = (RESULTS / "leaderboard.md").read_text()
+    assert "Left out, since they cannot be read: fore\\|ign, toy-keyless, toy-odd, toy-torn." in text
+    assert leaderboard("--check") == 0
 
 
 def test_rescoring_names_runs_whose_rewards_are_gone(place, capsys):
@@ -223,8 +237,8 @@ def test_an_unfinished_run_is_named_and_not_read(place):
     run()
     name = newest()
     shutil.copytree(RESULTS / "runs" / name, RESULTS / "runs" / "toy-half")
-    about = (RESULTS / "runs" / "toy-half" / "run.json").read_text()
-    (RESULTS / "runs" / "toy-half" / "run.json").write_text(about.replace('"done"', '"running"'))
+    half = RESULTS / "runs" / "toy-half"
+    write_about(half, {**read_about(half), "status": "running"})
     assert leaderboard() == 0
     assert "Not finished, and not read: toy-half." in (RESULTS / "leaderboard.md").read_text()
 
@@ -283,6 +297,7 @@ def test_rescoring_passes_on_an_untouched_run_and_finds_an_edited_score(place, c
     one = (pl.col("metric") == "gold_reward") & (pl.col("method") == "base") & (pl.int_range(pl.len()) < 3)
     edited = scores.with_columns(pl.when(one).then(pl.col("value") + 0.5).otherwise(pl.col("value")).alias("value"))
     edited.write_parquet(folder / "scores.parquet")
+    (folder / "manifest.json").unlink()  # as of a version that listed nothing
     assert leaderboard("--rescore", "10000") == 1
     assert "0.5 (toy-" in capsys.readouterr().out
 

@@ -37,7 +37,10 @@ def ids(page) -> list[str]:
 
 
 def copied(stored: Run, place: Path) -> Path:
-    return shutil.copytree(stored.folder, place / stored.id)
+    """As a version left it that listed nothing, so that its tables may be others."""
+    folder = shutil.copytree(stored.folder, place / stored.id)
+    (folder / "manifest.json").unlink()
+    return folder
 
 
 def test_it_opens_with_the_verdict_and_the_last_iteration_beside_best_of_n(stored, opened):

@@ -1,6 +1,7 @@
 """run.json as it is read: what older versions did not record is None, what is no run.json is named."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,11 @@ def test_a_damaged_run_json_is_refused_when_the_run_is_loaded(planted, tmp_path)
     (folder / "run.json").write_text(json.dumps({**run.about, "budgets": {"iro": "many"}}), encoding="utf-8")
     with pytest.raises(UserError, match=r"imdb-bad/run.json: budgets.iro"):
         load_run(folder)
+
+
+def test_a_model_of_a_server_is_named_with_what_wrote_it(planted):
+    config = {**planted.about["config"], "model": "openai:#llama-3-8b"}
+    identity = {"engine": {"server": "vllm 0.33.0", "goes_on": "trailing"}}
+    served = replace(planted, about={**planted.about, "config": config, "identity": identity})
+    assert served.record.model_name == "llama-3-8b by vllm 0.33.0"
+    assert planted.record.model_name == "toy"

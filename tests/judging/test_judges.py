@@ -4,7 +4,8 @@ from math import isnan, nan
 
 import pytest
 
-from harness.core.chat.chat import Chat, Endpoint, Patience
+from harness.core.api.client import Patience
+from harness.core.chat.chat import Chat, Endpoint
 from harness.core.chat.reply import Reply
 from harness.core.errors import UserError
 from harness.judging.judges import TEMPLATE, ChatJudge, Entry, Pair, ScoreJudge, in_both_orders, question, verdict

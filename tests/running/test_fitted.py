@@ -8,7 +8,9 @@ from safetensors import safe_open
 
 from harness import cli
 from harness.core.errors import UserError
+from harness.core.json_file import write_json
 from harness.core.types import Prompt
+from harness.evidence.store import read_json
 from harness.running.fitted import read_fitted
 from tests.conftest import TINY_SAMPLER, tiny_prompts
 from tests.methods.test_contract import World
@@ -31,7 +33,8 @@ def test_every_iteration_has_what_was_fitted_and_nothing_is_pickled(fitted):
     files = {path.relative_to(fitted).as_posix() for path in fitted.rglob("*") if path.is_file()}
     one = {"value-1/head.safetensors", "value-1/value.json"}
     two = one | {"value-2/head.safetensors", "value-2/value.json"}
-    assert files == {"about.json"} | {f"iro/1/{name}" for name in one} | {f"iro/2/{name}" for name in two}
+    listed = {"about.json", "manifest.json"}
+    assert files == listed | {f"iro/1/{name}" for name in one} | {f"iro/2/{name}" for name in two}
     for name in ("base/0", "best_of_n/0", "args/0"):
         assert (fitted / name).is_dir() and not list((fitted / name).iterdir())
     for path in fitted.rglob("*.safetensors"):
@@ -61,8 +64,7 @@ def test_about_json_has_what_it_takes_to_answer(fitted):
     ],
 )
 def test_another_file_is_named(fitted, tmp_path, change, says):
-    data = json.loads((fitted / "about.json").read_text(encoding="utf-8"))
-    (tmp_path / "about.json").write_text(json.dumps(data | change), encoding="utf-8")
+    write_json(tmp_path / "about.json", read_json(fitted / "about.json") | change)
     with pytest.raises(UserError, match=says):
         read_fitted(tmp_path)
 

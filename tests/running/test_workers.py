@@ -1,3 +1,12 @@
+"""Batches over processes, which live no longer than who started them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
 import pytest
 
 from harness.core.errors import UserError
@@ -19,3 +28,34 @@ def test_an_accelerator_is_never_forked():
         choose_workers(2, "cuda", 1.0)
     assert choose_workers(None, "cpu", 0.01) >= 1 and choose_workers(3, "cpu", 1e9) == 3
     assert choose_workers(None, "cpu", 1e9) == 1
+
+
+WORK = """
+import os, sys, time
+from harness.running.workers import run_batches
+def job(i):
+    if i < 2:
+        open(os.path.join(sys.argv[1], str(os.getpid())), "w").close()
+        time.sleep(600)
+for _ in run_batches(job, range(8), 3):
+    pass
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_die_with_their_parent(tmp_path, how):
+    """Killed alone, it left workers of 416 MB asleep for ever: those at work and those without."""
+    process = subprocess.Popen([sys.executable, "-c", WORK, str(tmp_path)])
+    _until(lambda: len(list(tmp_path.iterdir())) == 2)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert len(children) == 3
+    os.kill(process.pid, how)
+    process.wait(timeout=10)
+    _until(lambda: not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children))
+
+
+def _until(holds) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -10,6 +10,7 @@ import pytest
 import harness
 from harness.core.errors import UserError
 from harness.core.files import cache_folder
+from harness.core.json_file import read_json, write_json
 from harness.core.registry import import_file
 
 PROMPTS = [f"question {i} about topic {i % 2}" for i in range(24)]
@@ -42,7 +43,7 @@ def test_the_five_lines(place):
     texts = aligned.generate(["topic 0", "topic 1"])
     assert all(isinstance(text, str) for text in texts)
     assert harness.load("aligned/").generate(["topic 0", "topic 1"]) == texts
-    assert sorted(path.name for path in Path("aligned").iterdir()) == ["about.json", "base", "iro"]
+    assert sorted(path.name for path in Path("aligned").iterdir()) == ["about.json", "base", "iro", "manifest.json"]
     assert not list(Path().glob(".aligned*"))
     (answer,) = aligned.answers(["topic 1"], pick="reward")
     assert [my_reward("", f.text) for f in answer.finalists] == [f.proxy for f in answer.finalists]
@@ -155,8 +156,8 @@ def test_a_reward_that_can_be_imported_is_found_again_unless_it_changed(place):
 
 
 def test_a_reward_that_cannot_be_imported_has_to_be_given(aligned):
-    data = json.loads((aligned / "about.json").read_text(encoding="utf-8"))
-    (aligned / "about.json").write_text(json.dumps(data | {"reward": None}), encoding="utf-8")
+    write_json(aligned / "about.json", read_json(aligned / "about.json", "") | {"reward": None})
+    (aligned / "manifest.json").unlink()
     opened = harness.load(aligned)
     assert opened.generate(["topic 0"])
     with pytest.raises(UserError, match=r"iro asks the reward at test time .* give it as reward="):

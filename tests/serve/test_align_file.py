@@ -9,7 +9,7 @@ import harness
 from harness import cli
 from harness.core.statistics.stats import Estimate
 from harness.evidence.table import comparison
-from harness.serve.align_report import judged, report_of
+from harness.serve.align_report import intervals_of, judged, report_of
 
 TOY = ["--model", "toy", "--set", "sampler.max_new_tokens=4", "--set", "sampler.top_k=0", "--workers", "1",
        "--set", "iro.iterations=1"]  # fmt: skip
@@ -85,7 +85,7 @@ def test_one_method_is_aligned(files, capsys, words):
 
 
 def test_the_verdict_follows_from_the_paired_interval(planted):
-    found = judged(planted, comparison(planted), "iro")
+    found = judged(planted, comparison(planted), "iro", intervals_of(planted))
     assert found.row.key.final_pick == "value" and found.gain.low < 1 < found.gain.high
     assert found.verdict.gains and found.verdict.said.startswith("Gain. IRO scores")
     text = report_of(found, planted, "aligned/")
@@ -113,7 +113,7 @@ def test_points_are_those_of_the_grader(planted):
     scores = scores.filter(is_gold).vstack(planted.scores.filter(~is_gold))
     pool = planted.pool.with_columns(gold_reward=20 * planted.pool["gold_reward"] + 50)
     run = replace(planted, about=about, scores=scores, pool=pool)
-    found, plain = (judged(one, comparison(one), "iro") for one in (run, planted))
+    found, plain = (judged(one, comparison(one), "iro", intervals_of(one)) for one in (run, planted))
     assert found.gain.value == pytest.approx(20 * plain.gain.value)
     assert found.mean(found.base) == pytest.approx(50 + 20 * plain.base.gold.value)
 

@@ -12,6 +12,7 @@ import pytest
 import harness
 from harness import cli
 from harness.core.errors import UserError
+from harness.core.json_file import read_json, write_json
 from harness.core.types import Prompt
 from harness.evidence.store import find_run, load_run
 from harness.tasks.toy import Toy, proxy_of
@@ -121,8 +122,7 @@ def test_a_pick_that_a_method_does_not_have_is_named(load):
 
 def test_another_model_than_the_one_fitted_on_is_refused(results, tmp_path):
     (fitted,) = results.glob("runs/*/fitted")
-    about = json.loads((fitted / "about.json").read_text(encoding="utf-8"))
-    (tmp_path / "about.json").write_text(json.dumps(about | {"fingerprint": "toy-of-others"}), encoding="utf-8")
+    write_json(tmp_path / "about.json", read_json(fitted / "about.json", "") | {"fingerprint": "toy-of-others"})
     with pytest.raises(UserError, match=r"model 'toy' is not the one that .* was fitted on .*toy-of-others"):
         harness.load(tmp_path, "iro")
 

@@ -7,6 +7,8 @@ import pytest
 
 from harness import cli
 from harness.evidence.store import load_run
+from tests.core.models.tokenizers_made_here import word_level
+from tests.core.values.test_lm import folder_with
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unrendered")]
 
@@ -156,3 +158,23 @@ def test_an_axis_that_is_a_column_needs_one_run(place, capsys):
 def test_mistakes_are_named(place, capsys, arguments, says):
     assert ablate(*arguments) == 2
     assert says in capsys.readouterr().err
+
+
+def test_kinds_of_values_stand_side_by_side_with_what_they_know_and_cost(place, tmp_path):
+    """Values of the text, and with a model of their own, beside those on the policy's states: one section more."""
+    model = folder_with(word_level(), tmp_path / "lm")
+    own = ["--set", f"iro.value.lm.model={model}", "--set", "iro.value.lm.blocks=2"]
+    assert ablate(*own, axis="value_kind") == 0
+    section = report_of(place).split("## What the values know and cost")[1]
+    rows = {tuple(line.strip("| ").split(" | ")[:3]) for line in section.splitlines() if line.startswith("| ")}
+    kinds = {(value, what.split(",")[0].rstrip("01 ")) for value, _, what in rows if value != "value"}
+    assert kinds == {("hidden", "layer"), ("text", "the text"), ("lm", "2 blocks of its own")}
+    tokens = [line.split(" | ") for line in section.splitlines() if line.startswith("| ")]
+    column = tokens[0].index("value tokens an answer")
+    read = {line[0].strip("| "): float(line[column]) for line in tokens[1:]}
+    assert read["hidden"] == read["text"] == 0 < read["lm"]
+
+
+def test_an_ablation_of_one_kind_of_values_has_no_such_section(place):
+    assert ablate("--values", "1,4", "--set", "iro.iterations=1") == 0
+    assert "## What the values know" not in report_of(place)

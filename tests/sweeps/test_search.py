@@ -102,6 +102,14 @@ def test_shapes_keep_the_rows():
     assert [tuple(value.values()) for value in shape.values] == [(1, 16), (2, 8), (4, 4), (8, 2)]
 
 
+def test_what_changes_no_answer_is_not_tried():
+    space = Space.of([Log("a", 1, 8), Log("b", 1, 8)], {"a": 2, "b": 2}, FACTS, lambda settings: str(settings["a"]))
+    points = first_points(space, 4, np.random.default_rng(0))
+    tried = [Tried(point, point["a"], 1) for point in points]
+    assert [t.label for t in space.active(points[0])] == ["a"] and len({space.key(p) for p in points}) == 4
+    assert {end.label for end in open_ends(space, tried)} <= {"a"}
+
+
 def test_a_list_is_tuned_by_its_last_number():
     space = Space.of([Log("beta", 0.25, 4, listed_after=(1.0,))], {"beta": (1.0, 0.5)}, FACTS)
     assert space.settings(space.defaults) == {"beta": [1.0, 0.5]}

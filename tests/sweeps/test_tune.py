@@ -112,6 +112,23 @@ def test_an_optimum_outside_the_range_is_found_and_an_edge_is_marked_everywhere(
     assert json.loads((folder / "about.json").read_text())["methods"]["dial"]["tunables"]["level"]["high"] >= 32
 
 
+def test_tries_of_one_iteration_vary_what_changes_it_and_choose_for_all_iterations(place, capsys):
+    """`keep`, and beta of a search that keeps the best, change nothing before there are two value functions."""
+    options = ["--method", "iro", "--tries", "6", "--most-tries", "6", "--iterations", "1", "--task", "toy"]
+    _, folder, tries = tuned(place, capsys, *options, "--limit", "12", "--workers", "1")
+    for run_id in tries["run_id"]:
+        assert load_run(folder / "runs" / run_id).record.config.settings["iro"]["iterations"] == 1
+    settings = [yaml.safe_load(text) for text in tries["settings"]]
+    assert tries["run_id"].n_unique() == 6 and not any("keep" in one for one in settings)
+    assert not any("beta" in one for one in settings if one.get("select", "top") == "top")
+    assert cli.main(["run", "--config", str(folder / "chosen.yaml"), "--limit", "12", "--refits", "2"]) == 0
+    (run,) = (place / "results" / "runs").iterdir()
+    record = load_run(run).record
+    assert record.config.settings["iro"]["iterations"] == 3 and record.settings_from == f"tune:{folder.name}"
+    row = next(row for row in comparison(load_run(run)) if row.key.method == "iro")
+    assert row.tuning.startswith("6 tries on 12 prompts, of 1 iteration, ")
+
+
 def test_a_tuning_goes_on_with_more_tries(place, capsys):
     options = ["--method", "args", *TOY, "--most-tries"]
     _, _, three = tuned(place, capsys, "--tries", "3", *options, "3")

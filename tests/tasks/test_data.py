@@ -1,10 +1,12 @@
 """A file of prompts and graders as a task, on the toy: identity, what is chosen, what has no score, oracles."""
 
 import json
+import re
 import shlex
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import psutil
 import pytest
 
@@ -14,7 +16,9 @@ from harness.core.errors import UserError
 from harness.core.graders.grade import ERRORS
 from harness.core.types import Completion
 from harness.evidence.graders import ungraded
-from harness.evidence.leaderboard import _entries
+from harness.evidence.leaderboard import _entries, write_leaderboard
+from harness.evidence.leaderboard_export import entry_of_index, result_of
+from harness.evidence.schema import ROW
 from harness.evidence.store import load_run
 from harness.evidence.table import comparison
 from harness.running.rescore import rescore
@@ -167,6 +171,44 @@ def test_rows_that_ask_a_grader_of_the_row_are_oracles_everywhere(files, capsys)
     assert cli.main(["report", "latest", "--html"]) == 0
     page = (made.folder / "report.html").read_text(encoding="utf-8")
     assert "Rows marked oracle ask a grader" in page
+    board = write_leaderboard(Path("results"))
+    assert "| best_of_n | reward (oracle) |" in (text := board.read_text(encoding="utf-8"))
+    assert "Rows marked `oracle` ask a grader" in text and "| iro (iteration 1) | value |" in text
+    assert "reward (oracle)" in board.with_suffix(".html").read_text(encoding="utf-8")
+    marks = dict(pl.read_parquet(board.with_suffix(".parquet")).select("final_pick", "is_oracle").iter_rows())
+    assert marks == {"first": False, "reward": True, "value": False}
+    assert cli.main(["leaderboard", "--check"]) == 0
+    entries = _entries(made, Path("results"))
+    assert {result_of(entry)["final_pick"]: result_of(entry)["is_oracle"] for entry in entries} == marks
+    named = [str(entry_of_index(entry)) for entry in entries]
+    assert sum("picked by reward (oracle)" in one for one in named) == 2
+
+
+def test_what_scores_are_made_of_has_a_table_and_columns_of_the_report(files):
+    text = 'grader:\n- {fn: "checks.py:letters"}\n- {fn: "checks.py:keyed", weight: 0, name: "key | \\e"}\n'
+    (files / "list.yaml").write_text(text, encoding="utf-8")
+    (files / "lengths.py").write_text(LENGTHS, encoding="utf-8")
+    assert run("--gold", "lengths.py", grader="list.yaml") == 0
+    [made] = stored(files)
+    parts = made.parts
+    assert parts is not None
+    named = set(parts.select("grader", "part").iter_rows())
+    assert named == {("proxy", "checks.py:letters"), ("proxy", "key | \x1b"), ("gold", "length"), ("gold", "rare")}
+    whole = made.scores.filter(pl.col("metric") == "gold_reward").rename({"value": "gold"})
+    length = parts.filter(pl.col("part") == "length").join(whole, on=[*ROW, "prompt_id"])
+    assert np.allclose(length["gold"], length["value"] / 10) and len(length) == len(whole)
+    assert set(made.scores["metric"]) == {"gold_reward", "proxy_reward", "base_nll", "proxy_error", "gold_error"}
+    report = (made.folder / "report.md").read_text(encoding="utf-8")
+    section = report.partition("## Parts of the score")[2].partition("\n## ")[0]
+    assert "gold: length" in section and "proxy: key \\| \\x1b" in section and "\x1b" not in report
+    assert re.search(r"\| base \| first \| [\d.]+ \[", section) and "(n = " in section
+
+
+LENGTHS = """
+def get_assert(output, context):
+    found = {"score": len(output) / 10, "length": len(output)}
+    return {**found, "rare": 1} if output.startswith("a") else found
+"""
 
 
 def test_an_oracle_answers_new_prompts_only_with_what_it_reads_and_values_need_nothing(files, capsys):

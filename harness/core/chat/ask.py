@@ -1,13 +1,14 @@
-"""One question at a time to any model of one endpoint, as graders ask: messages, a model, and how it is to answer.
+"""Questions to any model of one endpoint, as graders ask: messages, a model, and how it is to answer.
 
 ask = Asking("http://127.0.0.1:8080/v1", cache)
-ask([{"role": "user", "content": "Who wrote Emma?"}], "some-model", {"temperature": 1})       # Reply
+ask([[{"role": "user", "content": "Who wrote Emma?"}]], "some-model", {"temperature": 1})       # [Reply]
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.core.api.failures import NoAnswer
 from harness.core.chat.chat import SETTINGS, Chat, Endpoint
 from harness.core.chat.reply import Reply
 from harness.core.types import Message
@@ -27,12 +28,13 @@ class Asking:
     def __post_init__(self) -> None:
         Endpoint(self.url, "any")  # says what is wrong with the URL
 
-    def __call__(self, messages: Sequence[Mapping[str, str]], model: str, sampling: Mapping[str, object]) -> Reply:
-        """Raises UserError where the server gives no answer."""
+    def __call__(
+        self, conversations: Sequence[Sequence[Mapping[str, str]]], model: str, sampling: Mapping[str, object]
+    ) -> list[Reply | NoAnswer]:
+        """What came of each; one that gets no answer stops no other. Raises UserError where there is no key."""
         named = {_NAMES.get(name, name): value for name, value in sampling.items()}
         settings = {**SETTINGS, **named}
         if _NAMES.keys() & sampling.keys():
             settings[_ROOM] = None  # which leaves it out
         chat = Chat(Endpoint(self.url, model, settings), self.cache, key_variable=self.key_variable, quiet=True)
-        [reply] = chat.ask([tuple(Message(one["role"], one["content"]) for one in messages)])
-        return reply
+        return chat.ask_each([tuple(Message(one["role"], one["content"]) for one in said) for said in conversations])

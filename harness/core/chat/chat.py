@@ -6,41 +6,36 @@ chat = Chat(Endpoint("http://127.0.0.1:8080/v1", "some-model"), cache)
 """
 
 import json
-import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
-from threading import Event
 from typing import Any
-from urllib.parse import urlsplit
 
-import requests
-
-from harness.core.chat.reply import AskAgain, NoAnswer, Reply, StatusInBody, from_file, parsed, shortened, to_file
+from harness.core.api.client import Client, Patience, Request
+from harness.core.api.failures import NoAnswer
+from harness.core.api.secrets import require_no_secret
+from harness.core.api.url import checked_url
+from harness.core.chat.reply import Reply, from_file, parsed, to_file
 from harness.core.digest import digest
 from harness.core.errors import UserError
-from harness.core.files import from_cache, whole
+from harness.core.files import whole
+from harness.core.printable import printable
 from harness.core.progress import Progress
 from harness.core.types import Message
 
 Question = str | tuple[Message, ...]  # a text is what the user says
 
-OPENAI, OPENAI_KEY = "https://api.openai.com/v1", "OPENAI_API_KEY"
 SETTINGS: dict[str, Any] = {"temperature": 0, "max_tokens": 512}  # greedy; room for a reason and a verdict
-_BUSY = {408, 425, 429}  # and every 5xx: asked again
-_SUCH_AS = "give one such as http://127.0.0.1:8080/v1"
-_SECRET_LENGTH = 8  # shorter keys ("none", "x") are no secrets, and words of answers
+_PROOF, _KEPT = "sha256", {"endpoint", "model", "settings", "question", "reply"}  # of a file of the cache
 
 
 @dataclass(frozen=True)
 class Endpoint:
     """Who is asked, and how. `settings` are fields of the request's body; None leaves a field out.
 
-    Raises UserError for a URL that is none, or that would carry a secret into files.
+    Raises UserError for a URL that is none, and where URL or settings would carry a secret into files.
     """
 
     url: str
@@ -48,18 +43,9 @@ class Endpoint:
     settings: Mapping[str, Any] = field(default_factory=SETTINGS.copy)
 
     def __post_init__(self) -> None:
-        try:
-            parts = urlsplit(self.url)
-        except ValueError as error:
-            raise UserError(f"--endpoint is no URL ({error}); {_SUCH_AS}") from error
-        if parts.username is not None or parts.query:
-            raise UserError("--endpoint holds a user, password or query; give keys in the variable of --key-variable")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UserError(f"--endpoint {self.url!r} is no URL; {_SUCH_AS}")
-        try:
-            requests.Request("POST", self.url).prepare()
-        except requests.exceptions.InvalidURL as error:
-            raise UserError(f"--endpoint {self.url!r} is no URL ({error}); {_SUCH_AS}") from error
+        checked_url(self.url, "--endpoint")
+        for name, value in self.settings.items():
+            require_no_secret("a field of the request", name, value)
 
     def about(self) -> dict[str, Any]:
         """Everything that shapes its answers, besides the question."""
@@ -70,17 +56,6 @@ class Endpoint:
         messages = [{"role": one.role, "content": one.content} for one in said]
         fields = {"model": self.model, "messages": messages, **self.settings}
         return {name: value for name, value in fields.items() if value is not None}
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long and how often a server is asked; shapes no answer."""
-
-    timeout: float = 120.0  # seconds for one answer
-    tries: int = 6
-    wait: float = 1.0  # seconds before the second try, doubled before each one after it
-    longest: float = 600.0  # seconds; a server that asks for more is left for later
-    parallel: int = 4  # questions at a time
 
 
 class Chat:
@@ -99,9 +74,8 @@ class Chat:
     ) -> None:
         """`quiet` shows no progress."""
         self.endpoint = endpoint
-        self.patience = patience or Patience()
+        self._client = Client(endpoint.url, endpoint.model, patience or Patience(), key_variable)
         self._cache = cache / "chat"
-        self._key_variable = key_variable
         self._quiet = quiet
 
     def ask(self, questions: Sequence[Question]) -> list[Reply]:
@@ -123,156 +97,87 @@ class Chat:
             ) from error
         return [replies[question] for question in questions]
 
+    def ask_each(self, questions: Sequence[Question]) -> list[Reply | NoAnswer]:
+        """What came of each question, in order, by the rules of `ask`; one without an answer stops no other."""
+        found = {question: self._kept(question) for question in dict.fromkeys(questions)}
+        missing = [question for question, reply in found.items() if reply is None]
+        came: dict[Question, Reply | NoAnswer] = {q: reply for q, reply in found.items() if reply is not None}
+        if missing:
+
+            def keep(i: int, reply: Reply) -> None:
+                came[missing[i]] = reply
+                self._keep(missing[i], reply)
+
+            def fail(i: int, error: NoAnswer) -> None:
+                came[missing[i]] = NoAnswer(f"{self.endpoint.url} does not answer: {error}")
+
+            self._client.ask([self._request(question) for question in missing], keep, fail=fail)
+        return [came[question] for question in questions]
+
     def kept(self, questions: Sequence[Question]) -> int:
         """How many different ones of these questions have an answer in the cache."""
         return sum(self._kept(question) is not None for question in dict.fromkeys(questions))
 
     def _ask_all(self, questions: Sequence[Question], known: int) -> dict[Question, Reply]:
-        authorise, stop = self._authorisation(), Event()
-        with (
-            Progress(self.endpoint.model, known + len(questions), "answer", self._quiet) as progress,
-            ThreadPoolExecutor(self.patience.parallel) as pool,
-        ):
+        replies: dict[Question, Reply] = {}
+        with Progress(self.endpoint.model, known + len(questions), "answer", self._quiet) as progress:
             progress.skip(known)
-            futures = {pool.submit(self._fetch, question, authorise, stop): question for question in questions}
-            try:
-                replies = {}
-                for future in as_completed(futures):
-                    if (reply := future.result()) is not None:
-                        replies[futures[future]] = reply
-                        progress.step()
-                return replies
-            finally:  # what is under way is still stored
-                stop.set()
-                pool.shutdown(cancel_futures=True)
 
-    def _fetch(self, question: Question, authorise: "_Authorisation", stop: Event) -> Reply | None:
-        """Ask for one answer and keep it if it is whole; None where another question has stopped all."""
-        if stop.is_set():
-            return None
-        try:
-            reply = self._insist(question, authorise, stop)
-        except NoAnswer:
-            stop.set()
-            raise
+            def keep(i: int, reply: Reply) -> None:
+                replies[questions[i]] = reply
+                self._keep(questions[i], reply)
+                progress.step()
+
+            self._client.ask([self._request(question) for question in questions], keep)
+        return replies
+
+    def _request(self, question: Question) -> Request[Reply]:
+        body = self.endpoint.body(question)
+        return Request("/chat/completions", body, lambda text: parsed(text, body))
+
+    def _keep(self, question: Question, reply: Reply) -> None:
+        """Store an answer if it is whole."""
         if reply.withheld is None:
             asked = question if isinstance(question, str) else self.endpoint.body(question)["messages"]
             stored = {**self.endpoint.about(), "question": asked, "reply": to_file(reply)}
-            with whole(self._path(question)) as part:
-                part.write_text(json.dumps(stored, indent=1), encoding="utf-8")
-        return reply
+            self._store(question, stored)
+
+    def _store(self, question: Question, stored: Mapping[str, Any]) -> None:
+        with whole(self._path(question)) as part:
+            part.write_text(json.dumps({**stored, _PROOF: digest(stored)}, indent=1), encoding="utf-8")
 
     def _kept(self, question: Question) -> Reply | None:
-        """The answer in the cache; None where there is none to be believed."""
+        """The answer in the cache; None where there is none to be believed, which is asked for again.
+
+        One of an earlier version carries no proof; it is believed, and gets one.
+        """
         path = self._path(question)
         if not path.exists():
             return None
-        with from_cache(path, remove=path):
+        try:
             stored = json.loads(path.read_text(encoding="utf-8"))
-        reply = stored.get("reply") if isinstance(stored, dict) else None
-        return from_file(reply, self.endpoint.body(question)) if isinstance(reply, dict) else None
-
-    def _insist(self, question: Question, authorise: "_Authorisation", stop: Event) -> Reply:
-        wait, patience = self.patience.wait, self.patience
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                return self._request(question, authorise)
-            except AskAgain as error:
-                delay = wait if error.after is None else error.after
-                if attempt >= patience.tries:
-                    raise NoAnswer(f"{error} ({patience.tries} tries)") from error
-                if delay > patience.longest:
-                    raise NoAnswer(f"{error}, and wants to be left alone for {delay:.0f} s") from error
-                print(f"{self.endpoint.model}: {error}; again in {delay:.3g} s", file=sys.stderr, flush=True)
-                if stop.wait(delay):
-                    raise NoAnswer(str(error)) from error
-                wait = min(2 * wait, patience.longest)
-
-    def _request(self, question: Question, authorise: "_Authorisation") -> Reply:
-        """One try. Raises AskAgain for what may pass, NoAnswer for what will not."""
-        url = f"{self.endpoint.url.rstrip('/')}/chat/completions"
-        try:
-            response = requests.post(
-                url,
-                json=self.endpoint.body(question),
-                auth=authorise,
-                timeout=self.patience.timeout,
-                allow_redirects=False,
-            )
-        except requests.Timeout as error:
-            raise AskAgain(f"no answer within {self.patience.timeout:g} s") from error
-        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
-            raise AskAgain(f"the connection failed ({type(error).__name__})") from error
-        body = authorise.hide(response.content.decode("utf-8", "replace"))
-        after = _seconds(response.headers.get("Retry-After"))
-        if response.status_code != 200:
-            raise self._failure(response.status_code, body, authorise, after)
-        try:
-            return parsed(body, self.endpoint.body(question))
-        except StatusInBody as error:
-            if error.status is None or error.status == 200:
-                raise AskAgain(f"an error under status 200 ({shortened(body)})", after) from error
-            raise self._failure(error.status, body, authorise, after) from error
-
-    def _failure(self, status: int, body: str, authorise: "_Authorisation", after: float | None) -> Exception:
-        """What a status other than 200 means: ask again, or not."""
-        if status in _BUSY or status >= 500:
-            return AskAgain(f"status {status} ({shortened(body)})", after)
-        if status in (401, 403):
-            return NoAnswer(f"status {status}, {authorise.explain()} ({shortened(body)})")
-        return NoAnswer(f"status {status} ({shortened(body)})")
+            proof = stored.pop(_PROOF, None)
+            reply = from_file(stored["reply"], self.endpoint.body(question))
+            if not stored.keys() <= _KEPT or proof not in (None, digest(stored)):
+                raise ValueError("another content than was written")
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, IsADirectoryError) as error:
+            print(printable(f"{path} is damaged ({error}); asked again"), file=sys.stderr, flush=True)
+            return None
+        if proof is None and reply is not None:
+            with suppress(PermissionError):
+                self._store(question, stored)
+        return reply
 
     def _path(self, question: Question) -> Path:
         name = digest({**self.endpoint.about(), "body": self.endpoint.body(question)})
         return self._cache / name[:2] / f"{name}.json"
 
-    def _authorisation(self) -> "_Authorisation":
-        """Of the variable that was named; of OPENAI_API_KEY only for OpenAI itself, so that no other server gets it."""
-        variable = self._key_variable or (OPENAI_KEY if self.endpoint.url.rstrip("/") == OPENAI else None)
-        if variable is None:
-            return _Authorisation(None, None)
-        key = os.environ.get(variable, "").strip()
-        if not key:
-            raise UserError(f"the environment variable {variable} holds no key; export it, or name another one")
-        if not key.isascii() or not key.isprintable() or " " in key:
-            raise UserError(f"the environment variable {variable} holds no key: it has blanks or letters no key has")
-        return _Authorisation(variable, key)
 
-
-@dataclass(frozen=True)
-class _Authorisation:
-    """Adds the key to a request. Handed to requests even without one, or it would look for passwords in ~/.netrc."""
-
-    variable: str | None
-    key: str | None = field(repr=False)
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self.key is not None:
-            request.headers["Authorization"] = f"Bearer {self.key}"
-        return request
-
-    def hide(self, text: str) -> str:
-        """What a server said, without the key in it."""
-        return text.replace(self.key, "***") if self.key is not None and len(self.key) >= _SECRET_LENGTH else text
-
-    def explain(self) -> str:
-        if self.variable is None:
-            return "and no key was sent; name its environment variable with --key-variable"
-        return f"the key in the environment variable {self.variable} was refused"
-
-
-def _seconds(retry_after: str | None, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> float | None:
-    """A Retry-After header, seconds or a date, as seconds from now; None where there is none that can be read."""
-    if retry_after is None:
-        return None
+def is_as_written(path: Path) -> bool:
+    """Whether a file of the cache proves itself, or is of a version that proved nothing."""
     try:
-        return max(0.0, float(retry_after))
-    except ValueError:
-        pass
-    try:
-        date = parsedate_to_datetime(retry_after)
-    except ValueError:
-        return None
-    return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - now()).total_seconds())
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        proof = stored.pop(_PROOF, None)
+        return stored.keys() <= _KEPT and proof in (None, digest(stored))
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
+        return False

@@ -11,31 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from harness.core.api.failures import NoAnswer, StatusInBody, shortened
+
 Withheld = Literal["cut short", "unfinished thinking", "refused", "empty"]
 REASONS: tuple[Withheld, ...] = ("cut short", "unfinished thinking", "refused", "empty")
 _CUT, _FILTERED, _FAILED = "length", "content_filter", "error"  # values of finish_reason
 _LIMITS = ("max_completion_tokens", "max_tokens")  # fields of a request
 _THINKING = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
-
-
-class NoAnswer(Exception):
-    """The server will not answer, and asking it again will not help. Says why, without the key."""
-
-
-class AskAgain(Exception):
-    """The server may answer another time."""
-
-    def __init__(self, reason: str, after: float | None = None) -> None:
-        super().__init__(reason)
-        self.after = after  # seconds the server asked for
-
-
-class StatusInBody(Exception):
-    """A body that reports an error under status 200; `status` is the HTTP status it names, None where it names none."""
-
-    def __init__(self, status: int | None) -> None:
-        super().__init__(f"status {status}" if status else "an error")
-        self.status = status
 
 
 @dataclass(frozen=True)
@@ -64,12 +46,14 @@ def parsed(body: str, request: Mapping[str, Any]) -> Reply:
         message, usage = choice["message"], answer.get("usage")
         text, finish = joined(message.get("content")), choice.get("finish_reason")
         refusal = message.get("refusal")
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+    except (ValueError, RecursionError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise NoAnswer(f"this is no OpenAI-compatible chat answer: {shortened(body)}") from error
     usage = usage if isinstance(usage, dict) else {}
     tokens, model = _count(usage.get("completion_tokens")), answer.get("model")
     withheld = _withheld(text, tokens, request, finish, refused=isinstance(refusal, str) and bool(refusal.strip()))
-    return Reply(text, model if isinstance(model, str) else "", _count(usage.get("prompt_tokens")), tokens, withheld)
+    return Reply(
+        text, _whole(model) if isinstance(model, str) else "", _count(usage.get("prompt_tokens")), tokens, withheld
+    )
 
 
 def to_file(reply: Reply) -> dict[str, Any]:
@@ -102,10 +86,15 @@ def joined(content: Any) -> str:
         case None:
             return ""
         case str():
-            return content
+            return _whole(content)
         case list():
-            return "".join(_text_of(part) for part in content)
+            return _whole("".join(_text_of(part) for part in content))
     raise TypeError(f"content is a {type(content).__name__}")
+
+
+def _whole(text: str) -> str:
+    """The text; halves of a character, which no file takes, become the sign for what cannot be read."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def after_thinking(text: str) -> str | None:
@@ -114,12 +103,6 @@ def after_thinking(text: str) -> str | None:
     if not marks:
         return text
     return text[marks[-1].end() :] if marks[-1][1] else None
-
-
-def shortened(text: str) -> str:
-    """In one line of at most 200 characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= 200 else f"{line[:200]}..."
 
 
 def _withheld(

@@ -38,7 +38,10 @@ def rule_of(row: DataRow) -> Rule:
         if rule in row.columns:
             return rule
     there = ", ".join(list(row.columns)[:12]) or "none"
-    raise UserError(f"{row.where} has no {', '.join(RULES[:-1])} or {RULES[-1]}; its columns: {there}. Name one so")
+    raise UserError(
+        f"{row.where} has no {', '.join(RULES[:-1])} or {RULES[-1]}; its columns: {there}. Name the one with the "
+        "prompts so"
+    )
 
 
 def asked_in(row: DataRow, rule: Rule) -> str | tuple[Message, ...]:
@@ -48,7 +51,8 @@ def asked_in(row: DataRow, rule: Rule) -> str | tuple[Message, ...]:
                         "tools out, and write prompts that need none")  # fmt: skip
     if rule not in row.columns:
         raise UserError(
-            f"{row.where} has no {rule}, which the first row has; its columns: {', '.join(list(row.columns)[:12])}"
+            f"{row.where} has no {rule}, which the first row has; its columns: {', '.join(list(row.columns)[:12])}. "
+            f"Write {rule} in every row"
         )
     value = row.columns[rule]
     if rule == "contents":

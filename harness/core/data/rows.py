@@ -116,7 +116,7 @@ def _parquet(path: Path) -> list[DataRow]:
     import polars as pl
 
     try:
-        table = pl.read_parquet(path, use_pyarrow=False)
+        table = pl.read_parquet(path, use_pyarrow=False, glob=False)
     except (pl.exceptions.PolarsError, ValueError) as error:
         raise UserError(f"{path} is no parquet file ({str(error).splitlines()[0][:80]}); write it anew") from error
     found = []
@@ -151,10 +151,12 @@ def _parsed(text: str, where: str, wanted: str, lines: bool = False) -> Any:
         return json.loads(text, parse_constant=refuse, parse_float=number, parse_int=whole)
     except json.JSONDecodeError as error:
         place = f"{where}, line {error.lineno}" if lines else where
-        seen = text.strip()[-40:] if error.pos >= len(text.rstrip()) else text[error.pos : error.pos + 40]
-        cut = ", as if it was cut off" if error.pos >= len(text.rstrip()) else ""
+        at_the_end = error.pos >= len(text.rstrip())
+        seen = text.strip()[-40:] if at_the_end else text[error.pos : error.pos + 40].rstrip()
+        what = error.msg.removesuffix(" starting at")  # of a string that does not end
+        cut = ", as if it was cut off" if at_the_end or what != error.msg else ""
         raise UserError(
-            f"{place} is no JSON: {error.msg} in column {error.colno}{cut} ({short(seen)}); write {wanted}"
+            f"{place} is no JSON: {what} in column {error.colno}{cut} ({short(seen)}); write {wanted}"
         ) from error
     except RecursionError as error:
         raise UserError(f"{where} is nested too deeply to be read; write {wanted}") from error

@@ -10,13 +10,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from harness.core.graders.forms import BY_PLACE, FORM, RUBRIC, RUBRIC_GROUP, TRL_EXTRAS, FormName, Parameters
+from harness.core.graders.missing import MissingColumn
 from harness.core.graders.sample import sample_of
 
 _LABELS = ("label", "labels", "answer", "reference_answer", "reference", "ground_truth")  # OpenRLHF lets one choose
-
-
-class MissingColumn(Exception):
-    """A row lacks a column that the function cannot be called without; the text names it and those there are."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +87,7 @@ def required_columns(form: FormName, parameters: Parameters, row: Mapping[str, A
     else:
         given = set(_GIVEN.get(form, ()))
     if missing := [name for name in parameters.required if name not in given and name not in row]:
-        has = f"the row has {', '.join(row)}" if row else "the row has no columns"
-        raise MissingColumn(f"it asks for {', '.join(missing)}; {has}")
+        raise MissingColumn.of(missing, row)
 
 
 def arguments(form: FormName, parameters: Parameters, items: Sequence[PlainItem], log: Log) -> dict[str, Any]:
@@ -205,6 +201,7 @@ _MAKE: dict[str, Callable[[PlainItem], dict[str, Any]]] = {
     "fireworks": _fireworks,
     "eval_protocol": _eval_protocol,
     "promptfoo": _promptfoo,
+    "tinker": lambda item: {"self": item.row, "sample_str": item.response},
 }
 _GIVEN: dict[FormName, frozenset[str]] = {  # parameters that are no columns
     "single": frozenset({"prompt", "response"}),
@@ -216,4 +213,5 @@ _GIVEN: dict[FormName, frozenset[str]] = {  # parameters that are no columns
     "fireworks": frozenset({"messages"}),
     "bedrock": frozenset({"event", "context"}),
     "promptfoo": frozenset({"output", "context"}),
+    "tinker": frozenset({"self", "sample_str"}),
 }

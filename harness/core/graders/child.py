@@ -20,9 +20,11 @@ from dataclasses import asdict
 from types import ModuleType
 from typing import Any
 
-from harness.core.graders.arguments import Log, MissingColumn, PlainItem, arguments, required_columns
+from harness.core.graders.arguments import Log, PlainItem, arguments, required_columns
 from harness.core.graders.forms import BY_PLACE, FORM, FormName, Parameters
+from harness.core.graders.missing import MissingColumn
 from harness.core.graders.returned import Outcome, read, read_batch
+from harness.core.graders.tinker import checks_of
 
 _PR_SET_PDEATHSIG = 1
 
@@ -108,7 +110,7 @@ def _loaded(job: dict[str, Any]) -> Callable[..., Any]:
         found = getattr(found, part)
     if not callable(found):
         raise TypeError(f"{job['function']} is a {type(found).__name__} and no function")
-    function: Callable[..., Any] = found
+    function: Callable[..., Any] = checks_of(found) if job["form"] == "tinker" else found
     return function
 
 
@@ -139,6 +141,8 @@ def _called(
         if inspect.isawaitable(value):
             value = asyncio.run(_awaited(value))
         outcomes = read_batch(value, len(items)) if FORM[form].batched else [read(value)]
+    except MissingColumn as error:  # of what an object is made of
+        return [Outcome(float("nan"), "invalid_variable_error", str(error))] * len(items)
     except BaseException as error:  # SystemExit and KeyboardInterrupt are the function's as well
         return [Outcome(float("nan"), "python_grader_runtime_error", _told(error, name))] * len(items)
     return [Outcome(one.score, one.error, one.detail, {**log.metrics, **one.metrics}) for one in outcomes]

@@ -12,7 +12,7 @@ from harness.core.errors import UserError
 
 FormName = Literal[
     "single", "batched", "openai", "trl", "rubric", "rubric_group", "verifiers", "verl", "fireworks", "eval_protocol",
-    "bedrock", "promptfoo", "openrlhf",
+    "bedrock", "promptfoo", "openrlhf", "tinker",
 ]  # fmt: skip
 RUBRIC = frozenset({"completion", "prompt", "answer", "info", "state", "task", "parser"})
 RUBRIC_GROUP = frozenset({"completions", "prompts", "answers", "infos", "states", "tasks", "parser"})
@@ -114,6 +114,24 @@ FORMS: tuple[Form, ...] = (
         batched=True,
         usual="reward_func",
     ),
+    Form(
+        "tinker",
+        "a class with check_answer(self, sample_str)",
+        "Tinker",
+        lambda p: _exactly(p, {"self", "sample_str"}),
+    ),
+)
+_ELSEWHERE: tuple[tuple[frozenset[str], str], ...] = (  # parameters of what grades no single answer, and what to do
+    (
+        frozenset({"trajectory", "trajectories", "group", "message_lists"}),
+        "ART grades whole trajectories inside rollouts of its own, which are not run here; write what it makes of the "
+        "last answer as (prompt, response, **row), and RULER's question to a model as a score_model of OpenAI's JSON",
+    ),
+    (
+        frozenset({"env", "environment", "rollout"}),
+        "it grades a rollout of an environment, which is not run here; write what it makes of the last answer as "
+        "(prompt, response, **row)",
+    ),
 )
 FORM: dict[str, Form] = {form.name: form for form in FORMS}
 
@@ -135,6 +153,9 @@ def form_of(parameters: Parameters) -> Form:
         if fit
         else "fits no form; the names of its parameters tell how to call it"
     )
+    for names, what in _ELSEWHERE:
+        if not fit and names & parameters.names:
+            raise UserError(f"the grader {parameters.function}{parameters}: {what}")
     listed = "".join(f"\n  {form.origin}: {form.shape}" for form in FORMS)
     raise UserError(f"the grader {parameters.function}{parameters} {why}. Forms:{listed}")
 

@@ -114,8 +114,10 @@ class AskError(Exception):
     """The chat server gave no answer; the text says why."""
 
 
-Ask = Callable[[Sequence[Mapping[str, str]], str, Mapping[str, object]], Reply]
-"""(messages, model, sampling parameters) -> reply. Raises AskError."""
+Conversation = Sequence[Mapping[str, str]]  # messages: role and content
+
+Ask = Callable[[Sequence[Conversation], str, Mapping[str, object]], Sequence[Reply | AskError]]
+"""(conversations, model, sampling parameters) -> what came of each, in their order, whoever answered first."""
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 """n texts -> (n, width), rows of any length."""

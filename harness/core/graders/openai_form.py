@@ -134,7 +134,7 @@ class Python(_Named):
         try:
             tree = ast.parse(source)
         except (SyntaxError, ValueError) as error:
-            at = f" in line {error.lineno}: {error.text}" if isinstance(error, SyntaxError) else ""
+            at = f" in line {error.lineno}: {(error.text or '').strip()}" if isinstance(error, SyntaxError) else ""
             raise ValueError(f"this is no Python: {getattr(error, 'msg', error)}{at}") from error
         if not any(isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef) and n.name == "grade" for n in tree.body):
             raise ValueError("it defines no function grade(sample, item)")

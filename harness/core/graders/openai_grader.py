@@ -17,7 +17,7 @@ from harness.core.errors import UserError
 from harness.core.graders.forms import FORM
 from harness.core.graders.formula import Formula
 from harness.core.graders.function_grader import FunctionGrader, identity_of
-from harness.core.graders.grade import Ask, AskError, Embed, Grade, Grader, Item, Outside, Reads, joined
+from harness.core.graders.grade import Ask, AskError, Embed, Grade, Grader, Item, Outside, Reads, Reply, joined
 from harness.core.graders.openai_form import (
     RANGE,
     LabelModel,
@@ -56,7 +56,9 @@ def openai_grader(read: OpenAIGrader, where: str, outside: Outside, limits: Limi
         case StringCheck():
             operation = read.operation
             texts = _templates([read.input, read.reference], where)
-            return _TextGrader(name, _identity(read, {}), texts, lambda a, b: float(_CHECKS[operation](a, b)))
+            return _Templated(
+                name, _identity(read, {}), texts, _Comparison(lambda a, b: float(_CHECKS[operation](a, b)))
+            )
         case TextSimilarity():
             return _similarity(read, where, outside)
         case ScoreModel() | LabelModel():
@@ -73,66 +75,65 @@ _CHECKS: dict[str, Callable[[str, str], bool]] = {
 
 
 @dataclass(frozen=True)
-class _TextGrader:
-    """A number from two texts: string_check and text_similarity."""
+class _Templated:
+    """Grades by what its templates say of an item: string_check, text_similarity, score_model and label_model."""
 
     name: str
     identity: str
     templates: tuple[Template, ...]
-    compared: Callable[[str, str], float]
+    graded: Callable[[Sequence[Sequence[str]]], list[Grade]]  # of the filled templates of several items, in order
 
     @property
     def reads(self) -> Reads:
         return joined([template.reads for template in self.templates])
 
     def grade(self, items: Sequence[Item]) -> list[Grade]:
-        return [self._graded(item) for item in items]
+        filled = [self._filled(item) for item in items]
+        found = iter(self.graded([texts for texts in filled if not isinstance(texts, Grade)]))
+        return [texts if isinstance(texts, Grade) else next(found) for texts in filled]
 
     def close(self) -> None:
         """Holds no process."""
 
-    def _graded(self, item: Item) -> Grade:
+    def _filled(self, item: Item) -> list[str] | Grade:
         try:
-            text, reference = [template.text(namespaces(item)) for template in self.templates]
+            return [template.text(namespaces(item)) for template in self.templates]
         except Unfilled as missing:
             return Grade.failed(missing.error, missing.detail)
-        return Grade(self.compared(text, reference))
 
 
 @dataclass(frozen=True)
-class _ModelGrader:
-    """A number from the reply of a chat model: score_model and label_model."""
+class _Comparison:
+    """A number from each pair of texts."""
 
-    name: str
-    identity: str
+    compared: Callable[[str, str], float]
+
+    def __call__(self, pairs: Sequence[Sequence[str]]) -> list[Grade]:
+        return [Grade(self.compared(text, reference)) for text, reference in pairs]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A number from the reply of a chat model to each question; all are asked together."""
+
     roles: tuple[str, ...]
-    templates: tuple[Template, ...]
     form: str  # what the reply should look like
     model: str
     sampling: Mapping[str, object]
     ask: Ask
     score: Callable[[Any], Grade]  # of what the reply holds under "result"
 
-    @property
-    def reads(self) -> Reads:
-        return joined([template.reads for template in self.templates])
+    def __call__(self, questions: Sequence[Sequence[str]]) -> list[Grade]:
+        last = {"role": "system", "content": self.form}
+        said = [
+            [*({"role": role, "content": text} for role, text in zip(self.roles, texts, strict=True)), last]
+            for texts in questions
+        ]
+        return [self._graded(reply) for reply in self.ask(said, self.model, self.sampling)] if said else []
 
-    def grade(self, items: Sequence[Item]) -> list[Grade]:
-        return [self._graded(item) for item in items]
-
-    def close(self) -> None:
-        """Holds no process."""
-
-    def _graded(self, item: Item) -> Grade:
-        try:
-            texts = [template.text(namespaces(item)) for template in self.templates]
-        except Unfilled as missing:
-            return Grade.failed(missing.error, missing.detail)
-        said = [{"role": role, "content": text} for role, text in zip(self.roles, texts, strict=True)]
-        try:
-            reply = self.ask([*said, {"role": "system", "content": self.form}], self.model, self.sampling)
-        except AskError as error:
-            return Grade.failed("model_grader_server_error", one_line(str(error)))
+    def _graded(self, reply: Reply | AskError) -> Grade:
+        if isinstance(reply, AskError):
+            return Grade.failed("model_grader_server_error", one_line(str(reply)))
         if reply.withheld == "refused":
             return Grade.failed("model_grader_refusal_error", f"it refused: {one_line(reply.text)[:80]}")
         if reply.withheld is not None:
@@ -205,7 +206,7 @@ def _similarity(read: TextSimilarity, where: str, outside: Outside) -> Grader:
     used: Embed | None = embed if metric == "cosine" else None
     identity = _identity(read, _only(outside, "embed") if metric == "cosine" else {})
     texts = _templates([read.input, read.reference], where)
-    return _TextGrader(read.name or where, identity, texts, lambda a, b: similarity(metric, a, b, used))
+    return _Templated(read.name or where, identity, texts, _Comparison(lambda a, b: similarity(metric, a, b, used)))
 
 
 def _model(read: ScoreModel | LabelModel, where: str, outside: Outside) -> Grader:
@@ -222,16 +223,11 @@ def _model(read: ScoreModel | LabelModel, where: str, outside: Outside) -> Grade
         labels, passing = read.labels, read.passing_labels
         form = _LABEL_FORM.format(labels=", ".join(map(json.dumps, labels)))
         score = partial(_labelled, labels=labels, passing=passing)
-    return _ModelGrader(
+    return _Templated(
         read.name or where,
         _identity(read, {"form": form, **_only(outside, "ask")}),
-        tuple(message.role for message in read.input),
         _templates([message.text for message in read.input], where),
-        form,
-        read.model,
-        sampling,
-        outside.ask,
-        score,
+        _Asked(tuple(message.role for message in read.input), form, read.model, sampling, outside.ask, score),
     )
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from harness.core.errors import UserError
 from harness.core.graders.forms import TRL_EXTRAS, Form, FormName, Parameters
 from harness.core.graders.grade import Reads, joined
+from harness.core.graders.tinker import NO_COLUMNS
 
 _Defined = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _SEES_ALL = {"locals", "vars", "eval", "exec", "globals", "inspect", "__builtins__"}
@@ -60,12 +61,14 @@ _NO_COLUMN: dict[FormName, frozenset[str]] = {  # what comes from the prompt and
 
 @dataclass(frozen=True)
 class Function:
-    """One function at the top of a file, or one method that a class marks as a reward (`Class.method`)."""
+    """One function at the top of a file, a method that a class marks as a reward (`Class.method`), or a class of
+    Tinker's, by its check_answer."""
 
     name: str
     parameters: Parameters
     node: _Defined
     decorated: bool = False
+    made_of: Reads | None = None  # of a class: the columns that its objects are made of
 
 
 def functions_of(text: str, name: str) -> dict[str, Function]:
@@ -82,6 +85,8 @@ def functions_of(text: str, name: str) -> dict[str, Function]:
 
 def columns_read(function: Function, form: Form) -> Reads:
     """Columns of the row that a function may read, by the rule at the top of this file."""
+    if function.made_of is not None:
+        return function.made_of
     names = {node.id for node in ast.walk(function.node) if isinstance(node, ast.Name)}
     if names & _SEES_ALL or (function.decorated and form.name != "verifiers"):
         return _ALL
@@ -195,10 +200,22 @@ def _found(node: ast.stmt) -> Iterator[Function]:
         case ast.Assign(targets=[ast.Name(id=name)], value=ast.Lambda() as made):
             yield Function(name, _parameters(name, made.args), made)
         case ast.ClassDef():
+            methods = {inner.name: inner for inner in node.body if isinstance(inner, ast.FunctionDef)}
+            if "check_answer" in methods:
+                parameters = Parameters(node.name, ("self", "sample_str"))
+                made_of = _made_of(methods.get("__init__"))
+                yield Function(node.name, parameters, methods["check_answer"], made_of=made_of)
             for method in node.body:
                 if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef) and _is_reward(method):
                     name = f"{node.name}.{method.name}"
                     yield Function(name, _parameters(name, method.args), method, True)
+
+
+def _made_of(init: ast.FunctionDef | None) -> Reads:
+    """The columns that a class of Tinker's names as parameters; all where another class, or *args, takes them."""
+    if init is None or init.args.vararg is not None or init.args.kwarg is not None:
+        return _ALL
+    return _parameters("__init__", init.args).names - {"self"} - NO_COLUMNS
 
 
 def _is_reward(method: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:

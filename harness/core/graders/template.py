@@ -78,6 +78,10 @@ class Template:
     def of(cls, template: str, where: str) -> "Template":
         """Raises UserError, which begins with `where`, for what is no variable of OpenAI's."""
         parts = _HOLE.split(template)
+        for text in parts[::2]:
+            if "{{" in text:
+                begun = text[text.index("{{") :][:40]
+                raise UserError(f"{where} has {begun!r}, which no }}}} ends; write {{{{ item.NAME }}}}")
         return cls(tuple(parts[::2]), tuple(Variable.of(part.strip(), where) for part in parts[1::2]))
 
     def text(self, spaces: Mapping[str, Any]) -> str:

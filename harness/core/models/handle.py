@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from harness.core.errors import UserError
+from harness.core.files import cache_folder
 from harness.core.ledger import Ledger, Role
 from harness.core.models.policy import Policy
 from harness.core.models.rows import Capability, Rows, TokenRows
@@ -15,6 +16,9 @@ from harness.core.models.sampling import Sampler
 from harness.core.models.token_policy import TokenPolicy, TokenScorer
 from harness.core.streams import Streams
 from harness.core.types import Completion, Prompt
+
+if TYPE_CHECKING:
+    from harness.core.models.value_model import ValueModel
 
 
 class PolicyHandle:
@@ -95,9 +99,24 @@ class PolicyHandle:
         """A handle on another model by folder, hub id or embedded name: same sampling rule, same ledger."""
         return PolicyHandle(self.__policy.other(model), self.sampler, self.__ledger)
 
+    def prefix_texts(self, completion: Completion, lengths: Sequence[int]) -> list[str]:
+        """What a completion said after so many tokens: see `Policy.prefix_texts`."""
+        return self.__policy.prefix_texts(completion, lengths)
+
+    def value_model(self, name: str, blocks: int) -> "ValueModel":
+        """The first blocks of a causal model, which read for a value function; every token is booked as a value's."""
+        from harness.core.models.value_model import value_model  # transformers, which few policies need
+
+        policy = self.__policy
+        return value_model(name, blocks, policy.device, cache_folder(), self.book_reading, owner=policy)
+
     def book_training(self, tokens: int, calls: int) -> None:
         """Book tokens read in training; a backward pass counts as two forward ones."""
         self.__ledger.spend("policy", calls=calls, prefill_tokens=tokens)
+
+    def book_reading(self, tokens: int) -> None:
+        """Book tokens that a value's own model read where nobody else counts them."""
+        self.__ledger.spend(_GUIDE, prefill_tokens=tokens)
 
     def logprobs(self, completions: Sequence[Completion]) -> list[np.ndarray]:
         """Log-probability in nats of every token at temperature 1, one (t,) array each; booked as tokens read."""

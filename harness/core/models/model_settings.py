@@ -46,6 +46,11 @@ class ModelSettings:
         Field(description="what else the chat template is given, e.g. enable_thinking (transformers)"),
         AsBefore({}),
     ] = field(default_factory=dict)
+    request: Annotated[
+        dict[str, Any],
+        Field(description="what else every request to a server holds, e.g. reasoning_effort (the server)"),
+        AsBefore({}),
+    ] = field(default_factory=dict)
     system_prompt: Annotated[
         str, Field(description="said before messages without a system message; empty: nothing (harness)"), AsBefore("")
     ] = ""
@@ -60,6 +65,11 @@ def loading_options(settings: ModelSettings, model: str, on_hub: bool, device: t
     Empty for the default settings: the model is then loaded as it is stored and moved to the device afterwards.
     """
     options: dict[str, Any] = {}
+    if settings.request:
+        raise UserError(
+            f"model_args.request={settings.request}: only a model of a server (openai:BASE_URL#MODEL) gets requests; "
+            "leave it out"
+        )
     if settings.revision:
         if not on_hub:
             raise UserError(

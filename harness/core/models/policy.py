@@ -16,7 +16,7 @@ from harness.core.ledger import Ledger
 from harness.core.models.rows import Capability, Rows
 from harness.core.models.sampling import Sampler
 from harness.core.streams import Streams
-from harness.core.types import Completion, Prompt
+from harness.core.types import WORDS, Completion, Prompt
 
 
 class Policy(ABC):
@@ -32,6 +32,7 @@ class Policy(ABC):
     width: int = 0  # H
     context: int | None = None  # tokens of prompt and answer that the model can read; None: not known, or no limit
     parameters: int = 0
+    elsewhere: bool = False  # whether another machine computes: device, processes and their time are not ours
     active_parameters: int = 0  # multiplied with for each token: all but an input embedding of its own
 
     @abstractmethod
@@ -56,6 +57,11 @@ class Policy(ABC):
     def head_of(self, text: str, tokens: int) -> str:
         """The text of the first `tokens` tokens of a text: how tasks cut prompts to the policy's measure."""
 
+    def prefix_texts(self, completion: Completion, lengths: Sequence[int]) -> list[str]:
+        """What it said after so many tokens; words, blank and all, where nobody tells tokens. See `length_of`."""
+        ends = [0, *(found.end() for found in WORDS.finditer(completion.text))]
+        return [completion.text[: ends[n]] if n + 1 < len(ends) else completion.text for n in lengths]
+
     def logprobs(self, completions: Sequence[Completion]) -> list[np.ndarray]:
         """Log-probability in nats of every token at temperature 1: one (t,) array each. Needs `logprobs`."""
         raise UserError(f"policy {self.name!r} gives no log-probabilities")
@@ -67,6 +73,9 @@ class Policy(ABC):
     def prompt_length(self, prompt: Prompt) -> int:
         """Tokens of a prompt as the model reads it; 0 where it does not say."""
         return 0
+
+    def forget_prompts(self) -> None:  # noqa: B027  # most remember nothing
+        """Let go of what is remembered of prompts, for what runs on and on; a run must not ask for it."""
 
     def require_room(self, prompts: Sequence[Prompt], new_tokens: Sequence[int]) -> None:
         """Raises UserError where a prompt and the tokens that are to follow it are longer than the model's context."""
@@ -80,6 +89,18 @@ class Policy(ABC):
                     f"at most {self.context} together. Shorten the prompt, lower sampler.max_new_tokens, or choose a "
                     "model with a longer context"
                 )
+
+    def requests_for(self, rows: int) -> int:
+        """How many requests bring so many rows of one prefix, of a policy that is `elsewhere`."""
+        return rows
+
+    def bill(self) -> dict[str, Any]:
+        """What the requests of this process have taken, of a policy that is `elsewhere`."""
+        return {}
+
+    def why_in_one_piece(self, prompts: Sequence[Prompt]) -> str | None:
+        """Why rows of these prompts cannot go on once they are extended; None where they can."""
+        return None
 
     def row_bytes(self, prompt_tokens: int, new_tokens: int, rows_per_prompt: int) -> int:
         """Memory here of one row of a batch in bytes, with its share of what rows of a prompt have in common."""

@@ -28,7 +28,7 @@ from harness.core.models.handle import PolicyHandle
 from harness.core.streams import Streams
 from harness.core.types import Candidate, FitReport
 
-_INSTALL = "pip install 'iro-harness[dpo]' (in this checkout: pip install -e '.[dpo]')"
+INSTALL = "pip install 'iro-harness[dpo]' (in this checkout: pip install -e '.[dpo]')"
 
 
 @settings_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -45,7 +45,7 @@ def unavailable(model: str) -> str | None:
     if model == "toy":
         return "the toy has no weights to train"
     missing = [name for name in ("trl", "peft") if importlib.util.find_spec(name) is None]
-    return f"{' and '.join(missing)} not installed: {_INSTALL}" if missing else None
+    return f"{' and '.join(missing)} not installed: {INSTALL}" if missing else None
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,10 @@ class TokenPolicy(Policy):
     ) -> Decoding:
         return Decoding(self, sampler, ledger, prompts, rows_per_prompt, streams, layers, record, revocable)
 
+    def prefix_texts(self, completion: Completion, lengths: Sequence[int]) -> list[str]:
+        behind, tokens = self.text_behind(self.encode(completion.prompt)), completion.tokens
+        return [completion.text if n == len(tokens) else behind(tokens[:n]) for n in lengths]
+
     def prompt_tokens(self, prompt: Prompt) -> tuple[int, ...]:
         return self.encode(prompt)
 

@@ -112,6 +112,9 @@ class TransformersPolicy(TokenPolicy):
             self._rendered[key] = render(prompt, self._rendering)
         return self._rendered[key]
 
+    def forget_prompts(self) -> None:
+        self._rendered.clear()
+
     @property
     def _rendering(self) -> Rendering:
         settings = self._settings

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.core.statistics.stats import RESAMPLES, Estimate, Floats, Values, resampled_means
+from harness.core.statistics.stats import RESAMPLES, Clusters, Estimate, Floats, Values, of_known, resampled_means
 
 
 def curve_of_pool(proxy: Floats, gold: Floats) -> Floats:
@@ -38,30 +38,33 @@ def curve_of_pool(proxy: Floats, gold: Floats) -> Floats:
     return curve
 
 
-def as_good_as(curves: Floats, gold: Floats, resamples: int = RESAMPLES) -> Estimate:
+def as_good_as(curves: Floats, gold: Floats, resamples: int = RESAMPLES, clusters: Clusters = None) -> Estimate:
     """The smallest n whose mean gold reaches the mean of `gold`, between whole numbers by straight lines.
 
     curves (P, N): expected gold of best-of-1..N by prompt; gold (P,): of the same prompts. 1 is as good as one sample,
     or worse; infinity is better than best-of-N. Otherwise as `reached_at`.
     """
-    return reached_at(np.arange(1, curves.shape[1] + 1), curves, gold, resamples)
+    return reached_at(np.arange(1, curves.shape[1] + 1), curves, gold, resamples, clusters)
 
 
-def reached_at(at: Values, curves: Floats, level: Floats, resamples: int = RESAMPLES) -> Estimate:
+def reached_at(
+    at: Values, curves: Floats, level: Floats, resamples: int = RESAMPLES, clusters: Clusters = None
+) -> Estimate:
     """Where on `at` (N,), increasing, the mean of curves (P, N) first reaches the mean of level (P,).
 
     Between the points by straight lines; infinity if nowhere. The interval is a bootstrap over prompts, drawn for both
-    alike. Prompts with NaN in either are left out.
+    alike, or over clusters of them. Prompts with NaN in either are left out.
     """
     assert curves.shape == (len(level), len(at)), f"curves {curves.shape} for {len(level)} prompts, {len(at)} points"
     both = np.column_stack([curves, level])  # (P, N + 1)
-    both = both[~np.isnan(both).any(1)]
+    known = np.asarray(~np.isnan(both).any(1))
+    both, clusters = both[known], of_known(clusters, known)
     if not len(both):
         return Estimate(float("nan"), float("nan"), float("nan"), 0)
     value = float(first_reached(at, both[:, :-1].mean(0)[None], both[:, -1].mean()[None])[0])
-    if len(both) < 2:
+    if (len(both) if clusters is None else len(set(clusters))) < 2:
         return Estimate(value, float("nan"), float("nan"), len(both))
-    means = resampled_means(both, resamples)  # (R, N + 1)
+    means = resampled_means(both, resamples, clusters)  # (R, N + 1)
     # quantiles that are values: there is no middle between a number and infinity
     low, high = np.quantile(first_reached(at, means[:, :-1], means[:, -1]), [0.025, 0.975], method="inverted_cdf")
     return Estimate(value, float(low), float(high), len(both))

@@ -2,11 +2,12 @@
 
 mean(x)                      # Estimate(value, low, high, n)
 difference(a, b)             # paired over prompts, with a p-value
+difference(a, b, clusters=customers)          # prompts of one customer are drawn together
 difference_over_seeds(a, b, prompts, seeds)   # the same over several runs
 win_rate(a, b)               # ties count half; p by McNemar's exact test
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import comb
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Values = Sequence[float] | NDArray[Any]  # of numbers, one a prompt
+Clusters = Sequence[Hashable] | None  # of each prompt, which are resampled whole; None: each prompt is its own
 
 RESAMPLES = 10_000
 PLANNING_SD = 0.6  # in sd of base samples: of one pair, IRO against best-of-n, in the first quick run on imdb
@@ -46,20 +48,26 @@ class Estimate:
         return f"{self.value:{spec}}{interval}"
 
 
-def mean(values: Values, resamples: int = RESAMPLES) -> Estimate:
-    """Mean with a percentile bootstrap interval over prompts."""
-    return replace(difference(values, np.zeros(len(values)), resamples), p=float("nan"))
+def mean(values: Values, resamples: int = RESAMPLES, clusters: Clusters = None) -> Estimate:
+    """Mean with a percentile bootstrap interval over prompts, or over clusters of them."""
+    return replace(difference(values, np.zeros(len(values)), resamples, clusters), p=float("nan"))
 
 
-def difference(a: Values, b: Values, resamples: int = RESAMPLES) -> Estimate:
-    """Mean of a - b over the same prompts, with interval and two-sided bootstrap p; pairs with NaN are left out."""
-    x = _finite(np.asarray(a, dtype=float) - np.asarray(b, dtype=float))
-    if len(x) < 2:
-        return Estimate(float(x[0]) if len(x) else float("nan"), float("nan"), float("nan"), len(x))
-    means = _bootstrap(x, resamples)
+def difference(a: Values, b: Values, resamples: int = RESAMPLES, clusters: Clusters = None) -> Estimate:
+    """Mean of a - b over the same prompts, with interval and two-sided bootstrap p; pairs with NaN are left out.
+
+    With `clusters` these are drawn whole, and a draw's mean is over the prompts that it has; n still counts prompts.
+    """
+    x = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
+    known = ~np.isnan(x)
+    x, clusters = x[known], of_known(clusters, known)
+    units = len(x) if clusters is None else len(set(clusters))
+    value = float(x.mean()) if len(x) else float("nan")  # of equal values it may be an ulp beside those of all draws
+    if units < 2:
+        return Estimate(value, float("nan"), float("nan"), len(x))
+    means = _bootstrap(x, resamples, clusters)
     low, high = np.quantile(means, [0.025, 0.975])
-    value = float(x.mean())  # of equal values it may be an ulp beside those of all draws
-    return Estimate(value, min(float(low), value), max(float(high), value), len(x), _p_of(value, means, len(x)))
+    return Estimate(value, min(float(low), value), max(float(high), value), len(x), _p_of(value, means, units))
 
 
 def difference_over_seeds(
@@ -68,6 +76,7 @@ def difference_over_seeds(
     prompts: Sequence[str] | NDArray[Any],
     seeds: Sequence[int] | NDArray[Any],
     resamples: int = RESAMPLES,
+    clusters: Clusters = None,
 ) -> Estimate:
     """Mean of a - b over the pairs of several seeds; a[i] and b[i] answer prompts[i] in the run of seeds[i].
 
@@ -77,6 +86,7 @@ def difference_over_seeds(
     seed this is `difference`, and one prompt has no interval. Few seeds stay few: where the luck of a seed is as large
     as the error over prompts, intervals of two, three and five cover 95%; where it is five times that, 71%, 84% and
     89%; where it is all there is, 50%, 75% and 87%, as those of two and three then end at the seeds' own values.
+    With `clusters`, one for each pair, clusters of prompts are drawn in place of prompts.
     """
     x = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
     assert x.shape == (len(prompts),) == (len(seeds),), f"{x.shape} for {len(prompts)} prompts, {len(seeds)} seeds"
@@ -85,50 +95,57 @@ def difference_over_seeds(
     grid = np.full((max(row, default=-1) + 1, max(column, default=0) + 1), np.nan)  # (P, S)
     grid[row, column] = x[known]
     assert (~np.isnan(grid)).sum() == known.sum(), "a prompt has several pairs of one seed"
+    of_rows = None if clusters is None else _of_rows(of_known(clusters, known), row)
     if grid.shape[1] == 1:
-        return difference(grid[:, 0], np.zeros(len(grid)), resamples)
-    if len(grid) == 1:
-        return Estimate(float(np.nanmean(grid)), float("nan"), float("nan"), 1)
-    counted, total = 1.0 - np.isnan(grid), np.nan_to_num(grid)
-    draws, value = [], float(np.nanmean(grid))
+        return difference(grid[:, 0], np.zeros(len(grid)), resamples, of_rows)
+    counted, total = (_by_cluster(of, of_rows) for of in (1.0 - np.isnan(grid), np.nan_to_num(grid)))  # (C, S)
+    draws, value = [], float(np.nanmean(grid)) if len(grid) else float("nan")
+    if len(total) < 2:
+        return Estimate(value, float("nan"), float("nan"), len(grid))
     rng = np.random.default_rng([_SEED, 1])  # of its own, so that prompts are drawn as in `difference`
-    for drawn in _resampled(len(grid), resamples):  # (R, P)
+    for drawn in _resampled(len(total), resamples):  # (R, C)
         times = rng.multinomial(grid.shape[1] - 1, np.full(grid.shape[1], 1 / grid.shape[1]), size=len(drawn))  # (R, S)
         with np.errstate(invalid="ignore"):  # none of the drawn prompts has a pair of the drawn seeds
             draws.append((drawn @ total * times).sum(1) / (drawn @ counted * times).sum(1))
     means = _finite(np.concatenate(draws))
     low, high = np.quantile(means, [0.025, 0.975])
-    return Estimate(value, float(low), float(high), len(grid), _p_of(value, means, len(grid)))
+    return Estimate(value, float(low), float(high), len(grid), _p_of(value, means, len(total)))
 
 
-def gain_ratio(x: Values, rival: Values, base: Values) -> Estimate:
+def gain_ratio(x: Values, rival: Values, base: Values, clusters: Clusters = None) -> Estimate:
     """(mean x - mean base) / (mean rival - mean base) over the same prompts, with a bootstrap interval.
 
     1 is the rival's gain over base. Prompts with NaN in any are left out; the interval means little where the rival's
     own gain is not clear of zero.
     """
     x, rival, base = (np.asarray(values, dtype=float) for values in (x, rival, base))
-    return ratio(x - base, rival - base)
+    return ratio(x - base, rival - base, clusters)
 
 
-def ratio(above: Values, below: Values) -> Estimate:
+def ratio(above: Values, below: Values, clusters: Clusters = None) -> Estimate:
     """mean above / mean below over the same prompts, with a bootstrap interval; prompts with NaN in either left out."""
     rows = np.stack([np.asarray(values, dtype=float) for values in (above, below)])
-    rows = rows[:, ~np.isnan(rows).any(0)]
+    known = ~np.isnan(rows).any(0)
+    rows, clusters = rows[:, known], of_known(clusters, known)
     n = rows.shape[1]
     value = float(rows[0].mean() / rows[1].mean()) if n and rows[1].mean() else float("nan")
-    if n < 2:
+    if (n if clusters is None else len(set(clusters))) < 2:
         return Estimate(value, float("nan"), float("nan"), n)
-    a, b = (_bootstrap(row, RESAMPLES) for row in rows)  # the same resamples of prompts for both
+    a, b = (_bootstrap(row, RESAMPLES, clusters) for row in rows)  # the same resamples of prompts for both
     low, high = np.quantile(a / np.where(b == 0, np.nan, b), [0.025, 0.975])
     return Estimate(value, float(low), float(high), n)
 
 
-def win_rate(a: Values, b: Values) -> Estimate:
-    """Share of prompts where a beats b, ties counting half, with McNemar's p; pairs with NaN are left out."""
-    x = _finite(np.asarray(a, dtype=float) - np.asarray(b, dtype=float))
-    p = mcnemar(int((x > 0).sum()), int((x < 0).sum())) if len(x) > 1 else float("nan")
-    return replace(mean((np.sign(x) + 1) / 2), p=p)
+def win_rate(a: Values, b: Values, clusters: Clusters = None) -> Estimate:
+    """Share of prompts where a beats b, ties counting half, with McNemar's p; pairs with NaN are left out.
+
+    With `clusters`, p is that of `sign_flips` of each cluster's wins less losses.
+    """
+    x = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
+    known = ~np.isnan(x)
+    signs, clusters = np.sign(x[known]), of_known(clusters, known)
+    nets = _by_cluster(signs[:, None], clusters)[:, 0].astype(int).tolist()
+    return replace(mean((signs + 1) / 2, clusters=clusters), p=sign_flips(nets) if len(nets) > 1 else float("nan"))
 
 
 def mcnemar(wins: int, losses: int) -> float:
@@ -138,9 +155,34 @@ def mcnemar(wins: int, losses: int) -> float:
     return min(1.0, float(2 * tail / 2**decided))  # whole numbers up to the division, so exact
 
 
-def resampled_means(columns: Floats, resamples: int = RESAMPLES) -> Floats:
+def sign_flips(nets: Sequence[int]) -> float:
+    """Two-sided exact p of as large a sum if every cluster's wins less losses were as likely the other way round.
+
+    Where no cluster has more than one decided prompt it is McNemar's; a cluster that is even counts nothing.
+    """
+    sizes = [abs(net) for net in nets if net]
+    if len(set(sizes)) < 2:  # of one size: as many wins and losses
+        return mcnemar(sum(net > 0 for net in nets), sum(net < 0 for net in nets))
+    most = sum(sizes)
+    chance = np.zeros(2 * most + 1)  # of each sum, from -most
+    chance[most] = 1.0
+    for size in sizes:
+        chance = (np.roll(chance, size) + np.roll(chance, -size)) / 2  # nothing is at the ends yet
+    sums = np.abs(np.arange(-most, most + 1))
+    return min(1.0, float(chance[sums >= abs(sum(nets))].sum()))
+
+
+def resampled_means(columns: Floats, resamples: int = RESAMPLES, clusters: Clusters = None) -> Floats:
     """Means (resamples, K) of columns (P, K) of the same P prompts, which are drawn alike for all columns."""
-    return np.concatenate([drawn @ columns / len(columns) for drawn in _resampled(len(columns), resamples)])
+    if clusters is None:
+        return np.concatenate([drawn @ columns / len(columns) for drawn in _resampled(len(columns), resamples)])
+    sums, sizes = _by_cluster(columns, clusters), _by_cluster(np.ones((len(columns), 1)), clusters)
+    return np.concatenate([(drawn @ sums) / (drawn @ sizes) for drawn in _resampled(len(sums), resamples)])
+
+
+def of_known(clusters: Clusters, known: NDArray[np.bool_]) -> Clusters:
+    """The clusters of the prompts that are known."""
+    return None if clusters is None else [one for one, is_known in zip(clusters, known, strict=True) if is_known]
 
 
 def detectable_difference(sd: float, n: int) -> float:
@@ -199,9 +241,27 @@ def _p_of(value: float, means: Floats, n: int) -> float:
     return float(min(max(p, 2.0 ** (1 - n)), 1.0))
 
 
-def _bootstrap(x: Floats, resamples: int) -> Floats:
-    """(resamples,) means of resampled prompts."""
-    return resampled_means(x[:, None], resamples)[:, 0]
+def _bootstrap(x: Floats, resamples: int, clusters: Clusters) -> Floats:
+    """(resamples,) means of resampled prompts, or clusters of them."""
+    return resampled_means(x[:, None], resamples, clusters)[:, 0]
+
+
+def _by_cluster(columns: Floats, clusters: Clusters) -> Floats:
+    """Sums (C, K) of columns (P, K) by cluster, in the order in which these appear."""
+    if clusters is None:
+        return columns
+    assert len(clusters) == len(columns), f"{len(clusters)} clusters for {len(columns)} prompts"
+    place = {cluster: i for i, cluster in enumerate(dict.fromkeys(clusters))}
+    sums = np.zeros((len(place), columns.shape[1]))
+    np.add.at(sums, [place[cluster] for cluster in clusters], columns)
+    return sums
+
+
+def _of_rows(clusters: Clusters, row: NDArray[Any]) -> Clusters:
+    """The cluster of each row, given that of each pair and the row that it stands in."""
+    assert clusters is not None, "asked for before"
+    of = dict(zip(row.tolist(), clusters, strict=True))
+    return [of[i] for i in range(len(of))]
 
 
 def _resampled(n: int, resamples: int) -> Iterable[NDArray[np.int16]]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from harness.core.statistics.stats import correlation, r_squared, rank_correlation
-from harness.core.types import Candidate
+from harness.core.types import Candidate, length_of
 from harness.core.values.value import PrefixValue
 
 _GROUPS = 10
@@ -30,12 +30,14 @@ class AtPosition:
 
 def by_position(value: PrefixValue, rollouts: Sequence[Candidate]) -> Iterator[AtPosition]:
     """At four lengths from 0 on, and at the end; lengths that fewer than three rollouts have are left out."""
-    found = value.predict(rollouts)
+    lengths = np.array([length_of(c.completion) for c in rollouts])
+    longest = int(lengths.max())
+    every = max(1, longest // 4)
+    found = value.predict(rollouts, every)
     rewards = np.array([c.reward for c in rollouts], dtype=np.float32)[found.rollout]
     prompts = np.array([c.completion.prompt.id for c in rollouts])[found.rollout]
-    end = np.array([len(c.completion.tokens) for c in rollouts])[found.rollout]
-    longest = int(end.max())
-    for position in [*range(0, longest, max(1, longest // 4)), FINISHED]:
+    end = lengths[found.rollout]
+    for position in [*range(0, longest, every), FINISHED]:
         these = found.position == (end if position == FINISHED else position)
         if these.sum() >= 3:
             yield AtPosition(position, found.value[these], rewards[these], prompts[these])

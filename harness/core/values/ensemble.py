@@ -38,13 +38,16 @@ class AveragedValue:
     def start(self, rows: Rows) -> "AveragedReader":
         return AveragedReader([member.start(rows) for member in self.members])
 
-    def predict(self, rollouts: Sequence[Candidate]) -> Predicted:
+    def predict(self, rollouts: Sequence[Candidate], every: int = 1) -> Predicted:
         said = [member.predict(rollouts) for member in self.members]
         value = np.mean([one.value for one in said], axis=0)  # (n,)
         return Predicted(value, said[0].position, said[0].rollout)
 
     def flops(self) -> float:
         return sum(member.flops() for member in self.members)
+
+    def flops_of_token(self) -> float:
+        return 0.0
 
     def save(self, folder: Path) -> None:
         for i, member in enumerate(self.members):

@@ -5,7 +5,7 @@ fitted.value, fitted.report.choices, fitted.report.rows
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Literal
 
 import numpy as np
@@ -19,6 +19,8 @@ from harness.core.statistics.stats import correlation, r_squared
 from harness.core.types import Candidate, FitReport
 from harness.core.values.calibration import quality
 from harness.core.values.hidden import Head, HiddenValue, Pooling, prefix_features, states_of
+from harness.core.values.kind_settings import Kind, LmSettings, TextSettings
+from harness.core.values.value import PrefixValue
 
 _CONSTANT = 1e-6  # standard deviation of a feature, over its size, that is rounding
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)  # penalties tried, in units of one standardised input's variance
@@ -26,7 +28,7 @@ PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)  # penalties tried, in units of
 
 @settings_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class ValueSettings:
-    """How a value head is fitted, on fit prompts; others of them are held out to choose by.
+    """What values read and how they are fitted, on fit prompts; others of them are held out to choose by.
 
     Layer and pooling are those that rank prefixes of one prompt best, the ridge penalty and the epoch those with the
     least error.
@@ -51,6 +53,23 @@ class ValueSettings:
     ensemble: Annotated[
         int, Field(ge=1, le=16, description="heads averaged, on other shares of the prompts (harness)"), AsBefore(1)
     ] = 1
+    kind: Annotated[
+        Kind,
+        Field(description="what is read: states of the policy, the text alone, or a small model's states (harness)"),
+        AsBefore("hidden"),
+    ] = "hidden"
+    text: Annotated[
+        TextSettings, Field(description="kind=text: what is read of it"), AsBefore(asdict(TextSettings()))
+    ] = TextSettings()
+    lm: Annotated[LmSettings, Field(description="kind=lm: which model"), AsBefore(asdict(LmSettings()))] = LmSettings()
+
+
+@dataclass(frozen=True)
+class FittedValue:
+    """A value function of any kind, and what its fit found."""
+
+    value: PrefixValue
+    report: FitReport
 
 
 @dataclass(frozen=True)

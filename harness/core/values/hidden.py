@@ -94,8 +94,8 @@ class HiddenValue:
         return HiddenReader(self, rows)
 
     @torch.no_grad()
-    def predict(self, rollouts: Sequence[Candidate]) -> Predicted:
-        """Raises ValueError where a completion carries no states of the layer."""
+    def predict(self, rollouts: Sequence[Candidate], every: int = 1) -> Predicted:
+        """Of every prefix. Raises ValueError where a completion carries no states of the layer."""
         parts = [prefix_features(states_of(c), self.layer, self.pooling, 1) for c in rollouts]
         x = torch.cat([x for x, _ in parts])
         counts = [len(lengths) for _, lengths in parts]
@@ -106,6 +106,9 @@ class HiddenValue:
 
     def flops(self) -> float:
         return 2.0 * sum(p.numel() for p in self.head.parameters())  # two a parameter
+
+    def flops_of_token(self) -> float:
+        return 0.0
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

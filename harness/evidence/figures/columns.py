@@ -5,7 +5,7 @@ COLUMNS["gold"].of(row)      # Estimate: sd of base samples
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import nan
+from math import isnan, nan
 
 from harness.core.statistics.stats import Estimate
 from harness.evidence.row import Comparison, in_percent
@@ -22,7 +22,7 @@ class Column:
 
 
 def _counted(value: float | None) -> Estimate | None:
-    return None if value is None else Estimate(value, nan, nan, 0)
+    return None if value is None or isnan(value) else Estimate(value, nan, nan, 0)
 
 
 def _percent(rate: Estimate | None) -> Estimate | None:

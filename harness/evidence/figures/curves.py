@@ -51,7 +51,7 @@ def gold_against_compute(table: Sequence[Comparison], curve: Sequence[CurvePoint
     fig, ax = _figure(width)
     _curve(ax, curve, cost)
     ax.set_xscale("log")
-    shown, last, most = _points_of(table, curve), _last_iterations(table), 1
+    shown, last, most = _points_of([row for row in table if row.costs.are_known], curve), _last_iterations(table), 1
     for row in shown:
         at = cost(row.costs)
         beside = [other for other in shown if other.key.method == row.key.method]

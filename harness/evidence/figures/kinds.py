@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 from matplotlib.figure import Figure
 
+from harness.core.slug import slug
 from harness.evidence.figures import files
 from harness.evidence.figures.along import gold_by_iteration_of, has_iterations
 from harness.evidence.figures.by_method import gold_by_method, win_rates
@@ -39,4 +40,4 @@ def of_run(table: Sequence[Comparison], curve: Sequence[CurvePoint], values: pl.
 def draw_all(drawings: Mapping[str, Drawing], folder: Path) -> None:
     """Write every figure into a report's folder, as wide as its page, in every format."""
     for name, draw in drawings.items():
-        files.save(draw("full"), folder / name)
+        files.save(draw("full"), folder / slug(name))

@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 
 from harness.core.files import whole
+from harness.evidence.checkers import shared_in_words
 from harness.evidence.command import made_by
 from harness.evidence.page.answers import page_data
 from harness.evidence.page.figures import with_figures
@@ -55,6 +56,7 @@ def _head(run: Run, table: list[TableRow], home: str) -> str:
     said = verdict(table)
     sentence = f"<strong>{escape(said.found)}</strong>, {escape(said.cost)}."
     lines += [f"<h1>{escape(run.id)}</h1>", f'<p id="verdict" class="verdict">{sentence}</p>']
+    lines += [f"<p>{escape(shared)}.</p>"] if (shared := shared_in_words(run.record)) else []
     lines += [f"<p>{escape(more)}</p>"] if (more := others(table)) else []
     lines.append(f'<p class="facts">{escape(asked)}; commit {escape(run.record.short_commit)}.</p>')
     if command is not None:

@@ -11,19 +11,17 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from polars.exceptions import PolarsError
-
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import whole
 from harness.core.progress import Progress
+from harness.evidence.foreign import NO_RUN, why_no_run
 from harness.evidence.page import page_of
 from harness.evidence.page.index import Listing, index_page, listed
 from harness.evidence.page.markup import HERE
 from harness.evidence.store import load_run
 
 _ID = re.compile(r"[A-Za-z0-9][\w.-]*")  # what a run's name may be made of: it becomes a path and an address
-_NO_RUN = (UserError, PolarsError, LookupError, TypeError, ValueError)  # of what other programs wrote there
 _MADE_OF = "<!-- made of {} -->\n"
 _BOARD = ("leaderboard.html", "leaderboard.png")
 
@@ -60,8 +58,8 @@ def _write(listing: Listing, paths: Mapping[str, Path], top: Path, out_name: str
                     progress.step()
                 else:
                     progress.skip(1)
-            except _NO_RUN as error:
-                left_out[name] = str(error) if isinstance(error, UserError) else f"its tables are not a run's: {error}"
+            except NO_RUN as error:
+                left_out[name] = why_no_run(error)
             else:
                 pages[name] = path.relative_to(top).as_posix()
     shown = [run for run in listing.runs if run.folder.name in pages]

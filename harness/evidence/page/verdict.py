@@ -15,6 +15,7 @@ from typing import Any
 
 from harness.core.errors import UserError
 from harness.core.statistics.stats import Estimate
+from harness.evidence.clusters import few
 from harness.evidence.markdown import giga, p_value, signed
 from harness.evidence.names import display_name
 from harness.evidence.record import DAMAGED
@@ -49,6 +50,7 @@ class TableRow:
     is_one_reward: bool
     is_oracle: bool
     budget: int | None  # rows a prompt
+    clusters: int | None = None  # that intervals are over; None: over prompts
 
     @property
     def name(self) -> str:
@@ -64,6 +66,8 @@ class TableRow:
     @property
     def cost(self) -> str:
         """'140 GFLOPs an answer (610 with fitting) and 4.0 reward calls'."""
+        if isnan(self.policy_tokens):
+            return "a cost that is not known"
         if self.flops is None or self.flops_with_fitting is None:
             work = f"{self.policy_tokens:,.0f} policy tokens an answer"
         else:
@@ -118,6 +122,7 @@ def verdict(rows: Sequence[TableRow]) -> Verdict:
     is_beside = rival is not None and rival.budget is not None and row.beside == f"best-of-{rival.budget}"
     cost = f"at {row.cost}" + (f"; {row.beside} takes {rival.cost}" if rival is not None and is_beside else "")
     of, prompts = row.against_best_of_n, f"{row.gold.n:,} prompts"
+    prompts += "" if row.clusters is None else f" in {row.clusters:,} clusters"
     if of is None or row.beside is None:
         return Verdict(f"{row.name}{_comma(row)} has {row.gold} sd of gold above base samples on {prompts}", cost)
     chance = "" if (p := p_value(row.p_holm)) == "" else f", p {p if p[0] == '<' else f'= {p}'} (Holm)"
@@ -141,6 +146,9 @@ def others(rows: Sequence[TableRow]) -> str:
         said.append("Gold and proxy are one function here, so nothing held out judges these rows.")
     if any(one.is_oracle for one in rows):
         said.append("Rows marked oracle ask a grader that reads columns of the row, which new prompts may lack.")
+    if (clusters := next((one.clusters for one in rows), None)) is not None:
+        note = f" {few(clusters, 'of prompts')}." if few(clusters, "") else ""
+        said.append(f"Intervals are over {clusters:,} clusters of prompts, which are drawn whole.{note}")
     return " ".join(said)
 
 
@@ -171,6 +179,7 @@ def _row(found: Mapping[str, Any]) -> TableRow:
         is_one_reward=bool(found.get("is_one_reward")),
         is_oracle=bool(found.get("is_oracle")),
         budget=found.get("budget"),
+        clusters=found.get("clusters"),
     )
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.chat.chat import Chat, Endpoint, Patience, _seconds
+from harness.core.api.client import Patience, _seconds
+from harness.core.chat.chat import Chat, Endpoint
 from harness.core.errors import UserError
 from tests.planted_server import Planted, chat_body, served
 

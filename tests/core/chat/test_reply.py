@@ -87,6 +87,12 @@ def test_odd_types_beside_the_text_are_not_taken():
     assert (found.model, found.prompt_tokens, found.tokens) == ("", 0, 0)
 
 
+def test_halves_of_a_character_become_signs_that_a_file_takes():
+    """A lone surrogate was kept, and no table took it: the same command failed for ever."""
+    read = parsed(json.dumps({**chat_body("[[A]] \ud800", "stop"), "model": "m\udfff"}), {})
+    assert read.text == "[[A]] \ufffd" and read.model == "m\ufffd"
+
+
 def test_what_the_cache_keeps_is_read_back():
     whole = reply("[[A]]")
     assert from_file(json.loads(json.dumps(to_file(whole))), {}) == whole

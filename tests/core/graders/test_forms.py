@@ -178,6 +178,49 @@ def test_metrics_beside_the_score_are_kept(tmp_path):
         grader.close()
 
 
+TINKER = """
+class ProblemEnv:  # of the cookbook: what it takes from a subclass
+    def __init__(self, renderer, convo_prefix=None, format_coef=0.1):
+        assert renderer is None and convo_prefix is None
+        self.format_coef = format_coef
+
+class Sums(ProblemEnv):
+    def __init__(self, answer, renderer, convo_prefix=None, label="", coefficient=0.5):
+        super().__init__(renderer, convo_prefix, coefficient)
+        self.answer, self.label = answer, label
+
+    def get_question(self): raise AssertionError("prompts are those of the data")
+    def get_reference_answer(self): return self.answer
+    def check_answer(self, sample_str): return self.answer in sample_str and self.label == "4"
+    def check_format(self, sample_str): return not sample_str.endswith("!")
+"""
+
+
+def test_a_class_of_tinker_is_made_of_the_row_and_asked_about_the_answer(tmp_path):
+    (tmp_path / "mine.py").write_text(TINKER)
+    grader = load_grader(f"{tmp_path / 'mine.py'}:Sums")
+    assert grader.reads == {"answer", "label", "coefficient"}
+    grades = grader.grade([RIGHT, WRONG, Item("p", "It is 4!", ROW), Item("p", "4", {"label": "4"})])
+    assert [grade.score for grade in grades[:3]] == [1.0, -0.5, 0.5]
+    assert dict(grades[2].metrics) == {"check_answer": 1.0, "check_format": 0.0}
+    assert grades[3].error == "invalid_variable_error" and "it asks for answer; the row has label" in grades[3].detail
+    grader.close()
+    (tmp_path / "mine.py").write_text(TINKER.replace('label="", coefficient=0.5', '**more, label="", coefficient=0.5'))
+    with pytest.raises(UserError, match="is no Python"):
+        load_grader(f"{tmp_path / 'mine.py'}:Sums")
+    (tmp_path / "mine.py").write_text(TINKER.replace("coefficient=0.5)", "coefficient=0.5, **more)"))
+    grader = load_grader(f"{tmp_path / 'mine.py'}:Sums")
+    assert grader.reads == "everything" and grader.grade([RIGHT])[0].score == 1.0
+    grader.close()
+
+
+@pytest.mark.parametrize("required, vendor", [(("trajectory",), "ART grades"), (("group", "judge"), "ART grades"),
+                                              (("env", "state"), "it grades a rollout")])  # fmt: skip
+def test_what_grades_more_than_an_answer_is_refused_by_name_with_what_to_do(required, vendor):
+    with pytest.raises(UserError, match=rf"{vendor}.*not run here; write what it makes of the last answer as \(pr"):
+        form_of(Parameters("f", required))
+
+
 def test_a_reward_of_verifiers_v1_runs_where_its_package_is_installed(tmp_path, monkeypatch):
     source = (
         "import verifiers as vf\n\nclass Sums(vf.Task):\n    @vf.reward(weight=1.0)\n"

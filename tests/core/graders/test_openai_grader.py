@@ -129,12 +129,10 @@ class Said:
 
 
 def asking(reply, seen=None) -> Outside:
-    def ask(messages, model, sampling):
+    def ask(conversations, model, sampling):
         if seen is not None:
-            seen.append((messages, model, sampling))
-        if isinstance(reply, Exception):
-            raise reply
-        return reply if isinstance(reply, Said) else Said(reply)
+            seen.extend((messages, model, sampling) for messages in conversations)
+        return [Said(reply) if isinstance(reply, str) else reply] * len(conversations)
 
     return Outside(ask=ask, identity={"ask": "http://x"})
 
@@ -184,6 +182,19 @@ def test_a_row_that_cannot_be_filled_in_is_not_asked():
     seen = []
     (grade,) = loaded(SCORED, asking("1", seen)).grade([Item("p", "4")])
     assert grade.error == "invalid_variable_error" and seen == []
+
+
+def test_all_rows_are_asked_about_in_one_go_and_each_gets_its_own_reply():
+    calls = []
+
+    def ask(conversations, model, sampling):
+        calls.append(len(conversations))
+        return [Said(messages[1]["content"].partition(" / ")[2]) for messages in conversations]
+
+    items = [Item("p", "3", {"answer": "a"}), Item("p", "9"), Item("p", "7", {"answer": "b"})]
+    grades = loaded(SCORED, Outside(ask=ask)).grade(items)
+    assert calls == [2] and [grade.score for grade in grades][::2] == [3.0, 7.0]
+    assert grades[1].error == "invalid_variable_error"
 
 
 @pytest.mark.parametrize("reply, expected", [("good", 1.0), ('{"result": "bad"}', 0.0), ('"good"', 1.0)])

@@ -59,7 +59,7 @@ def test_what_a_row_lacks_is_an_error_of_that_row(template, response, error):
 @pytest.mark.parametrize(
     "template", ["{{ answer }}", "{{ items.answer }}", "{{ item }}", "{{ }}", "{{ item. }}", "{{ item.a + 1 }}",
                  "{{ sample.text }}", "{{ item..a }}", "{{ item.__class__() }}", "{{ item.a | upper }}",
-                 "{{ .item.a }}"]
+                 "{{ .item.a }}", "{{ item.a", "{{ item.a }} and {{ item.b }"]
 )  # fmt: skip
 def test_what_is_no_variable_is_refused_when_it_is_loaded(template):
     with pytest.raises(UserError, match=r"^input has"):

@@ -57,7 +57,7 @@ def test_it_is_never_worse_than_its_members_on_average(data, averaged):
 
 def test_read_along_rows_it_says_what_it_predicts_and_what_was_saved_says_the_same(averaged, toy_handle, tmp_path):
     averaged.value.save(tmp_path)
-    loaded = load_value(tmp_path)
+    loaded = load_value(tmp_path, toy_handle)
     assert isinstance(loaded, AveragedValue) and loaded.layers == averaged.value.layers
     rows = toy_handle.decode(toy_prompts(4), 3, Streams(1), averaged.value.layers, record=True)
     readers = [value.start(rows) for value in (averaged.value, loaded, *averaged.value.members)]

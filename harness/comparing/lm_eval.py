@@ -1,0 +1,77 @@
+"""lm-eval's samples_TASK_DATE.jsonl: a line a document and filter, metrics beside its answer.
+
+Documents are paired by `doc_hash`, the hash of the document itself: `doc_id` counts from 0 in whatever order they were
+taken. A document that is in the data several times has its number behind the hash.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from harness.comparing.json_file import number, said_by
+from harness.comparing.records import TEXT, Record, Records
+from harness.core.errors import UserError
+
+KIND = "lm-eval samples"
+_HASH, _ID = "doc_hash", "doc_id"
+
+
+def is_samples(row: dict[str, Any]) -> bool:
+    return _ID in row and "filtered_resps" in row and "doc" in row
+
+
+def read(source: str, rows: Sequence[tuple[str, dict[str, Any]]], chosen: str | None) -> Records:
+    """The records under one filter. Raises UserError where there are several and none of them is chosen."""
+    filters = list(dict.fromkeys(str(row.get("filter", "none")) for _, row in rows))
+    if chosen is None and len(filters) > 1:
+        raise UserError(f"{source} has an answer under each of the filters {', '.join(filters)}; choose one of them "
+                        f"with --filter {filters[0]}")  # fmt: skip
+    if chosen is not None and chosen not in filters:
+        raise UserError(f"{source} has no filter {chosen!r}; there: {', '.join(filters)}")
+    kept = [(where, row) for where, row in rows if str(row.get("filter", "none")) == (chosen or filters[0])]
+    kept.sort(key=lambda one: _number_of(one[1]))
+    seen: Counter[str] = Counter()
+    ids: set[tuple[str, str]] = set()
+    records = []
+    for where, row in kept:
+        digest, own = str(row.get(_HASH, "")), str(row[_ID])
+        # the same document under another number is in the data twice; under the same one it was written twice
+        if (digest, own) not in ids:
+            seen[digest] += 1
+            ids.add((digest, own))
+        named = f"{digest}#{seen[digest]}" if seen[digest] > 1 else digest
+        records.append(_record(where, row, {_HASH: named} if digest else {_ID: own}))
+    return Records(source, KIND, records)
+
+
+def _record(where: str, row: dict[str, Any], names: dict[str, str]) -> Record:
+    scores = {}
+    for metric in row.get("metrics", ()):
+        if (value := number(row.get(metric))) is not None:
+            scores[str(metric)] = value
+    text = _prompt(row)
+    answers = row["filtered_resps"] if isinstance(row["filtered_resps"], list) else []
+    answer = answers[0] if len(answers) == 1 else None
+    while isinstance(answer, list) and len(answer) == 1:
+        answer = answer[0]
+    return Record(
+        where, {**names, **({TEXT: text} if text is not None else {})}, scores,
+        answer if isinstance(answer, str) else None,
+    )  # fmt: skip
+
+
+def _prompt(row: dict[str, Any]) -> str | None:
+    """What the model was asked, of a document that is one request."""
+    arguments = row.get("arguments")
+    if not isinstance(arguments, dict) or len(arguments) != 1:
+        return None
+    (first,) = arguments.values()
+    asked = first.get("arg_0") if isinstance(first, dict) else None
+    if isinstance(asked, list):  # a chat request: [JSON of the messages]
+        asked = asked[0] if len(asked) == 1 else None
+    return said_by(asked)
+
+
+def _number_of(row: dict[str, Any]) -> tuple[int, str]:
+    own = row[_ID]
+    return (own, "") if isinstance(own, int) else (0, str(own))

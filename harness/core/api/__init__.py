@@ -1,0 +1,1 @@
+"""Asking servers that speak OpenAI's protocol: one client for judges, graders and policies behind an API."""

@@ -1,0 +1,152 @@
+"""Bodies of requests and what replies to them say: the one place that knows the protocol's fields.
+
+reply_of(parsed(body), most=8, choices=4)      # Reply([Written(" and so", "length", 8), ...], Tokens(12, 0, 32))
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from harness.core.api.failures import NoAnswer, StatusInBody, shortened
+from harness.core.api.spending import Tokens
+from harness.core.models.sampling import Sampler
+from harness.core.models.served.dialect import Dialect, GoesOn
+
+Finish = Literal["stop", "length", "filtered"]
+COMPLETIONS, CHAT = "/completions", "/chat/completions"
+_FAILED, _CUT, _FILTERED = "error", "length", "content_filter"  # values of finish_reason
+_CHARACTERS_A_TOKEN = 4  # about, of English
+
+
+@dataclass(frozen=True)
+class Written:
+    """One choice of a reply."""
+
+    text: str
+    finish: Finish
+    tokens: int  # as many as were allowed where it was cut; else by the server's count, shared by its choices
+
+
+@dataclass(frozen=True)
+class Reply:
+    choices: Sequence[Written]
+    tokens: Tokens
+
+
+def about_tokens(characters: int) -> int:
+    """Tokens of so long a text, about, where only a server could count them."""
+    return -(-characters // _CHARACTERS_A_TOKEN)
+
+
+def sampling_fields(sampler: Sampler, dialect: Dialect) -> dict[str, Any]:
+    """The sampling rule as far as the server takes it; what it would do by itself is switched off by name."""
+    fields: dict[str, Any] = {"temperature": sampler.temperature, "top_p": sampler.top_p}
+    return {**fields, "top_k": sampler.top_k, "min_p": 0} if dialect.top_k else fields
+
+
+def continued(messages: Sequence[Mapping[str, str]], said: str, way: GoesOn) -> dict[str, Any]:
+    """Fields of a request that has the answer `said` to messages go on."""
+    last: dict[str, Any] = {"role": "assistant", "content": said}
+    match way:
+        case "continue_final_message":
+            flags = {"continue_final_message": True, "add_generation_prompt": False}
+            return {"messages": [*messages, last], **flags}
+        case "trailing":
+            return {"messages": [*messages, last]}
+        case "prefix":
+            return {"messages": [*messages, {**last, "prefix": True}]}
+    raise AssertionError(f"{way} goes on by no message")
+
+
+def reply_of(answer: Mapping[str, Any], most: int, choices: int) -> Reply:
+    """What a reply to a request for `choices` answers of at most `most` tokens says; there may be fewer.
+
+    Raises StatusInBody where a choice holds an error, NoAnswer where it is none of the protocol's replies.
+    """
+    try:
+        found = [_choice(one) for one in answer["choices"]][:choices]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise NoAnswer(f"this is no OpenAI-compatible answer: {shortened(json.dumps(answer))}") from error
+    if not found:
+        raise NoAnswer(f"the reply holds no choice: {shortened(json.dumps(answer))}")
+    usage = _usage(answer)
+    reported = _count(usage.get("completion_tokens"))
+    cut = sum(most for _, finish in found if finish == "length")
+    ended = [text for text, finish in found if finish != "length"]
+    shares = _shared(max(0, reported - cut), ended, most)
+    made = [Written(text, finish, most if finish == "length" else shares.pop(0)) for text, finish in found]
+    read, details = _count(usage.get("prompt_tokens")), usage.get("prompt_tokens_details")
+    cached = _count(details.get("cached_tokens")) if isinstance(details, Mapping) else 0
+    return Reply(made, Tokens(read, min(cached, read), max(reported, sum(one.tokens for one in made))))
+
+
+def parsed(body: str) -> dict[str, Any]:
+    """The object that a body holds. Raises StatusInBody where that is an error, NoAnswer for anything else."""
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise NoAnswer(f"this is no OpenAI-compatible answer: {shortened(body)}") from error
+    if not isinstance(answer, dict):
+        raise NoAnswer(f"this is no OpenAI-compatible answer: {shortened(body)}")
+    _raise_error_in(answer)
+    return answer
+
+
+def tells_cached_tokens(answer: Mapping[str, Any]) -> bool:
+    details = _usage(answer).get("prompt_tokens_details")
+    return isinstance(details, Mapping) and type(details.get("cached_tokens")) is int
+
+
+def _choice(one: Any) -> tuple[str, Finish]:
+    """Text and finish of a choice of either endpoint. Raises TypeError where it has no text."""
+    _raise_error_in(one)
+    finish = one.get("finish_reason")
+    if finish == _FAILED:
+        raise StatusInBody(None)
+    message = one.get("message")
+    text = one["text"] if message is None else message.get("content")
+    filtered = finish == _FILTERED or (message is not None and bool(message.get("refusal")))
+    if text is None:  # thoughts alone, or refused
+        text = ""
+    if not isinstance(text, str):
+        raise TypeError(f"text is a {type(text).__name__}")
+    return text, "filtered" if filtered else "length" if finish == _CUT else "stop"
+
+
+def _shared(tokens: int, texts: Sequence[str], most: int) -> list[int]:
+    """Tokens of texts that ended by themselves, in proportion to their lengths, as the server counts them together.
+
+    One for each text at least, which is its end; where the server does not count, about as many as it has letters for.
+    """
+    if not texts:
+        return []
+    if len(texts) == 1 and tokens:
+        return [min(tokens, most)]
+    about = [min(most, 1 + about_tokens(len(text))) for text in texts]
+    if tokens < len(texts):
+        return about
+    left, shares = tokens, []
+    for i, weight in enumerate(about):
+        share = max(1, min(left - (len(about) - i - 1), round(left * weight / sum(about[i:]))))
+        shares.append(share)
+        left -= share
+    return shares
+
+
+def _usage(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    usage = answer.get("usage")
+    return usage if isinstance(usage, Mapping) else {}
+
+
+def _raise_error_in(part: Any) -> None:
+    error = part.get("error")
+    if not error:
+        return
+    named = error.get("code", error.get("status")) if isinstance(error, dict) else None
+    text = str(named)
+    raise StatusInBody(int(text) if text.isascii() and text.isdigit() else None)
+
+
+def _count(value: Any) -> int:
+    return value if type(value) is int and value >= 0 else 0

@@ -1,0 +1,60 @@
+"""Answers that were paid for, one file each, under all that shaped it: what is answered is never asked again.
+
+kept = Kept(cache / "served", fingerprint)
+kept.find(asked)                # Piece, or None
+kept.store(asked, piece)
+
+The server's URL is no part of it. Nor is how many answers one request brought, so that sixteen samples are found by
+whoever wants eight of them, and one that was drawn for the base is the first of best-of-n's.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from harness.core.digest import digest
+from harness.core.files import from_cache, whole
+from harness.core.models.served.asking import Finish, Written
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What one row got, and what reading its prefix took, for whoever asked."""
+
+    written: Written
+    read: int
+    cached: int
+
+
+@dataclass(frozen=True)
+class Kept:
+    folder: Path
+    fingerprint: str  # of the model
+
+    def find(self, asked: Mapping[str, Any]) -> Piece | None:
+        path = self._path(asked)
+        if not path.exists():
+            return None
+        with from_cache(path, remove=path):
+            stored = json.loads(path.read_text(encoding="utf-8"))
+        match stored:
+            case {
+                "text": str(text),
+                "finish": str(finish),
+                "tokens": int(tokens),
+                "read": int(read),
+                "cached": int(cached),
+            } if finish in get_args(Finish):
+                return Piece(Written(text, finish, tokens), read, cached)  # type: ignore[arg-type]  # one of Finish
+        return None
+
+    def store(self, asked: Mapping[str, Any], piece: Piece) -> None:
+        data = {**asdict(piece.written), "read": piece.read, "cached": piece.cached}
+        with whole(self._path(asked)) as part:
+            part.write_text(json.dumps(data), encoding="utf-8")
+
+    def _path(self, asked: Mapping[str, Any]) -> Path:
+        name = digest([self.fingerprint, dict(asked)])
+        return self.folder / name[:2] / f"{name}.json"

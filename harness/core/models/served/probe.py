@@ -1,0 +1,214 @@
+"""Finds out what a server can do, by a dozen short requests, before any work is given to it.
+
+statement = stated(address, client)            # what it says of itself
+dialect = probed(address, client, statement)
+
+Whether an answer goes on is not judged by what it says, for small models say anything, and clever ones go on in a new
+turn: the server writes a few tokens greedily, is given the first of them, and must write the others, blanks and all.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.core.api.client import Client, Request
+from harness.core.api.failures import NoAnswer, StatusInBody
+from harness.core.errors import UserError, unknown
+from harness.core.models.served.address import Address
+from harness.core.models.served.asking import CHAT, COMPLETIONS, continued, parsed, reply_of, tells_cached_tokens
+from harness.core.models.served.dialect import Dialect, GoesOn, Limit
+
+_QUESTION = [{"role": "user", "content": "Count from 1 to 20, separated by commas."}]
+_COUNTED, _NEXT = "1, 2, 3, 4,", " 5"
+_TEXT = "The first thing that I saw in the morning was"
+_HEAD, _WHOLE = 5, 10  # tokens: what is given back, and what is to come of it
+_MOST_CHOICES = (16, 8, 4, 2)
+_WAYS: tuple[GoesOn, ...] = ("continue_final_message", "trailing", "prefix")
+_NOT_OF_THE_MODEL = {"id", "object", "created", "permission", "modified_at", "aliases", "tags"}
+_VERSIONS = {
+    "vllm": ("/version", "version"),
+    "llamacpp": ("/props", "build_info"),
+    "sglang": ("/server_info", "version"),
+}
+
+
+def stated(address: Address, client: Client) -> dict[str, str]:
+    """What the server says of the model and of itself. Raises UserError where it does not know the model."""
+    try:
+        listed = client.get(Request("/models", None, parsed))
+    except NoAnswer as error:
+        if error.status not in (404, 405, 501):
+            raise
+        return {"name": address.name}
+    models = listed.get("data")
+    entries = [one for one in models if isinstance(one, dict)] if isinstance(models, list) else []
+    named = {str(one.get("id")): one for one in reversed(entries)}
+    for one in entries:
+        aliases = one.get("aliases")
+        named |= {str(alias): one for alias in (aliases if isinstance(aliases, list) else [])}
+    if named and address.name not in named:
+        raise unknown(f"model of {address.url}", address.name, list(named))
+    entry = named.get(address.name, {})
+    statement = {"name": address.name, **_flat({k: v for k, v in entry.items() if k not in _NOT_OF_THE_MODEL})}
+    path, field = _VERSIONS.get(str(entry.get("owned_by")), ("", ""))
+    if path and (answer := _tried(client, f"{address.root}{path}", None)) is not None:
+        statement["version"] = str(answer.get(field, ""))
+    return statement
+
+
+def probed(address: Address, client: Client) -> Dialect:
+    """Raises UserError where the server answers neither texts nor messages."""
+    return _Probe(address, client).dialect()
+
+
+@dataclass
+class _Probe:
+    address: Address
+    client: Client
+
+    def dialect(self) -> Dialect:
+        self._rule: dict[str, Any] = {"temperature": 0, "top_p": 1, "top_k": 1, "min_p": 0}
+        self._limit: Limit = "max_tokens"
+        self._cached = False
+        why: list[str] = []
+        texts = self._settle(COMPLETIONS, {"prompt": _TEXT}, why)
+        messages = self._settle(CHAT, {"messages": _QUESTION}, why)
+        if not texts and not messages:
+            raise UserError(
+                f"{self.address.url} completes no text with {self.address.name!r} and answers no message: "
+                + "; ".join(why)
+            )
+        goes_on, echoes = self._goes_on(texts) if messages else ("none", False)
+        path, asked = (CHAT, {"messages": _QUESTION}) if messages else (COMPLETIONS, {"prompt": _TEXT})
+        draw = {**asked, "temperature": 1, **({"top_k": 50} if self._top_k else {})}
+        drawn = [self._text(path, {**draw, "seed": seed}, _WHOLE) for seed in (1, 1, 2, 3)]
+        return Dialect(
+            texts=texts,
+            messages=messages,
+            goes_on=goes_on,
+            echoes=echoes,
+            choices=self._choices(path, asked),
+            seeds=drawn[0] is not None and drawn[0] == drawn[1] and len(set(drawn)) > 1,
+            varies=len(set(drawn)) > 1,
+            top_k=self._top_k,
+            limit=self._limit,
+            logprobs=self._tells(
+                path, asked, {"logprobs": 1} if path == COMPLETIONS else {"logprobs": True}, "logprobs"
+            ),
+            token_ids=self._tells(path, asked, {"return_token_ids": True}, "token_ids"),
+            cached_tokens=self._cached,
+        )
+
+    @property
+    def _top_k(self) -> bool:
+        return "top_k" in self._rule
+
+    def _settle(self, path: str, asked: Mapping[str, Any], why: list[str]) -> bool:
+        """Whether an endpoint answers; leaves out of the sampling rule, and names the limit, as it wants it."""
+        reason = self._refused(path, asked)
+        if reason is not None and "max_completion_tokens" in reason:
+            self._limit = "max_completion_tokens"
+            reason = self._refused(path, asked)
+        if reason is not None and self._top_k:
+            whole, self._rule = self._rule, {"temperature": 0, "top_p": 1}
+            reason = self._refused(path, asked)
+            if reason is not None:
+                self._rule = whole
+        if reason is not None:
+            why.append(f"{path}: {reason}")
+        return reason is None
+
+    def _refused(self, path: str, asked: Mapping[str, Any]) -> str | None:
+        try:
+            self._ask(path, asked, 1)
+        except NoAnswer as error:
+            if error.status not in (400, 404, 405, 415, 422, 500, 501, None):
+                raise
+            return str(error)
+        return None
+
+    def _goes_on(self, texts: bool) -> tuple[GoesOn, bool]:
+        """The first way in which the server goes on with an answer to messages, and whether it repeats it."""
+        head, whole = (self._text(CHAT, {"messages": _QUESTION}, most) or "" for most in (_HEAD, _WHOLE))
+        head = head.rstrip()
+        tried = [(head, whole), (_COUNTED, _COUNTED + _NEXT)]
+        if texts and (prompt := self._rendered()) is not None:
+            rest = self._text(COMPLETIONS, {"prompt": prompt + head}, _HEAD)
+            if rest and _agree(head + rest, whole):
+                return "template", False
+        for way in _WAYS:
+            for given, wanted in tried:
+                if not given or len(wanted) <= len(given):
+                    continue  # nothing was written, or nothing after it, and so nothing can be learnt
+                reply = self._text(CHAT, continued(_QUESTION, given, way), _HEAD) or ""
+                rest = reply.removeprefix(given)
+                if rest and _agree(given + rest, wanted):
+                    return way, reply != rest
+        return "none", False
+
+    def _rendered(self) -> str | None:
+        """The question as the server's template says it, where it tells."""
+        answer = _tried(self.client, f"{self.address.root}/apply-template", {"messages": _QUESTION})
+        prompt = None if answer is None else answer.get("prompt")
+        return prompt if isinstance(prompt, str) else None
+
+    def _choices(self, path: str, asked: Mapping[str, Any]) -> int:
+        for n in _MOST_CHOICES:
+            answer = self._tried(path, {**asked, "n": n, "temperature": 1}, 1)
+            if answer is not None and isinstance(answer.get("choices"), list) and len(answer["choices"]) == n:
+                return n
+        return 1
+
+    def _tells(self, path: str, asked: Mapping[str, Any], more: Mapping[str, Any], field: str) -> bool:
+        answer = self._tried(path, {**asked, **more}, 1)
+        choices = None if answer is None else answer.get("choices")
+        return (
+            isinstance(choices, list) and bool(choices) and isinstance(choices[0], dict) and bool(choices[0].get(field))
+        )
+
+    def _text(self, path: str, asked: Mapping[str, Any], most: int) -> str | None:
+        """None where the server refuses, or answers nothing."""
+        answer = self._tried(path, asked, most)
+        if answer is None:
+            return None
+        try:
+            made = reply_of(answer, most, 1).choices
+        except (NoAnswer, StatusInBody):
+            return None
+        return made[0].text if made else None
+
+    def _tried(self, path: str, asked: Mapping[str, Any], most: int) -> dict[str, Any] | None:
+        try:
+            return self._ask(path, asked, most)
+        except NoAnswer:
+            return None
+
+    def _ask(self, path: str, asked: Mapping[str, Any], most: int) -> dict[str, Any]:
+        body = {"model": self.address.name, **self._rule, self._limit: most, **asked}
+        answer = self.client.get(Request(path, body, parsed))
+        self._cached = self._cached or tells_cached_tokens(answer)
+        return answer
+
+
+def _agree(one: str, other: str) -> bool:
+    """Whether two texts are the same as far as both go."""
+    return one.startswith(other) or other.startswith(one)
+
+
+def _tried(client: Client, path: str, body: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """None where there is no such thing."""
+    try:
+        return client.get(Request(path, body, parsed))
+    except NoAnswer:
+        return None
+
+
+def _flat(tree: Mapping[str, Any], before: str = "") -> dict[str, str]:
+    """Numbers, words and truths of an entry, by their names; what is None, or a list, says nothing."""
+    found: dict[str, str] = {}
+    for name, value in sorted(tree.items()):
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{before}{name}/")
+        elif isinstance(value, str | int | float) and value != "":
+            found[f"{before}{name}"] = str(value)
+    return found

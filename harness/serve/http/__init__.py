@@ -1,0 +1,1 @@
+"""An aligned folder behind an OpenAI-compatible endpoint; needs the extra `serve`."""

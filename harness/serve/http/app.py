@@ -1,0 +1,260 @@
+"""The endpoint: OpenAI's paths, health, metrics and a page, over one folder's models.
+
+app = make_app(models, token=None, limits=Limits())
+
+Errors are OpenAI's objects whatever goes wrong. Without a token it answers to local names alone, and takes JSON alone,
+so that no page of another site can ask it.
+"""
+
+import asyncio
+import hmac
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.exceptions import HTTPException
+
+from harness.core.errors import UserError
+from harness.serve.http import replies
+from harness.serve.http.asked import Asked, Limits, Refused, read_chat, read_completion
+from harness.serve.http.metrics import Metrics
+from harness.serve.http.models import Models
+from harness.serve.http.page import policy_of_page, serving_page
+from harness.serve.http.writer import Event, Failed, Full, Piece, Ticket, Writer, Written
+
+LOCAL = ("127.0.0.1", "localhost", "[::1]")
+_OPEN = ("/health", "/")  # without a token: whether it is there, and the page that asks for one
+_PATHS = frozenset({"/v1/models", "/v1/chat/completions", "/v1/completions", "/health", "/metrics", "/"})
+_RETRY = {"Retry-After": "1"}
+
+
+def make_app(models: Models, token: str | None, limits: Limits) -> FastAPI:
+    metrics = Metrics()
+    writer = Writer(limits.waiting, metrics)
+    created = int(time.time())
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await asyncio.to_thread(writer.stop)
+
+    app = FastAPI(title="iro-harness", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.state.writer = writer
+
+    @app.middleware("http")
+    async def guarded(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+        started, request.state.model = time.perf_counter(), ""
+        try:
+            _require_allowed(request, token, limits)
+            response = await go_on(request)
+        except Refused as refused:
+            response = _error(refused)
+        path = request.url.path if request.url.path in _PATHS else "other"
+        metrics.requests.labels(path, request.state.model, str(response.status_code)).inc()
+        metrics.seconds.labels(path).observe(time.perf_counter() - started)
+        return response
+
+    @app.exception_handler(Refused)
+    async def refused(_: Request, error: Refused) -> Response:
+        return _error(error)
+
+    @app.exception_handler(HTTPException)
+    async def no_such_path(request: Request, error: HTTPException) -> Response:
+        what = {404: f"there is no {request.url.path}; see /v1/models", 405: f"{request.method} is not for this path"}
+        return _error(Refused(error.status_code, what.get(error.status_code, str(error.detail))))
+
+    @app.exception_handler(RequestValidationError)
+    async def not_valid(_: Request, error: RequestValidationError) -> Response:
+        return _error(Refused(400, str(error.errors()[0]["msg"])))
+
+    @app.exception_handler(Exception)
+    async def broken(_: Request, error: Exception) -> Response:
+        return _error(Refused(500, f"the server failed ({type(error).__name__}); its log says more", code="internal"))
+
+    @app.get("/v1/models")
+    async def list_models() -> dict[str, Any]:
+        return {"object": "list", "data": [replies.model_of(name, created) for name in models.names]}
+
+    @app.get("/v1/models/{name:path}")
+    async def one_model(name: str) -> dict[str, Any]:
+        if name not in models.served:
+            raise Refused(404, f"there is no model {name!r}; /v1/models lists them", "model", "model_not_found")
+        return replies.model_of(name, created)
+
+    @app.post("/v1/chat/completions")
+    async def chat(request: Request) -> Response:
+        return await _answered(request, read_chat(await _body(request, limits), models, limits), writer)
+
+    @app.post("/v1/completions")
+    async def completions(request: Request) -> Response:
+        return await _answered(request, read_completion(await _body(request, limits), models, limits), writer)
+
+    @app.get("/health")
+    async def health() -> dict[str, Any]:
+        return {"status": "ok", "waiting": writer.waiting}
+
+    @app.get("/metrics")
+    async def prometheus() -> Response:
+        return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    page = serving_page(models, token is not None)
+    headers = {"Content-Security-Policy": policy_of_page(page), "X-Content-Type-Options": "nosniff",
+               "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}  # fmt: skip
+
+    @app.get("/")
+    async def look() -> Response:
+        return HTMLResponse(page, headers=headers)
+
+    return app
+
+
+def _require_allowed(request: Request, token: str | None, limits: Limits) -> None:
+    """Raises Refused for callers without the token, for other sites, and for bodies that say they are too large."""
+    if token is None:
+        host = request.headers.get("host", "")
+        name = host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
+        if name not in LOCAL:
+            raise Refused(403, f"this server answers to local names alone, not to {name!r:.80}", code="wrong_host")
+    elif request.url.path not in _OPEN:
+        given = request.headers.get("authorization", "").removeprefix("Bearer ").encode()
+        if not hmac.compare_digest(given, token.encode()):
+            raise Refused(401, "incorrect API key: give the server's token as Authorization: Bearer TOKEN", None,
+                          "invalid_api_key")  # fmt: skip
+    kind = request.headers.get("content-type", "").partition(";")[0].strip()
+    if request.method == "POST" and kind != "application/json":
+        raise Refused(415, "send the body as Content-Type: application/json")
+    said = request.headers.get("content-length", "0")
+    if said.isdecimal() and int(said) > limits.body_bytes:
+        raise _too_large(limits)
+
+
+async def _body(request: Request, limits: Limits) -> Any:
+    """The body as JSON, read no further than it may be long."""
+    parts, size = [], 0
+    async for part in request.stream():
+        parts.append(part)
+        size += len(part)
+        if size > limits.body_bytes:
+            raise _too_large(limits)
+
+    def refuse(number: str) -> Any:
+        raise ValueError(f"{number} is no number of JSON")
+
+    try:
+        return json.loads(b"".join(parts).decode(), parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise Refused(400, f"the body is no JSON ({str(error)[:200]})") from error
+
+
+async def _answered(request: Request, asked: Asked, writer: Writer) -> Response:
+    """Stand in line, and answer whole or piece by piece. Who hangs up is no longer waited for."""
+    request.state.model = asked.served.name
+    loop, events = asyncio.get_running_loop(), asyncio.Queue[tuple[int, Event]]()
+
+    def tell(index: int) -> Callable[[Event], None]:
+        def put(event: Event) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody is there any more
+                loop.call_soon_threadsafe(events.put_nowait, (index, event))
+
+        return put
+
+    try:
+        tickets = writer.ask(asked.wanted, [tell(i) for i in range(len(asked.wanted))])
+    except Full as error:
+        raise Refused(429, "the line is full; try again in a moment", code="line_full") from error
+    name, created = f"{'chatcmpl' if asked.kind == 'chat' else 'cmpl'}-{uuid.uuid4().hex}", int(time.time())
+    if asked.stream:
+        first = await _next(request, events, tickets)
+        if isinstance(first[1], Failed):
+            _give_up(tickets)
+            raise _refused(first[1].error)
+        stream = _events(request, asked, first, events, tickets, name, created)
+        return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+    made: dict[int, Written] = {}
+    while len(made) < len(tickets):
+        index, event = await _next(request, events, tickets)
+        if isinstance(event, Failed):
+            _give_up(tickets)
+            raise _refused(event.error)
+        if isinstance(event, Written):
+            made[index] = event
+    return JSONResponse(replies.whole(asked, [made[i] for i in range(len(tickets))], name, created))
+
+
+async def _next(
+    request: Request, events: "asyncio.Queue[tuple[int, Event]]", tickets: list[Ticket]
+) -> tuple[int, Event]:
+    """The next event; while there is none, whether anybody still waits for it."""
+    while True:
+        try:
+            return await asyncio.wait_for(events.get(), 1.0)
+        except TimeoutError:
+            if await request.is_disconnected():
+                _give_up(tickets)
+                raise Refused(499, "the caller hung up") from None
+
+
+async def _events(
+    request: Request,
+    asked: Asked,
+    first: tuple[int, Event],
+    events: "asyncio.Queue[tuple[int, Event]]",
+    tickets: list[Ticket],
+    name: str,
+    created: int,
+) -> AsyncIterator[str]:
+    made: dict[int, Written] = {}
+    sent = dict.fromkeys(range(len(tickets)), "")
+    try:
+        index, event = first
+        while True:
+            match event:
+                case Piece():
+                    sent[index] += event.text
+                    yield _line(replies.piece(asked, index, event.text, name, created))
+                case Written():
+                    made[index] = event
+                    rest = event.text[len(sent[index]) :]
+                    yield _line(replies.piece(asked, index, rest, name, created, event.finish, event))
+                case Failed():
+                    yield _line(_refused(event.error).body)
+                    return
+            if len(made) == len(tickets):
+                break
+            index, event = await _next(request, events, tickets)
+        if asked.include_usage:
+            yield _line(replies.last(asked, [made[i] for i in range(len(tickets))], name, created))
+        yield "data: [DONE]\n\n"
+    finally:
+        _give_up(tickets)
+
+
+def _line(event: dict[str, Any]) -> str:
+    return f"data: {json.dumps(event, ensure_ascii=False)}\n\n"
+
+
+def _give_up(tickets: list[Ticket]) -> None:
+    for ticket in tickets:
+        ticket.cancelled = True
+
+
+def _refused(error: Exception) -> Refused:
+    """A request that cannot be answered is at fault; anything else is the server's."""
+    if isinstance(error, UserError):
+        code = "context_length_exceeded" if "reads at most" in str(error) else None
+        return Refused(400, str(error), None, code)
+    return Refused(500, f"the server failed ({type(error).__name__})", code="internal")
+
+
+def _too_large(limits: Limits) -> Refused:
+    return Refused(413, f"the body may have {limits.body_bytes:,} bytes", code="body_too_large")
+
+
+def _error(error: Refused) -> Response:
+    return JSONResponse(error.body, error.status, headers=_RETRY if error.status == 429 else None)

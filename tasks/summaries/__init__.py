@@ -1,0 +1,1 @@
+"""Summaries of one aspect of a paper, from ACLSum."""

@@ -1,0 +1,110 @@
+"""The probe finds what a server does, whatever it says: each dialect is planted, and must be found."""
+
+from dataclasses import replace
+
+import pytest
+
+from harness.core.api.client import Patience
+from harness.core.api.spending import Prices
+from harness.core.api.use import Use
+from harness.core.errors import UserError
+from harness.core.models.served.asker import Speech
+from harness.core.models.served.policy import open_served
+from tests.served_model import Manner, served_model
+
+USE = Use(patience=Patience(timeout=10, tries=2, wait=0.01, parallel=4))
+LONELY = Manner(texts=False, goes_on=())
+
+
+def opened(server, folder, use=USE, prices=None, **speech):
+    return open_served(server.model, folder, use, Speech(**speech), prices or Prices())
+
+
+@pytest.mark.parametrize(
+    "manner, goes_on",
+    [
+        (Manner(template=True), "template"),
+        (Manner(texts=False, goes_on=("continue_final_message",)), "continue_final_message"),
+        (Manner(texts=False, goes_on=("trailing",)), "trailing"),
+        (Manner(texts=False, goes_on=("trailing",), echoes=True), "trailing"),
+        (Manner(texts=False, goes_on=("prefix",)), "prefix"),
+        (Manner(texts=False, goes_on=("prefix",), limit="max_completion_tokens"), "prefix"),
+        (LONELY, "none"),
+        (replace(LONELY, texts=True), "none"),
+    ],
+)
+def test_how_an_answer_goes_on_is_found(tmp_path, manner, goes_on):
+    with served_model(manner) as server:
+        dialect = opened(server, tmp_path).dialect
+    assert dialect.goes_on == goes_on and dialect.limit == manner.limit
+    assert (dialect.texts, dialect.messages, dialect.echoes) == (manner.texts, manner.chat, manner.echoes)
+
+
+@pytest.mark.parametrize(
+    "manner, found",
+    [
+        (Manner(), {"choices": 16, "seeds": True, "varies": True, "top_k": True, "cached_tokens": False}),
+        (Manner(most_choices=4), {"choices": 4}),
+        (Manner(ignores_n=True), {"choices": 1}),
+        (Manner(ignores_seed=True), {"seeds": False, "varies": True}),
+        (Manner(ignores_temperature=True), {"seeds": False, "varies": False}),
+        (Manner(top_k=False), {"top_k": False}),
+        (Manner(cached=True), {"cached_tokens": True}),
+        (Manner(chat=False), {"messages": False, "texts": True}),
+    ],
+)
+def test_what_else_it_does_is_found(tmp_path, manner, found):
+    with served_model(manner) as server:
+        data = opened(server, tmp_path).dialect.data()
+    assert {name: data[name] for name in found} == found
+
+
+def test_it_is_probed_once_and_again_where_it_says_something_else_of_itself(tmp_path):
+    with served_model() as server:
+        first = opened(server, tmp_path)
+        probing = server.answers()
+        assert opened(server, tmp_path).fingerprint == first.fingerprint and server.answers() == probing > 5
+        server.manner = Manner(says={"owned_by": "tests", "max_model_len": 4096})
+        other = opened(server, tmp_path)
+        assert other.fingerprint != first.fingerprint and server.answers() == 2 * probing
+        assert other.contents == {"name": "letters", "owned_by": "tests", "max_model_len": "4096"}
+
+
+def test_port_and_hour_are_no_part_of_what_names_it(tmp_path):
+    with served_model() as one, served_model() as other:
+        one.requests.append(("", {}))  # `created` is another number in every list
+        assert opened(one, tmp_path).fingerprint == opened(other, tmp_path).fingerprint
+
+
+@pytest.mark.parametrize(
+    "manner, says",
+    [
+        (Manner(key="sk-planted-0123456789abcdef"), r"status 401, and no key was sent; name its environment variable"),
+        (Manner(texts=False, chat=False), r"completes no text with 'letters' and answers no message: .*404"),
+        (Manner(fails=lambda count, body: 0), r"does not answer: the connection failed"),
+    ],
+)
+def test_a_server_that_cannot_be_used_is_one_clear_error(tmp_path, manner, says):
+    with served_model(manner) as server, pytest.raises(UserError, match=says):
+        opened(server, tmp_path)
+
+
+def test_a_model_that_the_server_does_not_have_is_said_with_those_it_has(tmp_path):
+    with served_model() as server, pytest.raises(UserError, match=r"unknown model of .*'leters'.*letters"):
+        open_served(f"openai:{server.url}#leters", tmp_path, USE, Speech(), Prices())
+
+
+@pytest.mark.parametrize(
+    "model, says",
+    [
+        ("openai:http://127.0.0.1:1/v1", "names no server and model; write openai:BASE_URL#MODEL"),
+        ("openai:#m", "does not say where its server stands.*export OPENAI_BASE_URL"),
+        ("openai:http://me:secret@host/v1#m", "holds a user, password"),
+        ("openai:http://host/v1?key=1#m", "holds a user, password, query"),
+        ("openai:ftp://host/v1#m", "is no URL"),
+    ],
+)
+def test_a_model_of_another_form_or_with_a_secret_is_refused(tmp_path, model, says):
+    with pytest.raises(UserError, match=says) as error:
+        open_served(model, tmp_path, USE, Speech(), Prices())
+    assert "secret" not in str(error.value)

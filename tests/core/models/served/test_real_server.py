@@ -1,0 +1,62 @@
+"""Against llama.cpp's own server: what it can do is found, and rows are drawn, continued and found again."""
+
+import pytest
+
+from harness.core.api.client import Patience
+from harness.core.api.spending import Prices
+from harness.core.api.use import Use
+from harness.core.models.served.asker import Speech
+from harness.core.models.served.policy import open_served
+from harness.core.search.search import Finish, Guide, guided_search
+from harness.core.search.selection import Search
+from harness.core.streams import Streams
+from harness.core.types import Message, Prompt
+from tests.core.models.served.test_rows import SAMPLER, handle_on, sampled, texts_of, vowels
+from tests.llama_server import llama_server
+
+pytestmark = pytest.mark.slow
+
+TEXTS = [Prompt("t0", text="The film begins with"), Prompt("t1", text="I never thought that")]
+CHATS = [Prompt("c0", messages=(Message("user", "Name three colours."),))]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("llama")
+    with llama_server(folder, parallel=4) as url:
+        yield f"openai:{url}#smollm2", folder
+
+
+def opened(server):
+    use = Use(patience=Patience(timeout=600, parallel=4))
+    return open_served(server[0], server[1], use, Speech(), Prices())
+
+
+def test_its_dialect_is_found(server):
+    dialect = opened(server).dialect
+    assert dialect.texts and dialect.messages and dialect.goes_on == "template"
+    assert dialect.choices == 4 and dialect.seeds and dialect.varies and dialect.top_k and dialect.cached_tokens
+
+
+def test_the_base_is_the_first_of_its_samples_whichever_is_asked_first(server):
+    """Choice i of a request has the seed plus i; numbers of its batches may tip a token now and then."""
+    policy = opened(server)
+    one, _ = sampled(policy, TEXTS, 1)
+    four, _ = sampled(policy, TEXTS, 4)
+    assert {name: texts[:1] for name, texts in texts_of(four).items()} == texts_of(one)
+    assert all(len(set(texts)) > 1 for texts in texts_of(four).values())
+    assert all(c.length <= SAMPLER.max_new_tokens for of_prompt in four.values() for c in of_prompt)
+
+
+@pytest.mark.parametrize("prompts", [TEXTS, CHATS])
+def test_a_search_goes_on_chunk_by_chunk_and_is_found_again(server, prompts):
+    found = []
+    for _ in range(2):
+        policy = opened(server)
+        handle, ledger = handle_on(policy)
+        answers = guided_search(handle, Guide(), prompts, Search(2, 2, 4), Streams(0), Finish(vowels))
+        found.append([[c.completion.text for c in a.finalists] for a in answers])
+        [usage] = ledger.drain()
+        assert usage["tokens"] > 0 and usage["prefill_tokens"] > usage["cached_tokens"] > 0
+    assert found[0] == found[1] and policy.spending.requests == 0
+    assert all(text.strip() for of_prompt in found[0] for text in of_prompt)
