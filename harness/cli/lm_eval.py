@@ -19,6 +19,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    from harness.tasks.lm_eval_task.find import shipped_folder
+
+    shipped_folder()
     for switch in ("TQDM_DISABLE", "DATASETS_VERBOSITY", "HF_DATASETS_DISABLE_PROGRESS_BARS"):
         os.environ.pop(switch, None)  # what lm-eval shows is what was asked for
     logging.getLogger("lm_eval").setLevel(logging.NOTSET)

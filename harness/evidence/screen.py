@@ -77,6 +77,8 @@ def warnings_of(record: RunRecord, table: Sequence[Comparison]) -> list[str]:
     found = []
     if record.agreement is not None and record.agreement.is_one_function:
         found.append("gold and proxy are one function, so nothing held out judges these rows")
+    if record.task_facts.get("shares_test"):
+        found.append("the benchmark's test documents were shared out: some were fitted on, these are others")
     found += [shared[:1].lower() + shared[1:]] if (shared := shared_in_words(record)) else []
     if unscored := [row for row in table if row.unscored]:
         whose = shown(unscored[0].key, table) if len(unscored) == 1 else f"{len(unscored)} rows"

@@ -26,7 +26,7 @@ def file_of(name: str, include: Path | None = None) -> Path:
         raise UserError("--task lm_eval names no task; write --task lm_eval:NAME, for instance lm_eval:gsm8k")
     if include is not None and not include.is_dir():
         raise UserError(f"--include-path {str(include)!r} is no folder; give one that holds the task's YAML file")
-    roots = ([include] if include is not None else []) + [_shipped()]
+    roots = ([include] if include is not None else []) + [shipped_folder()]
     for root in roots:
         for path in _likely_first(list(_files_in(root)), name):
             if name.encode() in (text := path.read_bytes()) and name.encode() in _TASK.findall(text):
@@ -34,11 +34,11 @@ def file_of(name: str, include: Path | None = None) -> Path:
     raise _not_there(name, roots)
 
 
-def _shipped() -> Path:
-    """The folder of lm-eval's own tasks; lm-eval is not imported."""
+def shipped_folder() -> Path:
+    """The folder of lm-eval's own tasks; lm-eval is not imported. Raises UserError where it is not installed."""
     spec = importlib.util.find_spec("lm_eval")
     if spec is None or spec.origin is None:
-        raise UserError("tasks of lm-eval need the package lm-eval; pip install lm-eval")
+        raise UserError("this needs the package lm-eval, which is not installed; pip install lm-eval")
     return Path(spec.origin).parent / "tasks"
 
 

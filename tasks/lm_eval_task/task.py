@@ -186,6 +186,7 @@ class LmEval(Task):
             "num_fewshot": opened.num_fewshot,
             "is_chat": self.config.chat,
             "fitted_on": self._fitted_on,
+            "shares_test": not self.opened.has_training,
             "metrics": opened.metrics,
             "grader": self.grader.name,
             "gold_grader": self.gold_grader.name,

@@ -59,6 +59,7 @@ def test_one_metric_for_proxy_and_gold_is_said_and_other_documents_are_another_r
     said = capsys.readouterr()
     assert "no training documents, so those of the test are shared out" in said.err
     assert "gold: the same, so nothing held out judges" in said.err and "one function" in said.out
+    assert "the benchmark's test documents were shared out" in " ".join(said.out.split())
     [made] = stored(place)
     assert "Fitted on a held-out share of the test documents" in (made.folder / "report.md").read_text("utf-8")
     write_rows(place / "task" / "test.jsonl", toy_rows("test", 44))

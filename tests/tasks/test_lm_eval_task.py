@@ -10,6 +10,7 @@ from lm_eval.api.model import LM
 from lm_eval.evaluator import evaluate
 from lm_eval.tasks import TaskManager
 
+from harness import cli
 from harness.core.errors import UserError
 from harness.core.graders.grade import Item
 from harness.core.types import Completion
@@ -252,7 +253,7 @@ def shipped(tmp_path, monkeypatch):
     (tmp_path / "some" / "a.yaml").write_text('task: "one"\ntag:\n  - easy\n')
     (tmp_path / "some" / "b.yaml").write_text("tag: easy\ntask: two  # the second\n")
     (tmp_path / "some" / "broken.yaml").write_text("task: [")
-    monkeypatch.setattr(find, "_shipped", lambda: tmp_path)
+    monkeypatch.setattr(find, "shipped_folder", lambda: tmp_path)
     return tmp_path
 
 
@@ -277,6 +278,17 @@ def test_what_is_no_task_is_said_to_be(shipped, name, says):
     with pytest.raises(UserError) as error:
         file_of(name)
     assert says in str(error.value)
+
+
+def test_without_lm_eval_there_is_one_clear_error(monkeypatch, capsys):
+    plain = find.importlib.util.find_spec
+    monkeypatch.setattr(find.importlib.util, "find_spec", lambda name: None if name == "lm_eval" else plain(name))
+    with pytest.raises(UserError, match="needs the package lm-eval"):
+        file_of("gsm8k")
+    assert cli.main(["lm-eval", "ls", "tasks"]) == 2
+    assert capsys.readouterr().err == (
+        "error: this needs the package lm-eval, which is not installed; pip install lm-eval\n"
+    )
 
 
 def test_an_answer_that_the_metric_fails_on_has_no_score_and_says_why(tmp_path):

@@ -16,6 +16,7 @@ from harness.core.ledger import Ledger, Role
 from harness.core.models.rows import Chunk
 from harness.core.models.sampling import Sampler
 from harness.core.models.served.asker import Asker, Wanted
+from harness.core.models.stopping import StopStrings
 from harness.core.streams import Streams
 from harness.core.types import Completion, PrefixStates, Prompt, Stop
 
@@ -48,6 +49,7 @@ class ServedRows:
         assert prompts and rows_per_prompt > 0, f"{len(prompts)} prompts, {rows_per_prompt} rows each"
         self.prompts = list(prompts)
         self.__asker, self.__ledger, self._sampler, self._streams = asker, ledger, sampler, streams
+        self._ends = StopStrings(sampler.stop)
         self._rows = [_Row(p, j) for p in range(len(prompts)) for j in range(rows_per_prompt)]
         self._tokens = np.zeros(len(prompts), dtype=np.int64)  # (P,) read anew and written, by the server's count
         self._steps = np.zeros(len(prompts), dtype=np.int64)
@@ -75,6 +77,9 @@ class ServedRows:
                 row.text = want.said + piece.written.text
                 row.tokens += piece.written.tokens
                 row.stop = _stop(piece.written.finish, row.tokens, self._sampler.max_new_tokens)
+                # not left to the server: some take no stop strings, and one may come in two pieces
+                if (cut := self._ends.cut(row.text)) is not None:
+                    row.text, row.stop = cut, "string"
                 steps[want.owner] = max(steps[want.owner], 1 + piece.written.tokens)
             took = asker.took(pieces)
             self._tokens[want.owner] += took.read - took.cached + took.written
