@@ -40,7 +40,7 @@ class IFEvalConfig:
         float, Field(ge=0, le=1, description="least share of word pairs that come once in a gold answer (harness)")
     ] = 0.5
     nll_low: Annotated[float, Field(ge=0, description="least nats a token of a gold answer, base (harness)")] = 0.2
-    nll_high: Annotated[float, Field(gt=0, description="most nats a token of a gold answer, base (harness)")] = 3.0
+    nll_high: Annotated[float, Field(gt=0, description="most nats a token of a gold answer, base (harness)")] = 5.0
 
 
 class IFEval(Task):
