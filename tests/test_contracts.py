@@ -113,7 +113,7 @@ def imdb_without_its_data() -> Imdb:
 
 
 @pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("of", ["imdb", "toy"])
+@pytest.mark.parametrize("of", ["imdb", "toy", "ifeval", "summaries"])
 def test_a_method_cannot_reach_the_gold(toy, name, of, tmp_path):
     task = imdb_without_its_data() if of == "imdb" else TASKS[of](TASKS[of].Config(), toy, tmp_path)
     found = reachable(made(name, toy, task))

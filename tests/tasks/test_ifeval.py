@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness import cli
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import cache_folder
+from harness.core.punkt import punkt_folder
 from harness.core.task import GOLD
 from harness.core.types import Completion, Prompt
 from harness.tasks.ifeval import checkers
@@ -24,6 +26,7 @@ from harness.tasks.ifeval.task import IFEval, IFEvalConfig
 from harness.tasks.ifeval.topics import TOPICS
 
 PARTS = ("fit", "development", "test")
+CACHE = cache_folder()  # before a test has one of its own, without assets
 OFFICIAL = Path(
     os.environ.get("IFEVAL_FILE", Path(__file__).parents[3] / "shared" / "data" / "ifeval_input_data.jsonl")
 )
@@ -236,3 +239,46 @@ def test_checkers_that_are_not_installed_are_named(monkeypatch):
     completion = Completion(prompt_of("x", ["punctuation:no_comma"], [{}]), (1,), "a", "eos")
     with pytest.raises(UserError, match=r"pip install 'iro-harness\[ifeval\]'"):
         task().reward()([completion])
+
+
+@pytest.fixture
+def model(tiny, tmp_path) -> str:
+    """The tiny random transformer as a folder."""
+    folder = tmp_path / "tiny"
+    tiny.untouched_model()[0].save_pretrained(folder)
+    tiny.untouched_model()[1].save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.mark.slow
+def test_a_run_says_what_it_is_and_generate_asks_for_what_the_checkers_read(
+    place, model, unrendered, capsys, monkeypatch
+):
+    """Random weights follow `no commas` by chance; the guard is set wide, since their text is none.
+
+    The tiny model reads 256 characters, so prompts to fit on are short ones.
+    """
+    (place / "cache").mkdir()
+    (place / "cache" / "nltk").symlink_to(punkt_folder(CACHE).parent)
+    short = tuple(prompt_of(f"Fit {i}.", ["punctuation:no_comma"], [{}]) for i in range(40))
+    monkeypatch.setattr("harness.tasks.ifeval.task.composed", lambda part: short if part == "fit" else ())
+    rows = [{**ROW, "prompt": f"Say {i}.", "instruction_id_list": [name], "kwargs": [{}]}
+            for i, name in enumerate(["punctuation:no_comma", "startend:quotation"] * 4)]  # fmt: skip
+    file = write(place / "official.jsonl", *rows)
+    words = f"run --task ifeval --model {model} --limit 8 --workers 1 --set ifeval.official={file} --set fit.prompts=40"
+    wide = "--set ifeval.nll_high=99 --set ifeval.nll_low=0 --set ifeval.distinct_2=0 --set sampler.max_new_tokens=12"
+    small = "--set iro.iterations=1 --set iro.width=2 --set iro.successors=2 --set iro.chunk=4"
+    assert cli.main([*words.split(), *wide.split(), *small.split()]) == 0
+    shown = capsys.readouterr().out
+    assert "verifiable: proxy and gold share checkers" in " ".join(shown.split())
+    (folder,) = (place / "results" / "runs").iterdir()
+    report = (folder / "report.md").read_text(encoding="utf-8")
+    assert "## The benchmark's own accuracies" in report and "| reward (oracle) |" in report
+    assert "| value |" in report and "value (oracle)" not in report
+    assert cli.main(["generate", "latest", "--method", "iro", "--prompt", "Say it."]) == 0
+    capsys.readouterr()
+    assert cli.main(["generate", "latest", "--method", "iro", "--pick", "reward", "--prompt", "Say it."]) == 2
+    assert "it reads instruction_id_list, kwargs of the row" in capsys.readouterr().err
+    asked = write(place / "new.jsonl", {key: value for key, value in ROW.items() if key != "key"})
+    assert cli.main(["generate", "latest", "--method", "iro", "--pick", "reward", "--prompts", asked, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["reward_calls"] > 0
