@@ -29,7 +29,7 @@ from harness.evidence.graders import task_in_words
 from harness.evidence.leaderboard_html import html
 from harness.evidence.leaderboard_markdown import markdown
 from harness.evidence.leaderboard_row import Entry, Seed, table_of
-from harness.evidence.proven_table import DamagedTable, read_table, write_proven
+from harness.evidence.proven_table import DamagedTable, read_table
 from harness.evidence.record import RunRecord
 from harness.evidence.schema import GOLD, PROXY, ROW, Row
 from harness.evidence.store import Run, is_done, load_run
@@ -111,7 +111,8 @@ def write_leaderboard(out: Path) -> Path:
     for name, text in texts.items():
         with whole(out / name) as part:
             part.write_without_controls(text)(without_controls(text), encoding="utf-8")
-    write_proven(table, out / "leaderboard.parquet")
+    with whole(out / "leaderboard.parquet") as part:  # `--check` compares it with the runs
+        table.write_parquet(part)
     files.save(leaderboard(board.shown, "full"), out / "leaderboard", notes={"Data": _drawn(board)})
     return out / "leaderboard.md"
 
