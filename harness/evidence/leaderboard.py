@@ -110,7 +110,7 @@ def write_leaderboard(out: Path) -> Path:
     texts, table = _texts(board), table_of([*board.rows, *board.others])
     for name, text in texts.items():
         with whole(out / name) as part:
-            part.write_without_controls(text)(without_controls(text), encoding="utf-8")
+            part.write_text(text, encoding="utf-8")
     with whole(out / "leaderboard.parquet") as part:  # `--check` compares it with the runs
         table.write_parquet(part)
     files.save(leaderboard(board.shown, "full"), out / "leaderboard", notes={"Data": _drawn(board)})
@@ -216,7 +216,8 @@ def _speaks_before(entry: Entry) -> tuple[Any, ...]:
 
 def _texts(board: Board) -> dict[str, str]:
     parts = board.shown, board.rows, board.others, board.unfinished, board.left_out
-    return {"leaderboard.md": markdown(*parts), "leaderboard.html": html(*parts)}
+    texts = {"leaderboard.md": markdown(*parts), "leaderboard.html": html(*parts)}
+    return {name: without_controls(text) for name, text in texts.items()}
 
 
 def _drawn(board: Board) -> str:

@@ -27,10 +27,10 @@ def test_every_flipped_bit_is_found_before_anything_opens_the_table(tmp_path, mo
         damaged = bytearray(whole)
         damaged[i // 8] ^= 1 << i % 8
         path.write_bytes(damaged)
-        with pytest.raises(DamagedTable, match="t.sha256 says so"):
+        with pytest.raises(DamagedTable, match=r"t.sha256 says so"):
             read_table(path)
     (tmp_path / "t.sha256").write_bytes(b"\xff")
-    with pytest.raises(DamagedTable, match="t.sha256 says so"):
+    with pytest.raises(DamagedTable, match=r"t.sha256 says so"):
         read_table(path)
 
 
