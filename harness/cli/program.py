@@ -6,7 +6,6 @@ python -m harness list
 """
 
 import argparse
-import errno
 import io
 import os
 import signal
@@ -49,15 +48,12 @@ from harness.cli import (
     view,
 )
 from harness.cli.command import Command
+from harness.cli.unwritable import unwritable
 from harness.core.errors import UserError, unknown
 from harness.core.printable import printable
 from harness.core.registry import require_one_checkout
 
 ABOUT = str(harness.__doc__).splitlines()[0]
-_UNWRITABLE = {
-    errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST, errno.EPERM, errno.ENAMETOOLONG,
-    errno.EIO, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.EISDIR, errno.ELOOP, errno.ESTALE, errno.ENOTEMPTY,
-}  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -120,12 +116,12 @@ def _answer(argv: Sequence[str] | None) -> int:
         how = "terminated" if asked else "interrupted"
         print(f"\n{how}. Finished batches are kept: run the same command again to go on.", file=sys.stderr)
         return 143 if asked else 130
-    except OSError as error:
-        if error.errno not in _UNWRITABLE:
+    except Exception as error:
+        if (what := unwritable(error)) is None:
             raise
         print(
-            f"error: cannot read or write {error.filename or 'a file'}: {error.strerror}. Mend that (HARNESS_CACHE and "
-            "--out name other folders) and run the same command again; finished batches are kept.",
+            f"error: cannot read or write {printable(what)}. Mend that (HARNESS_CACHE and --out name other folders) "
+            "and run the same command again; finished batches are kept.",
             file=sys.stderr,
         )
         return 2

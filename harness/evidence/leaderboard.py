@@ -29,7 +29,7 @@ from harness.evidence.graders import task_in_words
 from harness.evidence.leaderboard_html import html
 from harness.evidence.leaderboard_markdown import markdown
 from harness.evidence.leaderboard_row import Entry, Seed, table_of
-from harness.evidence.proven_table import DamagedTable, read_table, write_proven
+from harness.evidence.proven_table import DamagedTable, read_table
 from harness.evidence.record import RunRecord
 from harness.evidence.schema import GOLD, PROXY, ROW, Row
 from harness.evidence.store import Run, is_done, load_run
@@ -110,8 +110,9 @@ def write_leaderboard(out: Path) -> Path:
     texts, table = _texts(board), table_of([*board.rows, *board.others])
     for name, text in texts.items():
         with whole(out / name) as part:
-            part.write_text(without_controls(text), encoding="utf-8")
-    write_proven(table, out / "leaderboard.parquet")
+            part.write_text(text, encoding="utf-8")
+    with whole(out / "leaderboard.parquet") as part:  # `--check` compares it with the runs
+        table.write_parquet(part)
     files.save(leaderboard(board.shown, "full"), out / "leaderboard", notes={"Data": _drawn(board)})
     return out / "leaderboard.md"
 
@@ -215,7 +216,8 @@ def _speaks_before(entry: Entry) -> tuple[Any, ...]:
 
 def _texts(board: Board) -> dict[str, str]:
     parts = board.shown, board.rows, board.others, board.unfinished, board.left_out
-    return {"leaderboard.md": markdown(*parts), "leaderboard.html": html(*parts)}
+    texts = {"leaderboard.md": markdown(*parts), "leaderboard.html": html(*parts)}
+    return {name: without_controls(text) for name, text in texts.items()}
 
 
 def _drawn(board: Board) -> str:

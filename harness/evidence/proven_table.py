@@ -1,20 +1,18 @@
-"""Tables made of runs, as parquet that proves itself: the hash of its rows stands in its footer.
+"""Tables made of runs, as parquet, each with a file of its sha256 beside it: what is damaged is not even opened.
 
-    write_proven(frame, path)
-    read_table(path)            # DamagedTable where it is no parquet, or holds other rows than were written
+    write_proven(frame, folder / "table.parquet")     # and table.sha256, as `sha256sum -c` reads it
+    read_table(folder / "table.parquet")              # DamagedTable where it is no parquet, or not as it was written
 
 The tables of a run are listed in its manifest.json instead; what has neither, of earlier versions, is read as it is.
+A damaged parquet file can end the whole process that opens it.
 """
 
-import hashlib
-import json
 from pathlib import Path
 
 import polars as pl
 
+from harness.core.contents import file_sha256
 from harness.core.files import whole
-
-_PROOF = "sha256"
 
 
 class DamagedTable(Exception):
@@ -22,29 +20,31 @@ class DamagedTable(Exception):
 
 
 def write_proven(table: pl.DataFrame, path: Path) -> None:
+    """The proof comes last: without it, the table is one of before."""
     with whole(path) as part:
-        table.write_parquet(part, metadata={_PROOF: _sha256(table)})
+        table.write_parquet(part)
+        sha256 = file_sha256(part)
+    with whole(_proof(path)) as part:
+        part.write_text(f"{sha256}  {path.name}\n", encoding="utf-8")
 
 
 def read_table(path: Path) -> pl.DataFrame:
     """Raises FileNotFoundError where there is none, DamagedTable where it is not as it was written."""
     try:
         content = path.read_bytes()
+        proof = _proof(path).read_text(encoding="utf-8", errors="replace") if _proof(path).exists() else None
     except (IsADirectoryError, NotADirectoryError) as error:
         raise DamagedTable(f"is not parquet ({error.strerror})") from error
+    if proof is not None and proof.partition(" ")[0] != file_sha256(path):
+        raise DamagedTable(f"is not as it was written ({_proof(path).name} says so)")
     try:
-        table, proof = pl.read_parquet(content), pl.read_parquet_metadata(content).get(_PROOF)
+        return pl.read_parquet(content)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
         raise DamagedTable(f"is not parquet ({_first_line(error)})") from error
-    if proof is not None and proof != _sha256(table):
-        raise DamagedTable("holds other rows than were written")
-    return table
 
 
-def _sha256(table: pl.DataFrame) -> str:
-    """Of names and values, whatever the version that writes the file."""
-    rows = json.dumps([table.columns, [list(row) for row in table.iter_rows()]], default=str)
-    return hashlib.sha256(rows.encode()).hexdigest()
+def _proof(path: Path) -> Path:
+    return path.with_suffix(".sha256")
 
 
 def _first_line(error: BaseException) -> str:

@@ -84,7 +84,7 @@ def test_what_goes_wrong_with_a_run_that_proves_itself_is_a_fault_of_the_code(st
     with pytest.raises(KeyError), foreign(stored):
         raise KeyError("x")
     (stored / "manifest.json").unlink()
-    with pytest.raises(UserError, match="does not hold what a run holds .KeyError: 'x'"), foreign(stored):
+    with pytest.raises(UserError, match=r"does not hold what a run holds .KeyError: 'x'"), foreign(stored):
         raise KeyError("x")
     assert why_no_run(KeyError("x")) == "it holds other things than a run does (KeyError: 'x')"
     assert issubclass(KeyError, NO_RUN)

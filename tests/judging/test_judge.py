@@ -79,7 +79,7 @@ def test_gold_against_base_counts_wins_ties_and_missing_scores(stored, capsys):
     assert judge("toy-one") == 0
     folder = judgement(stored, "toy-one-base-gold")
     drawn = {"win_rates.png", "win_rates.svg", "win_rates.pdf"}
-    stored = {"annotations.parquet", "table.parquet", "report.md", "about.json"}
+    stored = {"annotations.parquet", "table.parquet", "report.md", "about.json", "annotations.sha256", "table.sha256"}
     assert {p.name for p in folder.iterdir()} == stored | drawn
     best, iro = table(folder)  # base does not meet itself, and iro's `first` is its `value`
     assert (best["method"], best["win_rate"], best["win_rate_n"], best["ties"], best["unparsable"]) == (

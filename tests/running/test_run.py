@@ -218,7 +218,8 @@ def test_killed_at_any_moment_and_run_again_it_ends_with_the_same_bytes(place):
     assert table_bytes(place, "whole") == table_bytes(place, "cut")
 
 
-def test_interrupting_says_how_to_go_on_and_loses_nothing(place):
+@pytest.mark.parametrize("how, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupting_says_how_to_go_on_and_loses_nothing(place, how, code):
     command = [sys.executable, "-m", "harness", *RUN, "--limit", "200", "--set", "batch.rows=4"]
     process = subprocess.Popen(
         command,
@@ -232,10 +233,11 @@ def test_interrupting_says_how_to_go_on_and_loses_nothing(place):
     deadline = time.monotonic() + 60
     while not list((place / "cache").rglob("batch-*.json")) and time.monotonic() < deadline:
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, how)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
+    assert process.returncode == code, said
     assert "run the same command again to go on" in said and "Traceback" not in said
+    assert not list(place.rglob("*.part"))
 
 
 @pytest.mark.parametrize(

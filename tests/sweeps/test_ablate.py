@@ -37,7 +37,7 @@ def test_each_width_is_a_run_and_all_share_one_fit(place, capsys):
     assert "| iro (iteration 2) | value | best-of-9 | " in needs
     folder, table = written(place)
     drawn = {f"{what}_by_width.{kind}" for what in ("gold", "win_rate") for kind in ("png", "svg", "pdf")}
-    assert {p.name for p in folder.iterdir()} == {"about.json", "report.md", "table.parquet"} | drawn
+    assert {p.name for p in folder.iterdir()} == {"about.json", "report.md", "table.parquet", "table.sha256"} | drawn
     runs = {
         int(row["value"]): load_run(place / "results" / "runs" / row["run_id"]) for row in table.iter_rows(named=True)
     }

@@ -161,7 +161,7 @@ def test_all_reviews_train_nothing_and_fewer_train_the_proxy_alone(tmp_path):
     (cache / "assets").symlink_to(cache_folder() / "assets")
     split = load_split("asset", cache)
     whole = rewards_of(split, "asset", 0, 0, cache)
-    assert sorted(path.name for path in cache.iterdir()) == ["assets"]
+    assert {path.name for path in cache.iterdir()} <= {"assets", "hashes", ".locks"}
     assert whole.facts["reward_versions"] == {"proxy": proxy.VERSION, "gold": gold.VERSION}
     assert whole.gold.score(["a wonderful, moving film"])[0] > 0 > whole.gold.score(["a boring waste of time"])[0]
     fewer = rewards_of(split, "asset", 300, 0, cache)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.api.client import Patience, _seconds
-from harness.core.chat.chat import Chat, Endpoint
+from harness.core.chat.chat import Chat, Endpoint, is_as_written
 from harness.core.errors import UserError
 from tests.planted_server import Planted, chat_body, served
 
@@ -202,6 +202,37 @@ def test_the_key_is_sent_and_never_written_or_shown(tmp_path, monkeypatch, capsy
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) == 1 and all(KEY not in path.read_text() for path in files)
     assert KEY not in str(error.value) + repr(vars(chat)) + "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda text: text.replace("about", "abouu"),
+        lambda text: "",
+        lambda text: "[" * 9999,
+        lambda text: text.replace('"reply"', '"repli"'),
+    ],
+)
+def test_a_kept_answer_that_is_damaged_is_asked_for_again(tmp_path, capsys, spoil):
+    """A flipped letter of a kept reply was believed."""
+    with served(echo) as server:
+        assert chat_with(server, tmp_path).ask(["one"])[0].text == "about one"
+        [kept] = tmp_path.rglob("*.json")
+        kept.write_text(spoil(kept.read_text()))
+        assert chat_with(server, tmp_path).ask(["one"])[0].text == "about one"
+        assert "asked again" in capsys.readouterr().err and is_as_written(kept)
+        assert chat_with(server, tmp_path).ask(["one"])[0].text == "about one" and capsys.readouterr().err == ""
+
+
+def test_answers_of_an_earlier_version_are_believed_and_prove_themselves_from_then_on(tmp_path):
+    with served(echo) as server:
+        chat_with(server, tmp_path).ask(["one"])
+        [kept] = tmp_path.rglob("*.json")
+        stored = json.loads(kept.read_text())
+        stored.pop("sha256")
+        kept.write_text(json.dumps(stored))
+    assert chat_with(server, tmp_path).ask(["one"])[0].text == "about one"  # nobody is there to be asked
+    assert "sha256" in json.loads(kept.read_text())
 
 
 def test_no_key_is_sent_to_a_server_it_is_not_for(tmp_path, monkeypatch):
