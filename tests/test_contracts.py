@@ -26,6 +26,8 @@ MAY_TOUCH_RAW_POLICIES = {
     "harness.running.stages",  # wraps it in a handle; sizes batches
     "harness.running.identity",  # its fingerprint, files and engine, which name the run
     "harness.running.provenance",  # its name and fingerprint, for run.json
+    "harness.running.rescore",  # cuts prompts as a model of a server does, without asking it
+    "harness.listing",  # asks a model what it gives
     "harness.running.speed",  # measures the engine itself
     "harness.running.imported",  # reads another system's answers by it, behind a handle
     "harness.cli.bench",  # loads it

@@ -54,7 +54,7 @@ class Fitted:
     commit: str
     run: str
     asked: dict[str, Any]  # RunConfig.asked(), with a model's folder as an absolute path
-    dtype: str  # that the model was loaded in
+    dtype: str  # that the model was loaded in; auto: a server's affair
     fingerprint: str  # of the model
     proxy: dict[str, float]  # mean and sd over base samples, in reward units
     task: str | None  # reference, as of methods
@@ -96,7 +96,9 @@ def write_fitted(folder: Path, context: RunContext, proxy: Scale, completions: S
             commit=commit_of_code()[0],
             run=folder.name,
             asked=asked_from_anywhere(config),
-            dtype=str(place(config.device, config.dtype)[1]).removeprefix("torch."),
+            dtype=config.dtype
+            if context.policy.elsewhere
+            else str(place(config.device, config.dtype)[1]).removeprefix("torch."),
             fingerprint=context.policy.fingerprint,
             proxy=asdict(proxy),
             task=_reference(TASKS, config.task),

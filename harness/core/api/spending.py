@@ -113,10 +113,12 @@ class Spending:
         self.requests += 1
         self.tokens = _sum(self.tokens, tokens)
 
-    def note(self, text: str, finish: str) -> None:
-        """An answer, whatever it cost."""
+    def note(self, text: str, finish: str, is_last: bool) -> None:
+        """A piece of an answer, whatever it cost; `is_last` where there is no room for another."""
         if finish == "filtered":
             self.reasons["filtered"] += 1
+        elif finish == "length" and is_last:
+            self.reasons["cut short"] += 1
         elif not text.strip():
             self.reasons["empty"] += 1
 

@@ -82,7 +82,8 @@ class Asker:
         pieces = [[piece for piece in of_one if piece is not None] for of_one in found]
         for want, of_one in zip(wanted, pieces, strict=True):
             for piece in of_one:
-                self.spending.note(want.said + piece.written.text, piece.written.finish)
+                is_last = want.at + piece.written.tokens >= self.sampler.max_new_tokens
+                self.spending.note(want.said + piece.written.text, piece.written.finish, is_last)
         return pieces
 
     def took(self, pieces: Sequence[Piece]) -> Tokens:

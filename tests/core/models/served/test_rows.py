@@ -120,10 +120,12 @@ def test_costs_are_the_servers_own_counts(tmp_path):
 
 def test_no_answer_is_longer_than_allowed_and_each_says_why_it_ended(tmp_path):
     with served_model() as server:
-        found, _ = sampled(opened(server, tmp_path), TEXTS, 16)
+        policy = opened(server, tmp_path)
+        found, _ = sampled(policy, TEXTS, 16)
     completions = [c for of_prompt in found.values() for c in of_prompt]
     assert {c.stop for c in completions} == {"eos", "length"} and {len(c.text) for c in completions} <= set(range(13))
     assert all(c.length == 12 == len(c.text) for c in completions if c.stop == "length")
+    assert policy.spending.reasons["cut short"] == sum(c.stop == "length" for c in completions)
     assert all(c.length <= 12 and c.tokens == () for c in completions)
 
 
