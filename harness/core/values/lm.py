@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
-from weakref import WeakKeyDictionary, ref
+from weakref import finalize, ref
 
 import numpy as np
 import torch
@@ -182,12 +182,15 @@ class _Along:
             self.following.reorder(index.tolist())
 
 
-_ALONG: WeakKeyDictionary[Rows, list[_Along]] = WeakKeyDictionary()
+_ALONG: dict[int, list[_Along]] = {}  # by the id of rows, while these live
 
 
 def _along(model: ValueModel, rows: Rows) -> _Along:
     """What another value of these weights has just begun to follow the rows with, or a new one."""
-    begun = _ALONG.setdefault(rows, [])
+    if id(rows) not in _ALONG:
+        _ALONG[id(rows)] = []
+        finalize(rows, _ALONG.pop, id(rows), None)
+    begun = _ALONG[id(rows)]
     shared = next((one for one in begun if one.decoder is model.decoder and not one.has_moved), None)
     if shared is None:
         shared = _Along(model, rows)

@@ -1,5 +1,6 @@
 """Values that are models of their own: what is scored along a search is what scoring from scratch gives."""
 
+import gc
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +23,7 @@ from harness.core.values.calibration import quality
 from harness.core.values.fitting import ValueSettings
 from harness.core.values.hidden import Head
 from harness.core.values.kind_settings import LmSettings
-from harness.core.values.lm import Following, LmValue
+from harness.core.values.lm import _ALONG, Following, LmValue
 from harness.core.values.lm_fitting import _along, fit_lm
 from harness.core.values.stored import load_value
 from tests.conftest import TINY_SAMPLER, tiny_prompts
@@ -196,6 +197,17 @@ def test_values_of_the_same_weights_share_what_is_read(tiny_handle, folders, led
     one = searched(alone)
     assert np.allclose(said.values[0][:, 0], together, atol=1e-5)
     assert searched([alone[0], alone[0], alone[0]]) == one
+
+
+def test_what_was_read_goes_with_the_rows(tiny_handle, folders):
+    value = value_of(tiny_handle, folders["bytes"])
+    rows = WrittenRows([Prompt("p", text="film")], 2, np.random.default_rng(0))
+    before = set(_ALONG)
+    reader = value.start(rows)
+    assert len(set(_ALONG) - before) == 1
+    del rows, reader
+    gc.collect()
+    assert set(_ALONG) <= before
 
 
 class Said:
