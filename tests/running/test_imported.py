@@ -11,6 +11,7 @@ from harness import cli
 from harness.evidence.schema import ANSWER, GOLD
 from harness.evidence.store import Run, find_run, load_run
 from harness.evidence.table import comparison
+from harness.tasks.toy import Toy
 
 TOY = ["--model", "toy", "--set", "sampler.max_new_tokens=4", "--set", "sampler.top_k=0", "--workers", "1"]
 CHECKS = "def letters(prompt, response, answer):\n    return response.count(answer)\n"
@@ -130,17 +131,14 @@ def test_two_answers_to_one_prompt_and_rows_without_one_are_refused(results, run
     assert "--run RUN, or --task TASK" in capsys.readouterr().err
 
 
-def test_rewards_of_another_version_grade_nothing(results, run, capsys, tmp_path):
+def test_rewards_of_another_version_grade_nothing(results, run, capsys, monkeypatch):
     """Gold that no longer gives stored answers their scores would grade the newcomer by another measure."""
-    copy = tmp_path / "out" / "runs" / run.id
-    copy.mkdir(parents=True)
-    for path in run.folder.iterdir():
-        if path.is_file():
-            (copy / path.name).write_bytes(path.read_bytes())
-    run.scores.with_columns(value=pl.col("value") + 0.5).write_parquet(copy / "scores.parquet")
+    score = Toy.score
+    monkeypatch.setattr(Toy, "score", lambda self, texts: {n: x + 0.5 for n, x in score(self, texts).items()})
     rows = [{"prompt_id": i, "response": "a"} for i in sorted(run.completions["prompt_id"].unique())]
-    assert bring(tmp_path / "out", write(rows), "--run", run.id) == 2
+    assert bring(results, write(rows), "--run", run.id, method="late") == 2
     assert "the gold is another one" in capsys.readouterr().err
+    assert not list((results / "imports").glob("*-late-*"))
 
 
 def test_a_run_of_files_is_imported_with_the_same_files_alone(place, unrendered, capsys):
