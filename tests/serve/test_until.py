@@ -2,18 +2,22 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from harness import cli
 from harness.core.statistics import sequential
+from harness.core.statistics.sequential import half_width
 from harness.core.statistics.stats import Estimate
 from harness.evidence.schema import GOLD, Row
 from harness.evidence.store import load_run
 from harness.evidence.table import answers_by_row
 from harness.serve import align_file as job
-from harness.serve.until import Look, Stopped, looks_of
+from harness.serve import until as loop
+from harness.serve.until import Look, Stopped, looks_of, until
 
 TOY = ["--model", "toy", "--set", "sampler.max_new_tokens=4", "--set", "sampler.top_k=0", "--workers", "1",
        "--set", "iro.iterations=1", "--grader", "checks.py"]  # fmt: skip
@@ -36,6 +40,7 @@ def report(folder: str = "aligned") -> str:
     return re.sub(r" The whole job took .*", "", re.sub(rf"\b{folder}\b", "DIR", text))
 
 
+@pytest.mark.slow
 def test_it_stops_at_the_first_look_that_knows_enough_and_the_report_has_the_valid_interval(files, capsys):
     assert align("--until", "0.5") == 0
     said = capsys.readouterr()
@@ -108,6 +113,34 @@ def test_the_preview_is_of_all_held_out_prompts(files, capsys):
 def test_what_cannot_be_looked_at_is_refused(files, capsys, words, says):
     assert align(*words) == 2
     assert says in capsys.readouterr().err and not Path("aligned").exists()
+
+
+def test_looks_go_on_until_one_knows_enough_and_the_rows_have_valid_intervals(planted, monkeypatch):
+    """On a stored run of 60 prompts, cut to the prompts of each look."""
+    ids, asked, said = sorted(planted.completions["prompt_id"].unique()), [], []
+
+    def cut_to(place: Path):
+        kept = ids[: int(place.name)]
+        tables = ("completions", "scores", "pool")
+        return replace(
+            planted, **{name: vars(planted)[name].filter(pl.col("prompt_id").is_in(kept)) for name in tables}
+        )
+
+    monkeypatch.setattr(loop, "load_run", cut_to)
+    make = lambda config, place: asked.append((config, place)) or Path(str(config))  # noqa: E731
+    done = until(0.01, lambda prompts: prompts, 60, make, "iro", said.append)
+    assert asked == [(50, "look 1 of at most 2"), (60, "look 2 of at most 2")] and not done.is_reached
+    assert [look.gain.n for look in done.looks] == [50, 60] and said[1].startswith("look 2 of at most 2: 60 held-out")
+    parts = answers_by_row(done.run)
+    for row, plain in zip(done.valid, done.table, strict=True):
+        assert row.gold == sequential.mean(parts[row.key][GOLD].to_numpy()) != plain.gold
+        if row.against_best_of_n is not None and plain.against_best_of_n is not None:
+            assert row.against_best_of_n.low < plain.against_best_of_n.low
+    gain = done.looks[1].gain
+    assert (
+        until(half_width(done.looks[0].gain) + 1e-9, lambda n: n, 60, make, "iro", said.append).looks[-1].prompts == 50
+    )
+    assert f"| 60 | {gain.shown('+.3f')} |" in done.intervals.section and "all 60 held-out prompts do not" in done.said
 
 
 def test_looks_are_every_50_and_the_last_is_of_all():
