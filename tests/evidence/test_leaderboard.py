@@ -205,11 +205,12 @@ def leaderboard_text(capsys) -> str:
 def test_folders_that_hold_no_run_are_named_and_left_out(place, capsys):
     """One foreign folder stopped the whole leaderboard."""
     run("--limit", "12")
-    under_other_rewards(newest(), "toy-odd", {"gold": "new"})
+    name = newest()
+    under_other_rewards(name, "toy-odd", {"gold": "new"})
     (RESULTS / "runs" / "fore|ign").mkdir()
-    torn = shutil.copytree(RESULTS / "runs" / newest(), RESULTS / "runs" / "toy-torn")
+    torn = shutil.copytree(RESULTS / "runs" / name, RESULTS / "runs" / "toy-torn")
     (torn / "scores.parquet").write_bytes((torn / "scores.parquet").read_bytes()[:-1])
-    keyless = shutil.copytree(RESULTS / "runs" / newest(), RESULTS / "runs" / "toy-keyless")
+    keyless = shutil.copytree(RESULTS / "runs" / name, RESULTS / "runs" / "toy-keyless")
     about = read_about(keyless)
     del about["config"]["settings"]["evaluate"]["prompts"]
     (keyless / "run.json").write_text(json.dumps(about), encoding="utf-8")
