@@ -32,6 +32,8 @@ MAY_TOUCH_RAW_POLICIES = {
     "harness.running.imported",  # reads another system's answers by it, behind a handle
     "harness.cli.bench",  # loads it
     "harness.running.fitted",  # the name of the embedded model
+    "harness.serve.http.asked",  # only whether it is the toy, which has no chat template
+    "harness.serve.http.page",  # likewise: what to ask it for
     "harness.serve.aligned",  # wraps it in a handle, and sizes batches
     "harness.serve.reward_of",  # hands it to a task, whose prompts it cuts
 }

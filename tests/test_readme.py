@@ -55,7 +55,7 @@ def commands() -> list[tuple[str, str]]:
     """Every command that a page names, in a line of code or of a block."""
     found = []
     for name, page in PAGES.items():
-        for code in [*re.findall(r"`([^`\n]+)`", page), *page.splitlines()]:
+        for code in [*re.findall(r"`([^`\n]+)`", page), *re.sub(r"\\\n\s*", "", page).splitlines()]:
             words = re.match(r"\s*(?:\.venv/bin/)?(?:python -m )?harness ((?:[a-z]).*)$", code)
             if words and "->" not in code:
                 found.append((name, words[1].split("  #")[0].split(" # ")[0].strip()))
