@@ -1,4 +1,4 @@
-"""Prompts of a data set and rewards by models that score texts, on the Hugging Face hub or in files and folders.
+"""Prompts of a data set and reward models, on the Hugging Face hub or in files and folders.
 
 python -m harness plan setups/tldr-pythia.yaml          # what it takes, before anything is downloaded
 python -m harness run --config setups/tldr-pythia.yaml

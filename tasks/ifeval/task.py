@@ -1,4 +1,4 @@
-"""Following instructions that code can check: IFEval (Zhou et al. 2023, arXiv 2311.07911), with prompts to fit on.
+"""Following instructions that code can check: IFEval (arXiv 2311.07911), with prompts to fit on.
 
 python -m harness run --task ifeval --method iro
 python -m harness run --task ifeval --method iro --set ifeval.official=input_data.jsonl      # or =hub
@@ -37,7 +37,7 @@ class IFEvalConfig:
         ByContent(contents_of),
     ] = ""
     distinct_2: Annotated[
-        float, Field(ge=0, le=1, description="least share of word pairs that come once in a gold answer (harness)")
+        float, Field(ge=0, le=1, description="least share of distinct pairs of words in a gold answer (harness)")
     ] = 0.5
     nll_low: Annotated[float, Field(ge=0, description="least nats a token of a gold answer, base (harness)")] = 0.2
     nll_high: Annotated[float, Field(gt=0, description="most nats a token of a gold answer, base (harness)")] = 5.0

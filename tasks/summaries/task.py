@@ -1,4 +1,4 @@
-"""Summaries of papers, one aspect at a time: ACLSum (Takeshita et al. 2024, arXiv 2403.05303).
+"""Summaries of papers, one aspect at a time, from ACLSum (arXiv 2403.05303).
 
 python -m harness run --task summaries --method iro
 
