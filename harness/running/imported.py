@@ -33,7 +33,7 @@ from harness.core.reward import RewardHandle
 from harness.core.task import GOLD, Task
 from harness.core.types import Completion, Prompt, Work
 from harness.evidence.record import versions_in_words
-from harness.evidence.schema import ANSWER, BASE_NLL, PROXY, REFERENCES
+from harness.evidence.schema import ANSWER, BASE_NLL, PROXY, REFERENCES, Row
 from harness.evidence.store import TABLES, Run, find_run, is_done, load_run, write_about
 from harness.running.config import RunConfig, resolve
 from harness.running.gold import GoldHandle
@@ -256,8 +256,8 @@ def _write(
     completions: Sequence[Completion],
     scores: Mapping[str, np.ndarray],
 ) -> None:
-    where = {"run_id": run.id, "task": run.record.config.task, "seed": run.record.config.seed, "variant": "default",
-             "method": of.method, "iteration": 0, "final_pick": "first"}  # fmt: skip
+    config, row = run.record.config, Row(of.method, 0, "first")
+    where = {"run_id": run.id, "task": config.task, "seed": config.seed, "variant": "default", **row._asdict()}
     shown = {row["prompt_id"]: row for row in run.completions.unique("prompt_id").iter_rows(named=True)}
     unscored: dict[str, float] = dict.fromkeys(scores, nan)
     made: dict[str, tuple[Completion | None, dict[str, float]]]

@@ -117,7 +117,11 @@ def test_no_secret_is_in_anything_that_a_run_leaves_or_says(capsys, monkeypatch,
     "words, method, says",
     [
         ([], "iro,cards", "cards needs take back and token level of the policy; 'letters' gives text"),
-        (["--set", "iro.iterations=1"], "iro", "iro needs states of the policy; 'letters' gives text"),
+        (
+            ["--set", "iro.iterations=1", "--set", "iro.value.kind=hidden"],
+            "iro",
+            "iro needs states of the policy; 'letters' gives text",
+        ),
         (["--workers", "2"], "iro", "give --parallel N requests at a time"),
         (["--device", "cpu"], "iro", "a server decides where its model computes"),
         (["--set", "model_args.revision=v2"], "iro", "a server loads its model by itself"),
