@@ -40,6 +40,12 @@ def files_in(settings: Any) -> dict[str, Any]:
     return {name: value for name, (_, value) in _files(settings).items()}
 
 
+def named_by_content(kind: type) -> list[str]:
+    """Settings of this kind that stand in stored runs by what their files hold."""
+    hints = get_type_hints(kind, include_extras=True)
+    return [name for name, hint in hints.items() if any(isinstance(note, ByContent) for note in _parts(hint)[1])]
+
+
 def _files(settings: Any) -> dict[str, tuple[ByContent, Any]]:
     hints = get_type_hints(type(settings), include_extras=True)
     notes = {name: [note for note in _parts(hint)[1] if isinstance(note, ByContent)] for name, hint in hints.items()}

@@ -5,6 +5,7 @@ A run whose rewards had another version is named, not scored: the rewards that i
 python -m harness leaderboard --rescore 100      # exit code 1 where one differs by more than 1e-3
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from harness.core.as_before import named_by_content
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.models.served.address import is_served
@@ -29,6 +31,7 @@ from harness.running.material import policy_of
 from harness.running.request import Request
 from harness.tasks import TASKS
 
+_HASH = re.compile(r"[0-9a-f]{20}")  # of a file, in place of its path
 TOLERANCE = 1e-3  # raw units of the gold
 
 
@@ -66,7 +69,7 @@ def rescore(out: Path, n: int, cache: Path) -> list[Rescored]:
 
 def _rescored(runs: Sequence[Run], n: int, cache: Path) -> Rescored:
     asked = runs[0].about["config"]
-    if "prompt_rule" in runs[0].record.task_facts:
+    if "prompt_rule" in runs[0].record.task_facts or _has_files(runs[0]):
         what = f"{asked['task']}, {asked['model']}"
         return Rescored(what, 0, 0.0, not_scored="prompts and graders of files that lie elsewhere")
     if (name := runs[0].record.task_name) != asked["task"]:
@@ -96,6 +99,13 @@ def _rescored(runs: Sequence[Run], n: int, cache: Path) -> Rescored:
     worst = rows.row(int(apart.argmax()), named=True)
     where = f"{worst['run_id']} {worst['method']}, iteration {worst['iteration']}, prompt {worst['prompt_id']}"
     return Rescored(name, len(rows), float(apart.max()), where)
+
+
+def _has_files(run: Run) -> bool:
+    """Whether settings of the task name files, of which a run has only what names their content."""
+    config = run.about["config"]
+    settings, names = config["settings"][config["task"]], named_by_content(TASKS[TASKS.name_of(config["task"])].Config)
+    return any(_HASH.fullmatch(str(settings.get(name, ""))) for name in names)
 
 
 def _stored(run: Run) -> pl.DataFrame:

@@ -282,3 +282,5 @@ def test_a_run_says_what_it_is_and_generate_asks_for_what_the_checkers_read(
     asked = write(place / "new.jsonl", {key: value for key, value in ROW.items() if key != "key"})
     assert cli.main(["generate", "latest", "--method", "iro", "--pick", "reward", "--prompts", asked, "--json"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["reward_calls"] > 0
+    assert cli.main(["leaderboard", "--rescore", "5"]) == 0
+    assert "not scored, prompts and graders of files that lie elsewhere" in capsys.readouterr().out
