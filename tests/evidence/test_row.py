@@ -3,7 +3,7 @@
 from dataclasses import fields, replace
 
 from harness.core.statistics.stats import Estimate
-from harness.evidence.row import Comparison, Costs, flat, frame
+from harness.evidence.row import WHERE_TESTED, Comparison, Costs, flat, frame
 from harness.evidence.schema import Row
 from harness.evidence.table import comparison
 
@@ -18,14 +18,18 @@ def test_an_estimate_is_five_columns_and_a_key_three():
 
 
 def test_nested_parts_stand_in_their_place():
-    assert flat({"a": 1, "costs": COSTS, "b": {"c": 2}}) == {"a": 1, **vars(COSTS), "c": 2}
+    costs = replace(COSTS, usd=0.1, usd_with_fitting=0.3, fit_usd=20.0)
+    assert flat({"a": 1, "costs": costs, "b": {"c": 2}}) == {"a": 1, **vars(costs), "c": 2}
 
 
 def test_columns_of_a_comparison_are_its_fields_and_those_of_its_parts(planted):
     row = comparison(planted)[-1]
     nested = {"key", "drift", "costs", "equivalent", "over_refits"}  # the last where a run had refits
-    names = [f.name for f in fields(Comparison) if f.name not in nested]
-    assert set(names) < set(flat(row)) and set(vars(row.drift)) | set(vars(row.costs)) < set(flat(row))
+    unknown = {f.name for part in (row, row.costs) for f in fields(part) if f.metadata == WHERE_TESTED
+               and getattr(part, f.name) is None}  # fmt: skip
+    assert unknown == {"clusters", "over_refits", "usd", "usd_with_fitting", "fit_usd"}  # of what no run had: no column
+    names = {f.name for f in fields(Comparison)} - nested | set(vars(row.drift)) | set(vars(row.costs))
+    assert names - unknown < set(flat(row)) and not unknown & set(flat(row))
 
 
 def test_a_p_value_of_no_test_has_no_column(planted):
