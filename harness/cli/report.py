@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from harness.cli.command import Command
 from harness.cli.options import add_out, say_report
 from harness.core.errors import UserError
+from harness.core.printable import printable
 
 if TYPE_CHECKING:
     from harness.evidence.store import Run
@@ -37,7 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
     from harness.evidence.report import write_report
     from harness.evidence.screen import show_run
     from harness.evidence.screens import show_ablation
-    from harness.evidence.store import find_run, load_run
+    from harness.evidence.store import find_run, imports_beside, load_run
     from harness.evidence.table import comparison
 
     ablations = {name: found for name in arguments.runs if (found := find_ablation(arguments.out, name)) is not None}
@@ -62,6 +63,8 @@ def run(arguments: argparse.Namespace) -> None:
             from harness.evidence.page import write_page
 
             print(f"written to {write_page(run)}", file=sys.stderr)
+    for name in imports_beside(run.folder):
+        print(f"beside it: answers of another system, in {printable(name)}", file=sys.stderr)
 
 
 def _at_reward_price(run: "Run", arguments: argparse.Namespace) -> None:

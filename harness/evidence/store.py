@@ -8,6 +8,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
+from glob import escape
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,11 @@ def _known_run(out: Path, reference: str) -> Path:
     if len(listed) > _LISTED:
         there = f"{len(listed)} of them, which `harness runs` lists"
     raise UserError(f"{what} {reference!r} in {out / 'runs'}.{hint} There: {there}")
+
+
+def imports_beside(folder: Path) -> list[str]:
+    """The ids of imports that stand beside a run: answers of other systems, graded as its own (see docs/compare.md)."""
+    return sorted(path.parent.name for path in folder.parent.parent.glob(f"imports/{escape(folder.name)}-*/run.json"))
 
 
 def load_run(folder: Path) -> Run:

@@ -32,9 +32,13 @@ def serve(models: Models, host: str, port: int, limits: Limits) -> None:
     for line in greeting(models, address, token is not None):
         print(printable(line), file=sys.stderr, flush=True)
     config = uvicorn.Config(
-        make_app(models, token, limits), log_level="warning", access_log=False, server_header=False,
-        limit_concurrency=4 * limits.waiting, timeout_keep_alive=30, h11_max_incomplete_event_size=2**16,
-    )  # fmt: skip
+        make_app(models, token, limits),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=30,
+        h11_max_incomplete_event_size=2**16,
+    )
     try:
         _Server(config).run(sockets=[listening])
     finally:
