@@ -326,8 +326,10 @@ def test_files_of_alpaca_eval_come_and_go_unchanged(stored, capsys):
     assert "annotations.json holds something else already" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["annotations.parquet", "table.parquet", "about.json", "report.md"])
-@pytest.mark.parametrize("content", [None, b"", b"flip"])
+@pytest.mark.parametrize(
+    "name, content",
+    [("annotations.parquet", b"flip"), ("table.parquet", b""), ("about.json", b"flip"), ("report.md", None)],
+)
 def test_a_judgement_that_is_damaged_is_made_again_and_says_so(stored, capsys, name, content):
     """Without its report it could never be made again: FileNotFoundError each time."""
     assert judge("toy-one") == 0

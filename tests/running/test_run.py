@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import psutil
 import pytest
 
 from harness import cli
@@ -112,6 +113,22 @@ def test_two_launched_processes_end_with_the_same_bytes_as_one(place, finished):
     assert done.returncode == 0, done.stderr
     assert "2 worker(s)" in done.stderr and done.stdout.count("\nreport ") == 1
     assert table_bytes(finished, "results") == table_bytes(place, "two")
+
+
+@pytest.mark.slow
+def test_a_killed_rank_ends_the_others_with_a_message(place):
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
+    command = [*launcher, "harness", *RUN, "--limit", "200", "--set", "batch.rows=4", "--out", str(place / "two")]
+    process = subprocess.Popen(command, cwd=ROOT, env=_env(place), stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not list((place / "cache").rglob("batch-*.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    ranks = [one for one in psutil.Process(process.pid).children() if "harness" in one.cmdline()]
+    assert len(ranks) == 2
+    ranks[1].kill()
+    _, said = process.communicate(timeout=120)
+    assert process.returncode != 0 and "run the same command again to go on" in said
+    assert not any(rank.is_running() for rank in ranks)
 
 
 def test_what_is_stored_is_used_again_and_charged_as_if_made_alone(ran, unrendered):
