@@ -1,7 +1,7 @@
 """Prompts of a data set and reward models, on the Hugging Face hub or in files and folders.
 
-python -m harness plan setups/tldr-pythia.yaml          # what it takes, before anything is downloaded
-python -m harness run --config setups/tldr-pythia.yaml
+python -m harness plan tasks/setups/tldr-pythia.yaml          # what it takes, before anything is downloaded
+python -m harness run --config tasks/setups/tldr-pythia.yaml
 
 Fit and development prompts are of one data set, test prompts of its test split or of another data set; what a test
 prompt asks, no other slice asks. Proxy and gold are two reward models (one number a text, a sequence classifier of
@@ -90,7 +90,7 @@ class Hub(Task):
         super().__init__(config, policy, cache)
         for name in ("data", "proxy", "gold"):
             if not getattr(config, name):
-                raise UserError(f"the task hub needs hub.{name}; see the files in setups/, or `harness list hub`")
+                raise UserError(f"the task hub needs hub.{name}; see the files in tasks/setups/, or `harness list hub`")
         self._proxy = RewardModel(config.proxy, config.proxy_reads)
         self._gold = RewardModel(config.gold, config.gold_reads)
 

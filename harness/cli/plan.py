@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
 COMMAND = Command(
     "plan",
     "what a run of the hub's models takes: memory, hours, downloads",
-    "plan setups/tldr-pythia.yaml",
+    "plan tasks/setups/tldr-pythia.yaml",
     add_options,
     run,
 )

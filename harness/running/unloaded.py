@@ -111,7 +111,7 @@ def unloaded(config: RunConfig, gpu: str = "h100") -> Unloaded:
     asked, settings = config.settings[HUB], config.settings
     missing = [f"hub.{name}" for name in ("data", "proxy", "gold") if not getattr(asked, name)]
     if missing:
-        raise UserError(f"the task hub needs {', '.join(missing)}; see the files in setups/")
+        raise UserError(f"the task hub needs {', '.join(missing)}; see the files in tasks/setups/")
     policy, proxy, gold = (size_of(config.model, False), size_of(asked.proxy, True), size_of(asked.gold, True))
     length, wanted = settings["sampler"].max_new_tokens, settings["batch"]
     data, test = _data(asked.data), _data(asked.test or asked.data)

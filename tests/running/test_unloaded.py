@@ -13,7 +13,7 @@ from harness.running.options import options_from, parse_setting
 from harness.running.sizes import size_of
 from harness.running.unloaded import unloaded
 
-SETUPS = Path(__file__).parents[2] / "setups"
+SETUPS = Path(__file__).parents[2] / "tasks" / "setups"
 
 
 @pytest.fixture(autouse=True)
