@@ -1,4 +1,4 @@
-"""Published models and data sets of the set-ups in tasks/setups/: what a plan needs to know of them before they are here.
+"""Published models and data sets of the set-ups in tasks/setups/: what a plan has to know of them beforehand.
 
 MODELS["meta-llama/Meta-Llama-3-8B-Instruct"].settings       # of transformers' configuration, from which sizes follow
 DATA["HuggingFaceH4/ultrafeedback_binarized"].rows           # {"train_prefs": 61135, ...}
