@@ -42,7 +42,7 @@ def harness(*arguments: str, cache: Path) -> subprocess.CompletedProcess:
 def test_openai_s_pair_of_files_by_the_command_of_the_readme(tmp_path):
     """The last part of the one command that the README has for an empty clone, on few prompts and short answers."""
     said = re.search(
-        r"`python3 -m venv \.venv && [^`]*-m harness (align [^`]*)`", (ROOT / "README.md").read_text("utf-8")
+        r"^python3 -m venv \.venv && .*-m harness (align .*)$", (ROOT / "README.md").read_text("utf-8"), re.M
     )
     assert said is not None
     words = shlex.split(said[1])
