@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
@@ -195,3 +196,22 @@ def unrendered(monkeypatch) -> None:
         return written
 
     monkeypatch.setattr(files, "save", build)
+
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--no-first-run",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless browser; one a process, which is all that its library takes."""
+    if BROWSER is None:
+        pytest.skip("no chromium on the path: pages are not looked at")
+    api = pytest.importorskip("playwright.sync_api")
+    with api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
+        yield started
+        started.close()

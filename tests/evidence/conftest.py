@@ -1,18 +1,11 @@
-"""A headless browser for the pages, and a toy run to look at."""
+"""Pages opened in a headless browser, and a toy run to look at."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from harness import cli
 from harness.evidence.store import Run, load_run
-
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--no-first-run",
-)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -26,17 +19,6 @@ def stored(tmp_path_factory) -> Run:
     (folder,) = (place / "runs").iterdir()
     assert cli.main(["report", str(folder), "--html"]) == 0
     return load_run(folder)
-
-
-@pytest.fixture(scope="session")
-def browser():
-    if BROWSER is None:
-        pytest.skip("no chromium on the path: pages are not looked at")
-    api = pytest.importorskip("playwright.sync_api")
-    with api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
-        yield started
-        started.close()
 
 
 @pytest.fixture

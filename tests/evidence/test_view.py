@@ -81,7 +81,7 @@ def test_all_runs_are_listed_and_what_is_none_is_named_with_the_reason(index, st
         "imdb odd & 'name",
     }
     assert "no run.json" in said["foreign"] and "is not JSON" in said["broken"] and "not finished" in said["half"]
-    assert "has no numbers in gold" in said["texts"] and "its tables are not a run's" in said["typed"]
+    assert "has no numbers in gold" in said["texts"] and "it holds other things than a run" in said["typed"]
     assert "not parquet" in said["tableless"] and "a list" in said["list"]
     assert page.evaluate("window.hacked") is None
 

@@ -232,8 +232,8 @@ def test_an_oracle_answers_new_prompts_only_with_what_it_reads_and_values_need_n
     "words, says",
     [
         (["--data", "toy.jsonl"], "needs what its answers are graded by; give --grader FILE.py:function"),
-        (["--grader", "checks.py:letters"], "--grader grades answers to prompts of a file; give it with --data FILE"),
-        (["--gold", "checks.py:letters"], "--gold grades answers"),
+        (["--grader", "checks.py:letters"], "--grader is for prompts of a file; give it with --data FILE"),
+        (["--gold", "checks.py:letters"], "--gold is for prompts of a file"),
         (["--task", "toy", "--data", "toy.jsonl", "--grader", "checks.py:letters"], "a file is a task of its own"),
         (["--task", "data"], "the task data needs a grader"),
         (["--data", "none.jsonl", "--grader", "checks.py:letters"], "there is no such file"),
@@ -348,7 +348,7 @@ def test_a_server_that_is_gone_leaves_no_score_and_stops_the_run(files, capsys):
 def test_cosine_is_by_minilm_and_another_text_is_less_alike(files, monkeypatch):
     """The real model takes a download; here its place is taken."""
     monkeypatch.setattr(
-        data, "_Embedding", lambda cache: lambda texts: np.array([[t.count("a"), t.count("b") + 0.1] for t in texts])
+        data, "Embedding", lambda cache: lambda texts: np.array([[t.count("a"), t.count("b") + 0.1] for t in texts])
     )
     (files / "like.json").write_text(
         json.dumps({"type": "text_similarity", "name": "like", "evaluation_metric": "cosine",

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -102,26 +101,22 @@ def test_a_port_that_is_taken_is_one_clear_error(results, serving, tmp_path):
     assert open_to_all.returncode == 2 and "put a token" in open_to_all.stderr
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium on the path: the page is not looked at")
-def test_the_page_shows_both_answers_and_the_tree(serving):
-    api = pytest.importorskip("playwright.sync_api")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        page, wrong = browser.new_page(viewport={"width": 1000, "height": 900}), []
-        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.goto(serving.url)
-        page.fill("#prompt", "<b>bold</b> topic 0")
-        page.click("button[type=submit]")
-        page.wait_for_selector(".card details.tree")
-        page.wait_for_selector(".card >> nth=0 >> dl")
-        page.click("summary")
-        assert page.locator(".card h3").all_inner_texts() == ["base/toy", "iro-3/toy"]
-        assert page.locator(".card .tree li.path").count() > 0 and page.locator("b").count() == 0
-        page.fill("#prompt", "nonsense")
-        page.click("button[type=submit]")
-        page.wait_for_selector(".card .error")
-        assert "write 'topic K'" in page.locator(".card .error").first.inner_text()
-        expected = [text for text in wrong if "400" not in text]  # the browser itself tells of refused requests
-        browser.close()
+def test_the_page_shows_both_answers_and_the_tree(serving, browser):
+    page, wrong = browser.new_page(viewport={"width": 1000, "height": 900}), []
+    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto(serving.url)
+    page.fill("#prompt", "<b>bold</b> topic 0")
+    page.click("button[type=submit]")
+    page.wait_for_selector(".card details.tree")
+    page.wait_for_selector(".card >> nth=0 >> dl")
+    page.click("summary")
+    assert page.locator(".card h3").all_inner_texts() == ["base/toy", "iro-3/toy"]
+    assert page.locator(".card .tree li.path").count() > 0 and page.locator("b").count() == 0
+    page.fill("#prompt", "nonsense")
+    page.click("button[type=submit]")
+    page.wait_for_selector(".card .error")
+    assert "write 'topic K'" in page.locator(".card .error").first.inner_text()
+    expected = [text for text in wrong if "400" not in text]  # the browser itself tells of refused requests
+    page.close()
     assert expected == []

@@ -319,7 +319,7 @@ def test_a_reward_that_reads_the_row_is_not_served(models):
 def test_oracles_are_left_out_with_the_reason(models, monkeypatch):
     about = models.main.aligned.about
     told = replace(about, facts={**about.facts, "reward_reads": ["answer"]})
-    for module in ("harness.serve.http.models", "harness.serve.aligned"):
+    for module in ("harness.serve.http.models", "harness.serve.opening"):
         monkeypatch.setattr(f"{module}.read_fitted", lambda _: told)
     opened = open_models(models.folder, None, "cpu")
     assert set(opened.refused) == {"best-of-4/toy", "args/toy"} and "reads answer" in opened.refused["args/toy"]
