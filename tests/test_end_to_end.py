@@ -50,7 +50,9 @@ def test_openai_s_pair_of_files_by_the_command_of_the_readme(tmp_path):
     small = [*words[:-1], str(tmp_path / "aligned"), *SMALL_PAIR]
     first = harness(*small, "--dry-run", cache=cache_folder())
     assert first.returncode == 0, first.stderr
-    assert "cost at most fitting" in (text := " ".join(first.stdout.split())) and "time about" in text
+    text = " ".join(first.stdout.split())
+    is_known = "It is done" in text  # by an earlier run of this test, where the cache is the same
+    assert is_known or ("cost at most fitting" in text and "time about" in text)
     assert not (tmp_path / "aligned").exists()
     done = harness(*small, cache=cache_folder())
     assert done.returncode in (0, 1), done.stderr  # of six prompts a gain is chance
