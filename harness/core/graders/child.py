@@ -156,7 +156,7 @@ def _told(error: BaseException, name: str) -> str:
     """Kind and first line of an exception, and the line of the user's file that it passed last."""
     try:
         text = (str(error).strip().splitlines() or [""])[0]
-    except Exception:
+    except Exception:  # a user's exception may fail even at this
         text = "its text cannot be read"
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == name]
     if isinstance(error, SyntaxError):

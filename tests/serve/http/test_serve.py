@@ -284,7 +284,7 @@ def test_a_fault_of_the_server_is_500_and_the_next_request_is_answered(client, m
     aligned = models.named(IRO).aligned
 
     def broken(self, *arguments, **options):
-        raise ZeroDivisionError("secret path /home/somebody")
+        raise ZeroDivisionError("a secret of somebody")
 
     with monkeypatch.context() as patch:
         patch.setattr(type(aligned), "written", broken)
