@@ -149,7 +149,7 @@ def answered(prompts: list[Prompt]) -> list[Completion]:
 @pytest.mark.slow
 @pytest.mark.parametrize("of", ["composed", "official"])
 def test_accuracies_equal_those_of_lm_eval_to_the_digit(of):
-    """Its functions, called one by one; a letter that is none is drawn, so each call starts from the same seed."""
+    """Its functions, called one by one; a letter that is none is drawn, so each answer starts from the same seed."""
     if of == "official" and not OFFICIAL.is_file():
         pytest.skip("the official prompts are not here; name their file in IFEVAL_FILE")
     ours = task(official=str(OFFICIAL)) if of == "official" else task()
@@ -162,12 +162,9 @@ def test_accuracies_equal_those_of_lm_eval_to_the_digit(of):
         asked = utils.InputExample(
             0, c.prompt.row["instruction_id_list"], c.prompt.messages[0].content, c.prompt.row["kwargs"]
         )
-        for found, function in (
-            (strict, utils.test_instruction_following_strict),
-            (loose, utils.test_instruction_following_loose),
-        ):
-            random.seed(0)
-            found.append(function(asked, c.text))
+        random.seed(0)
+        strict.append(utils.test_instruction_following_strict(asked, c.text))
+        loose.append(utils.test_instruction_following_loose(asked, c.text))
     for name, found in (("strict", strict), ("loose", loose)):
         lists = [one.follow_instruction_list for one in found]
         assert metrics[f"prompt_{name}"].tolist() == [float(one.follow_all_instructions) for one in found]
