@@ -37,6 +37,10 @@ class Manner:
     ignores_n: bool = False
     ignores_seed: bool = False
     ignores_temperature: bool = False
+    refuses: tuple[str, ...] = ()  # fields of the sampling rule; temperature: all but its own, which is 1
+    refuses_zero: bool = False  # as a temperature
+    logprobs: str = "none"  # or of what they are: raw, tempered, sampled
+    ends: bool = True  # log-probabilities tell the token that ended a text, too
     top_k: bool = True
     limit: str = "max_tokens"
     listed: bool = True  # /models
@@ -82,26 +86,74 @@ def _logits(context: str) -> np.ndarray:
     )
 
 
-def write(text: str, body: dict[str, Any], most: int, seed: int, manner: Manner) -> tuple[str, str, int]:
-    """What follows a text, why it ends, and its tokens."""
-    rng, said = np.random.default_rng(seed), ""
+def logits_behind(text: str) -> np.ndarray:
+    """(letters and the end,) of what comes next."""
+    return _logits(text[-3:])
+
+
+@dataclass
+class Written:
+    """What follows a text, why it ends, its tokens, and their log-probabilities as the manner has them."""
+
+    text: str = ""
+    finish: str = "length"
+    tokens: int = 0
+    told: list[dict[str, Any]] = field(default_factory=list)
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    largest = logits.max()
+    return logits - largest - np.log(np.exp(logits - largest).sum())
+
+
+def write(text: str, body: dict[str, Any], most: int, seed: int, manner: Manner) -> Written:
+    rng, made = np.random.default_rng(seed), Written()
     temperature = 0 if manner.ignores_temperature else body.get("temperature", 1)
     for count in range(1, most + 1):
-        logits = _logits((text + said)[-3:])
-        if temperature == 0:
-            token = int(logits.argmax())
-        else:
-            logits = logits / temperature
-            if body.get("top_k"):
-                logits = np.where(logits >= np.sort(logits)[-min(body["top_k"], len(logits))], logits, -np.inf)
-            weights = np.exp(logits - logits.max())
-            token = int(np.searchsorted(np.cumsum(weights / weights.sum()), rng.random(), side="right"))
+        made.tokens = count
+        raw = logits_behind(text + made.text)
+        tempered = raw / (temperature or 1)
+        logits = tempered
+        if body.get("top_k"):
+            logits = np.where(logits >= np.sort(logits)[-min(body["top_k"], len(logits))], logits, -np.inf)
+        if body.get("top_p", 1) < 1:
+            order = np.argsort(-logits)
+            weights = np.exp(log_softmax(logits))[order]
+            logits[order[np.cumsum(weights) - weights >= body["top_p"]]] = -np.inf
+        weights = np.exp(logits - logits.max())
+        token = int(np.searchsorted(np.cumsum(weights / weights.sum()), rng.random(), side="right"))
+        token = int(raw.argmax()) if temperature == 0 else token
+        told = np.maximum(log_softmax({"tempered": tempered, "sampled": logits}.get(manner.logprobs, raw)), -9999.0)
+        if token != _EOS or manner.ends:
+            said = [
+                {"token": (*LETTERS, "<end>")[i], "logprob": float(told[i])} for i in np.argsort(-told, kind="stable")
+            ]
+            one = {"token": (*LETTERS, "<end>")[token], "logprob": float(told[token])}
+            made.told.append({**one, "top_logprobs": said[: _wants(body)]})
         if token == _EOS:
-            return said, "stop", count
-        said += LETTERS[token]
-        if manner.filters is not None and manner.filters in said:
-            return said, "content_filter", count
-    return said, "length", most
+            made.finish = "stop"
+            break
+        made.text += LETTERS[token]
+        if manner.filters is not None and manner.filters in made.text:
+            made.finish = "content_filter"
+            break
+    return made
+
+
+def _wants(body: dict[str, Any]) -> int:
+    """How many likely tokens are asked for, beside the one that was written."""
+    return int(body.get("top_logprobs", 0) if body.get("logprobs") is True else body.get("logprobs") or 0)
+
+
+def _logprobs(made: Written, body: dict[str, Any], chat: bool) -> dict[str, Any]:
+    """As /chat/completions tells them, or /completions."""
+    if chat:
+        return {"content": made.told}
+    return {
+        "tokens": [one["token"] for one in made.told],
+        "token_logprobs": [one["logprob"] for one in made.told],
+        "top_logprobs": [{top["token"]: top["logprob"] for top in one["top_logprobs"]} for one in made.told],
+    }
 
 
 def rendered(messages: Sequence[dict[str, Any]]) -> str:
@@ -119,6 +171,13 @@ def _answer(server: Server, path: str, body: dict[str, Any]) -> dict[str, Any]:
         raise Refused(404, f"the model {body['model']} does not exist")
     if "top_k" in body and not manner.top_k:
         raise Refused(400, "unknown parameter: top_k")
+    for name in manner.refuses:
+        if body.get(name, 1) != 1:
+            raise Refused(400, f"Unsupported value: {name!r} does not support {body[name]} with this model.")
+    if manner.refuses_zero and body.get("temperature") == 0:
+        raise Refused(400, "`temperature` must be strictly positive")
+    if body.get("logprobs") and manner.logprobs == "none":
+        raise Refused(400, "this model gives no logprobs")
     if manner.limit not in body:
         raise Refused(400, f"unsupported parameter, use {manner.limit!r} instead")
     n = 1 if manner.ignores_n else body.get("n", 1)
@@ -133,12 +192,13 @@ def _answer(server: Server, path: str, body: dict[str, Any]) -> dict[str, Any]:
             first = 1_000_000 + 1000 * len(server.requests)
     made = [write(text, body, body[manner.limit], first + i, manner) for i in range(n)]
     choices = []
-    for i, (said, finish, _) in enumerate(made):
-        said = given + said if manner.echoes else said
+    for i, one in enumerate(made):
+        said = given + one.text if manner.echoes else one.text
         said = said.strip() if manner.strips and chat else said
         content = {"message": {"role": "assistant", "content": said}} if chat else {"text": said}
-        choices.append({"index": i, "finish_reason": finish, **content})
-    usage: dict[str, Any] = {"prompt_tokens": len(text), "completion_tokens": sum(count for *_, count in made)}
+        told = {"logprobs": _logprobs(one, body, chat)} if body.get("logprobs") else {}
+        choices.append({"index": i, "finish_reason": one.finish, **content, **told})
+    usage: dict[str, Any] = {"prompt_tokens": len(text), "completion_tokens": sum(one.tokens for one in made)}
     if manner.cached:
         usage["prompt_tokens_details"] = {"cached_tokens": len(text) // 2}
     return {"id": "x", "model": "letters", "choices": choices, **({"usage": usage} if manner.usage else {})}

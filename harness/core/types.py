@@ -41,6 +41,7 @@ class Completion:
     text: str  # without special tokens, and before the stop string that ended it
     stop: Stop | None  # None: unfinished
     counted: int | None = None  # tokens by the count of a server, which does not say which they are
+    logprobs: tuple[float, ...] | None = None  # nats at temperature 1 under the base, where a server told them
 
     @property
     def length(self) -> int:

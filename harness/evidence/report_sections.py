@@ -102,6 +102,17 @@ def kl_cells(row: Comparison, unit: str = "") -> dict[str, str | None]:
     return {f"KL estimated{unit}": None if row.kl is None else str(row.kl), f"KL at most{unit}": bound}
 
 
+def _nll_text(table: Sequence[Comparison]) -> str:
+    """Why base NLL is not known of some rows; empty where it is of all."""
+    if not any(isnan(row.base_nll) for row in table):
+        return ""
+    return (
+        " It is n/a where nobody told all log-probabilities under the base: of a model behind an API they are known of "
+        "answers that its server wrote in one piece, where it tells those of the model itself; of answers made "
+        "elsewhere they are not."
+    )
+
+
 def _kl_text(table: Sequence[Comparison]) -> str:
     """What the columns of KL hold; empty where there are none."""
     if all(row.kl is None and row.kl_bound is None for row in table):
@@ -137,7 +148,7 @@ def drifts(table: Sequence[Comparison], curve: Sequence[CurvePoint]) -> str:
         "ratio, which falls where the proxy is optimised past what the gold agrees with. Base NLL is the negative "
         "log-likelihood per token of the answers under the base, in nats; distinct-k the share of word k-grams of all "
         f"the answers that are different ones; repetition the share of answers in which some {WORDS} words occur twice "
-        f"in the same order; tokens the mean length.{_kl_text(table)}"
+        f"in the same order; tokens the mean length.{_nll_text(table)}{_kl_text(table)}"
     )
     figure = "![proxy against gold](proxy_against_gold.png)"
     parts = ["## Over-optimisation and drift", "\n".join(markdown_table(rows)), text, _peak(curve), figure]

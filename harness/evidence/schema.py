@@ -6,7 +6,8 @@ scores.filter(pl.col("metric") == GOLD).join(completions, on=ANSWER)     # the g
 from typing import NamedTuple
 
 GOLD, PROXY, BASE_NLL = "gold_reward", "proxy_reward", "base_nll"  # metrics of scores.parquet
-REFERENCES = ("base", "base_greedy", "best_of_n")  # methods that every run has beside those asked for
+GREEDY = "base_greedy"
+REFERENCES = ("base", GREEDY, "best_of_n")  # methods that every run has beside those asked for
 CLUSTER = "cluster"  # of completions.parquet, where prompts belong together
 OWN_NLL = "own_nll"  # likewise, of methods with a policy of their own
 
@@ -21,7 +22,7 @@ class Row(NamedTuple):
     @property
     def name(self) -> str:
         """'iro (iteration 2)', or the method alone where nothing was fitted; 'base (greedy)' of base_greedy."""
-        if self.method == "base_greedy":
+        if self.method == GREEDY:
             return "base (greedy)"
         return f"{self.method} (iteration {self.iteration})" if self.iteration else self.method
 

@@ -29,10 +29,19 @@ class BaseNll:
 
 
 def nll_of(policy: PolicyHandle, completions: Sequence[Completion]) -> np.ndarray:
-    """(n,) mean negative log-probability a token, in nats; NaN where the policy gives none."""
+    """(n,) mean negative log-probability a token, in nats; NaN where the policy gives none.
+
+    A server told them of its plain samples while it wrote these, so that nothing is read again.
+    """
     if "logprobs" not in policy.capabilities:
-        return np.full(len(completions), np.nan)
-    return np.array([-lp.mean() if len(lp) else 0.0 for lp in policy.logprobs(completions)])
+        return np.array([_nll(c.logprobs) for c in completions])
+    return np.array([_nll(logprobs) for logprobs in policy.logprobs(completions)])
+
+
+def _nll(logprobs: Sequence[float] | np.ndarray | None) -> float:
+    if logprobs is None:
+        return float("nan")
+    return -float(np.mean(logprobs)) if len(logprobs) else 0.0
 
 
 def _key(completion: Completion) -> _Key:

@@ -5,7 +5,7 @@ material.context, material.fit_slices, material.test, material.identity
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from harness.core.models.served.address import is_served
 from harness.core.models.served.policy import open_served, speech_of
 from harness.core.models.toy import LONGEST, ToyPolicy
 from harness.core.types import Prompt
+from harness.evidence.schema import GREEDY
 from harness.methods import METHODS
 from harness.running.artifacts import Artifacts
 from harness.running.config import MODEL_ARGS, PRICES, RunConfig
@@ -61,6 +62,7 @@ def material_of(
             f"{policy.name!r} is written by a server, which launched processes do not make faster; run in one process, "
             "with --parallel N requests at a time"
         )
+    config = _as_it_draws(config, policy)
     require_capabilities(config, policy)
     workers, need_gb = 1, config.settings["batch"].memory_gb
     if ranks.count == 1:
@@ -69,7 +71,11 @@ def material_of(
     methods = {name: context.method(name, RAW) for name in config.methods}
     fit_slices, test = _slices(context, max([1, *(method.iterations for method in methods.values())]))
     prompts = {"fit": [p for part in fit_slices for p in part], config.settings["evaluate"].slice: test}
-    introduction = task.introduction(policy.prompt_length, policy.context, config.settings["sampler"].max_new_tokens)
+    sampler = config.settings["sampler"]
+    introduction = [
+        *policy.introduction(sampler),
+        *task.introduction(policy.prompt_length, policy.context, sampler.max_new_tokens),
+    ]
     for part in prompts.values():
         policy.require_room(part, [config.settings["sampler"].max_new_tokens] * len(part))
     _require_going_on(config, policy, [*prompts["fit"], *test])
@@ -148,6 +154,26 @@ def require_capabilities(config: RunConfig, policy: Policy) -> None:
                 f"{name} needs {' and '.join(sorted(missing))} of the policy; {policy.name!r} gives "
                 f"{', '.join(sorted(policy.capabilities))}. Leave the method out, or choose another model"
             )
+
+
+def _as_it_draws(config: RunConfig, policy: Policy) -> RunConfig:
+    """The run without the greedy base where the policy has no temperature of 0.
+
+    Raises UserError where it cannot draw by the run's sampling rule, or nothing else is left to do.
+    """
+    sampler = config.settings["sampler"]
+    if (why := policy.why_not_drawn(sampler)) is not None:
+        raise UserError(why)
+    if GREEDY not in config.methods or (why := policy.why_not_drawn(replace(sampler, temperature=0.0))) is None:
+        return config
+    if config.methods == (GREEDY,):
+        raise UserError(f"{GREEDY}: {why}; choose other methods, or another model")
+    return replace(
+        config,
+        methods=tuple(name for name in config.methods if name != GREEDY),
+        settings={name: value for name, value in config.settings.items() if name != GREEDY},
+        left_out={**config.left_out, GREEDY: why},
+    )
 
 
 def _require_going_on(config: RunConfig, policy: Policy, prompts: Sequence[Prompt]) -> None:

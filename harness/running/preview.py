@@ -135,7 +135,7 @@ def preview(
     how long fits take, where that is not the workspace's.
     """
     material = material_of(config, workspace, Ranks(), _Looking)
-    context, name = material.context, run_id(config, material.identity)
+    context, name = material.context, run_id(material.context.config, material.identity)
     assert isinstance(context, _Looking)
     context.artifacts, context.progress = _Unwritten(workspace.cache), RunProgress(quiet=True)
     done = not fresh and is_done(workspace.out / "runs" / name)

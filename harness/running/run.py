@@ -84,8 +84,7 @@ def complete(config: RunConfig, workspace: Workspace, ranks: Ranks, fresh: bool 
     runs, started = runs_folder(workspace.out), time.time()
     with PeakMemory() as memory:
         material = material_of(config, workspace, ranks)
-        identity = material.identity
-        name = run_id(config, identity)
+        name = run_id(material.context.config, material.identity)
         if not fresh and holds(runs / name):
             return _found_done(material, workspace, runs / name)
         with ranks.alone(workspace.out / LOCKS / name, name):

@@ -11,7 +11,8 @@ from harness.core.types import Answer, Candidate, Completion, PrefixStates, Prom
 def candidate_to_data(candidate: Candidate) -> dict[str, Any]:
     """Everything but the states, which go into arrays (see `states_to_arrays`)."""
     completion = candidate.completion
-    counted = {} if completion.counted is None else {"counted": completion.counted}
+    told: dict[str, Any] = {} if completion.counted is None else {"counted": completion.counted}
+    told |= {} if completion.logprobs is None else {"logprobs": list(completion.logprobs)}
     return {
         "prompt": completion.prompt.id,
         "tokens": list(completion.tokens),
@@ -19,15 +20,16 @@ def candidate_to_data(candidate: Candidate) -> dict[str, Any]:
         "stop": completion.stop,
         "score": candidate.score,
         "reward": float(candidate.reward),
-        **counted,
+        **told,
     }
 
 
 def candidate_from_data(
     data: Mapping[str, Any], prompts: Mapping[str, Prompt], states: PrefixStates | None = None
 ) -> Candidate:
-    prompt, counted = prompts[data["prompt"]], data.get("counted")
-    completion = Completion(prompt, tuple(data["tokens"]), data["text"], data["stop"], counted)
+    prompt, counted, logprobs = prompts[data["prompt"]], data.get("counted"), data.get("logprobs")
+    logprobs = None if logprobs is None else tuple(logprobs)
+    completion = Completion(prompt, tuple(data["tokens"]), data["text"], data["stop"], counted, logprobs)
     return Candidate(completion, data["score"], data["reward"], states)
 
 

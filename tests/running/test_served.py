@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from harness.cli.program import main
@@ -148,3 +149,58 @@ def test_list_shows_what_a_server_can_do_and_which_methods_remain(capsys):
         assert main(["list", "--model", server.model]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "written in one piece" in said and "best_of_n yes" in said and "needs token level" in said
+
+
+def nll_of(run):
+    """Method -> its mean base NLL in nats a token."""
+    found = run.scores.filter(metric="base_nll").group_by("method").agg("value").rows()
+    return {method: float(np.mean(values)) for method, values in found}
+
+
+def test_base_nll_is_known_of_plain_samples_where_the_server_tells_log_probabilities(capsys):
+    with served_model(Manner(logprobs="raw")) as server:
+        assert harness_run(server) == 0
+    told = nll_of(run := the_run())
+    assert all(0 < told[name] < 4 for name in ("base", "base_greedy", "best_of_n")) and np.isnan(told["iro"])
+    assert told["base_greedy"] < told["base"]
+    assert run.ledger.filter(phase="score", role="policy").is_empty()  # nothing was read again for it
+    assert "base NLL is n/a" not in capsys.readouterr().err
+    report = (run.folder / "report.md").read_text()
+    assert f"| {told['base']:.2f} |" in report and "It is n/a where nobody told all log-probabilities" in report
+
+
+def test_why_base_nll_is_not_known_is_said_before_any_work(capsys):
+    with served_model() as server:
+        assert harness_run(server) == 0
+    assert "base NLL is n/a; log-probabilities: not told" in capsys.readouterr().err
+    assert np.isnan(nll_of(the_run())["base"])
+
+
+def test_a_model_that_takes_no_temperature_runs_without_a_greedy_base(capsys):
+    """Reasoning models refuse the field, and want the limit by another name."""
+    manner = Manner(refuses=("temperature", "top_p"), top_k=False, limit="max_completion_tokens")
+    with served_model(manner) as server:
+        assert harness_run(server, "--dry-run") == 0
+        capsys.readouterr()
+        assert harness_run(server) == 0
+        said = capsys.readouterr()
+        sent = [body for _, body in server.requests if body.get("seed", 0) > 100]
+        assert harness_run(server) == 0 and "is done" in capsys.readouterr().err
+        assert harness_run(server, **{"sampler.temperature": 0.5}) == 2
+        words = ["--task", TASK, "--model", server.model, "--limit", "3", "--method", "base_greedy", "--only"]
+        assert main(["run", *words]) == 2
+    assert said.err.count("letters takes no temperature and no top_p: its server draws as it does by itself") == 1
+    assert said.err.count("letters takes max_completion_tokens in place of max_tokens") == 1
+    assert sent and all({"temperature", "top_p", "top_k"}.isdisjoint(body) for body in sent)
+    assert set((run := the_run()).completions["method"]) == {"base", "best_of_n", "iro"}
+    assert "base (greedy) was left out" in " ".join(said.out.split()) and "base_greedy" in run.about["left_out"]
+    refused = " ".join(capsys.readouterr().err.split())
+    assert "sampler.temperature=0.5 cannot be had, leave it at 1" in refused and "choose other methods" in refused
+
+
+def test_a_model_that_refuses_a_temperature_of_0_alone_is_drawn_at_others(capsys):
+    with served_model(Manner(refuses_zero=True)) as server:
+        assert harness_run(server, **{"sampler.temperature": 0.5}) == 0
+        sent = [body for _, body in server.requests if body.get("seed", 0) > 100]
+    assert sent and {body["temperature"] for body in sent} == {0.5}
+    assert "takes no temperature of 0" in the_run().about["left_out"]["base_greedy"]

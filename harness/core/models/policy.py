@@ -98,6 +98,14 @@ class Policy(ABC):
         """What the requests of this process have taken, of a policy that is `elsewhere`."""
         return {}
 
+    def why_not_drawn(self, sampler: Sampler) -> str | None:
+        """Why texts cannot be drawn by such a rule; None where they can."""
+        return None
+
+    def introduction(self, sampler: Sampler) -> list[str]:
+        """Lines that a user should see before any work."""
+        return []
+
     def why_in_one_piece(self, prompts: Sequence[Prompt]) -> str | None:
         """Why rows of these prompts cannot go on once they are extended; None where they can."""
         return None

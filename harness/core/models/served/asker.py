@@ -19,6 +19,7 @@ from harness.core.models.served.asking import (
     Reply,
     about_tokens,
     continued,
+    logprob_fields,
     parsed,
     reply_of,
     sampling_fields,
@@ -39,6 +40,10 @@ class Wanted:
     at: int  # tokens of the answer so far
     seed: int  # of the first row; the next ones have the next
     rows: int
+
+    def is_whole(self, sampler: Sampler) -> bool:
+        """Whether they are plain samples: whole answers, as far as the rule lets them go."""
+        return self.at == 0 and not self.said and self.most == sampler.max_new_tokens
 
     def with_one_more(self) -> "Wanted":
         return replace(self, rows=self.rows + 1)
@@ -156,6 +161,8 @@ class Asker:
         else:
             body["messages"] = self._messages(prompt)
         body |= {self.dialect.limit: want.most, **sampling_fields(self.sampler, self.dialect), **self.speech.more}
+        if want.is_whole(self.sampler) and self.dialect.tells_base(self.sampler, path == CHAT):
+            body |= logprob_fields(path)
         if self.dialect.seeds:
             body["seed"] = want.seed + call.first
         return path, body | ({"n": call.rows} if call.rows > 1 else {})

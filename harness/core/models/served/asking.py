@@ -4,8 +4,9 @@ reply_of(parsed(body), most=8, choices=4)      # Reply([Written(" and so", "leng
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from harness.core.api.failures import NoAnswer, StatusInBody, shortened
@@ -16,7 +17,16 @@ from harness.core.models.served.dialect import Dialect, GoesOn
 Finish = Literal["stop", "length", "filtered"]
 COMPLETIONS, CHAT = "/completions", "/chat/completions"
 _FAILED, _CUT, _FILTERED = "error", "length", "content_filter"  # values of finish_reason
+_THOUGHTS = ("reasoning_content", "reasoning")  # fields of a message: tokens are told of them, and they are no answer
 _CHARACTERS_A_TOKEN = 4  # about, of English
+
+
+@dataclass(frozen=True)
+class Token:
+    """As a server tells it when it is asked for log-probabilities; of a part of a character, no text that holds."""
+
+    text: str
+    logprob: float  # nats
 
 
 @dataclass(frozen=True)
@@ -26,6 +36,7 @@ class Written:
     text: str
     finish: Finish
     tokens: int  # as many as were allowed where it was cut; else by the server's count, shared by its choices
+    told: tuple[Token, ...] | None = None  # its tokens, by some servers the one that ended it, too; None: not told
 
 
 @dataclass(frozen=True)
@@ -41,8 +52,17 @@ def about_tokens(characters: int) -> int:
 
 def sampling_fields(sampler: Sampler, dialect: Dialect) -> dict[str, Any]:
     """The sampling rule as far as the server takes it; what it would do by itself is switched off by name."""
-    fields: dict[str, Any] = {"temperature": sampler.temperature, "top_p": sampler.top_p}
+    fields: dict[str, Any] = {} if dialect.temperature == "its own" else {"temperature": sampler.temperature}
+    fields |= {"top_p": sampler.top_p} if dialect.top_p else {}
     return {**fields, "top_k": sampler.top_k, "min_p": 0} if dialect.top_k else fields
+
+
+def logprob_fields(path: str, most: int = 1) -> dict[str, Any]:
+    """Fields of a request for the log-probabilities of the tokens written, and of the `most` likeliest beside each.
+
+    One at least, for llama.cpp tells nothing at 0.
+    """
+    return {"logprobs": True, "top_logprobs": most} if path == CHAT else {"logprobs": most}
 
 
 def continued(messages: Sequence[Mapping[str, str]], said: str, way: GoesOn) -> dict[str, Any]:
@@ -72,10 +92,14 @@ def reply_of(answer: Mapping[str, Any], most: int, choices: int) -> Reply:
         raise NoAnswer(f"the reply holds no choice: {shortened(json.dumps(answer))}")
     usage = _usage(answer)
     reported = _count(usage.get("completion_tokens"))
-    cut = sum(most for _, finish in found if finish == "length")
-    ended = [text for text, finish in found if finish != "length"]
+    cut = sum(most for one in found if one.finish == "length")
+    ended = [one.text for one in found if one.finish != "length"]
     shares = _shared(max(0, reported - cut), ended, most)
-    made = [Written(text, finish, most if finish == "length" else shares.pop(0)) for text, finish in found]
+    told = _told_in_full([one.told for one in found], reported)
+    made = [
+        replace(one, tokens=most if one.finish == "length" else shares.pop(0), told=tokens)
+        for one, tokens in zip(found, told, strict=True)
+    ]
     read, details = _count(usage.get("prompt_tokens")), usage.get("prompt_tokens_details")
     cached = _count(details.get("cached_tokens")) if isinstance(details, Mapping) else 0
     return Reply(made, Tokens(read, min(cached, read), max(reported, sum(one.tokens for one in made))))
@@ -98,8 +122,19 @@ def tells_cached_tokens(answer: Mapping[str, Any]) -> bool:
     return isinstance(details, Mapping) and type(details.get("cached_tokens")) is int
 
 
-def _choice(one: Any) -> tuple[str, Finish]:
-    """Text and finish of a choice of either endpoint. Raises TypeError where it has no text."""
+def likeliest(answer: Mapping[str, Any]) -> dict[str, float]:
+    """Text -> log-probability of the likeliest first tokens of a reply that was asked for them; none where not told."""
+    try:
+        told = answer["choices"][0]["logprobs"]
+        first = told["content"][0]["top_logprobs"] if "content" in told else told["top_logprobs"][0]
+        pairs = first.items() if isinstance(first, Mapping) else [(one["token"], one["logprob"]) for one in first]
+        return {str(text): float(value) for text, value in pairs}
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+        return {}
+
+
+def _choice(one: Any) -> Written:
+    """A choice of either endpoint, its tokens not counted yet. Raises TypeError where it has no text."""
     _raise_error_in(one)
     finish = one.get("finish_reason")
     if finish == _FAILED:
@@ -111,7 +146,38 @@ def _choice(one: Any) -> tuple[str, Finish]:
         text = ""
     if not isinstance(text, str):
         raise TypeError(f"text is a {type(text).__name__}")
-    return text, "filtered" if filtered else "length" if finish == _CUT else "stop"
+    thoughts = message is not None and any(message.get(name) for name in _THOUGHTS)
+    told = None if thoughts else _told(one.get("logprobs"), text)
+    return Written(text, "filtered" if filtered else "length" if finish == _CUT else "stop", 0, told)
+
+
+def _told(logprobs: Any, text: str) -> tuple[Token, ...] | None:
+    """Tokens and their log-probabilities, as chat has them, and llama.cpp everywhere, or as /completions has them.
+
+    None where there are none, or not a number for every token.
+    """
+    try:
+        if "content" in logprobs:
+            pairs = [(one["token"], one["logprob"]) for one in logprobs["content"] or ()]
+        else:
+            pairs = list(zip(logprobs["tokens"], logprobs["token_logprobs"], strict=True))
+    except (KeyError, TypeError, ValueError):
+        return None
+    if not all(isinstance(said, str) and _is_logprob(value) for said, value in pairs) or (text and not pairs):
+        return None
+    return tuple(Token(said, float(value)) for said, value in pairs)
+
+
+def _told_in_full(told: Sequence[tuple[Token, ...] | None], reported: int) -> Sequence[tuple[Token, ...] | None]:
+    """None for all where the server counts other tokens than it tells, but for an end each: it had thoughts."""
+    known = sum(map(len, filter(None, told)))
+    is_full = all(one is not None for one in told) and (not reported or abs(reported - known) <= len(told))
+    return told if is_full else [None] * len(told)
+
+
+def _is_logprob(value: Any) -> bool:
+    """Servers have -9999 for what cannot be."""
+    return type(value) in (int, float) and math.isfinite(value) and -1000 < value <= 1e-3
 
 
 def _shared(tokens: int, texts: Sequence[str], most: int) -> list[int]:

@@ -10,13 +10,13 @@ whoever wants eight of them, and one that was drawn for the base is the first of
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 from harness.core.digest import digest
 from harness.core.files import from_cache, whole
-from harness.core.models.served.asking import Finish, Written
+from harness.core.models.served.asking import Finish, Token, Written
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,26 @@ class Kept:
                 "read": int(read),
                 "cached": int(cached),
             } if finish in get_args(Finish):
-                return Piece(Written(text, finish, tokens), read, cached)  # type: ignore[arg-type]  # one of Finish
+                told = _told(stored.get("told"))  # earlier versions asked for none
+                return Piece(Written(text, finish, tokens, told), read, cached)  # type: ignore[arg-type]  # of Finish
         return None
 
     def store(self, asked: Mapping[str, Any], piece: Piece) -> None:
-        data = {**asdict(piece.written), "read": piece.read, "cached": piece.cached}
+        written = piece.written
+        data = {"text": written.text, "finish": written.finish, "tokens": written.tokens}
+        data |= {"read": piece.read, "cached": piece.cached}
+        if written.told is not None:
+            data["told"] = [[token.text, token.logprob] for token in written.told]
         with whole(self._path(asked)) as part:
             part.write_text(json.dumps(data), encoding="utf-8")
 
     def _path(self, asked: Mapping[str, Any]) -> Path:
         name = digest([self.fingerprint, dict(asked)])
         return self.folder / name[:2] / f"{name}.json"
+
+
+def _told(stored: Any) -> tuple[Token, ...] | None:
+    match stored:
+        case list() if all(isinstance(one, list) and list(map(type, one)) == [str, float] for one in stored):
+            return tuple(Token(text, logprob) for text, logprob in stored)
+    return None

@@ -47,6 +47,8 @@ _OURS = {
     "max_completion_tokens",
     "temperature",
     "top_p",
+    "logprobs",
+    "top_logprobs",
 }
 _WORD = re.compile(r"\s*(?:\w+|[^\w\s])")
 
@@ -78,7 +80,7 @@ class ServedPolicy(Policy):
         self.fingerprint = digest(self.contents)[:16]
         self.dialect, self.spending = dialect, spending
         server = " ".join(filter(None, (statement.get("owned_by", "a server"), statement.get("version"))))
-        facts = {name: str(dialect.data()[name]) for name in _SHAPE}
+        facts = {name: str(dialect.data()[name]) for name in _SHAPE} | dict.fromkeys(_refused(dialect), "its own")
         told = {"system_prompt": speech.system_prompt, "request": speech.more}
         self.engine = {"server": server, **facts} | {k: json.dumps(v, sort_keys=True) for k, v in told.items() if v}
         self._address, self._client, self._speech = address, client, speech
@@ -95,6 +97,8 @@ class ServedPolicy(Policy):
         layers: tuple[int, ...] = (),
         record: bool = False,
     ) -> ServedRows:
+        if (why := self.why_not_drawn(sampler)) is not None:
+            raise UserError(why)
         asker = Asker(self._address, self._client, self.dialect, self._kept, self.spending, self._speech, sampler)
         return ServedRows(asker, sampler, ledger, prompts, rows_per_prompt, streams)
 
@@ -125,10 +129,38 @@ class ServedPolicy(Policy):
     def bill(self) -> dict[str, Any]:
         return {**self.spending.data(), "dialect": self.dialect.data()}
 
+    def why_not_drawn(self, sampler: Sampler) -> str | None:
+        for name in _refused(self.dialect):
+            if (value := getattr(sampler, name)) != 1:
+                return f"{self.name!r} takes no {name}: sampler.{name}={value:g} cannot be had, leave it at 1"
+        if self.dialect.temperature == "positive" and not sampler.temperature:
+            return f"{self.name!r} takes no temperature of 0"
+        return None
+
+    def introduction(self, sampler: Sampler) -> list[str]:
+        lines = []
+        if refused := _refused(self.dialect):
+            lines.append(f"{self.name} takes no {' and no '.join(refused)}: its server draws as it does by itself")
+        if self.dialect.limit == "max_completion_tokens":
+            lines.append(f"{self.name} takes max_completion_tokens in place of max_tokens")
+        kinds = [(False, self.dialect.texts), (True, self.dialect.messages)]
+        if not any(there and self.dialect.tells_base(sampler, is_chat) for is_chat, there in kinds):
+            lines.append(f"base NLL is n/a; log-probabilities: {self.dialect.in_words()['log-probabilities']}")
+        return lines
+
     def why_in_one_piece(self, prompts: Sequence[Prompt]) -> str | None:
         if self.dialect.goes_on == "none" and any(prompt.messages is not None for prompt in prompts):
             return "the server does not go on with an answer that it has begun"
         return None
+
+
+def _refused(dialect: Dialect) -> list[str]:
+    """Fields of the sampling rule that every server takes, but this one."""
+    return [
+        name
+        for name, taken in (("temperature", dialect.temperature != "its own"), ("top_p", dialect.top_p))
+        if not taken
+    ]
 
 
 def speech_of(settings: ModelSettings) -> Speech:

@@ -1,12 +1,15 @@
-"""Finds out what a server can do, by a dozen short requests, before any work is given to it.
+"""Finds out what a server can do, by some twenty short requests, before any work is given to it.
 
 statement = stated(address, client)            # what it says of itself
 dialect = probed(address, client, statement)
 
 Whether an answer goes on is not judged by what it says, for small models say anything, and clever ones go on in a new
 turn: the server writes a few tokens greedily, is given the first of them, and must write the others, blanks and all.
+Nor is it believed what log-probabilities are of: the first token's likeliest choices are told at temperature 1, at a
+half, and at 1 with a top-p that leaves one of them, and the distances between them are compared.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,15 +18,31 @@ from harness.core.api.client import Client, Request
 from harness.core.api.failures import NoAnswer, StatusInBody
 from harness.core.errors import UserError, unknown
 from harness.core.models.served.address import Address
-from harness.core.models.served.asking import CHAT, COMPLETIONS, continued, parsed, reply_of, tells_cached_tokens
-from harness.core.models.served.dialect import Dialect, GoesOn, Limit
+from harness.core.models.served.asking import (
+    CHAT,
+    COMPLETIONS,
+    continued,
+    likeliest,
+    logprob_fields,
+    parsed,
+    reply_of,
+    tells_cached_tokens,
+)
+from harness.core.models.served.dialect import Dialect, GoesOn, Limit, Logprobs, Temperature
 
 _QUESTION = [{"role": "user", "content": "Count from 1 to 20, separated by commas."}]
 _COUNTED, _NEXT = "1, 2, 3, 4,", " 5"
 _TEXT = "The first thing that I saw in the morning was"
 _HEAD, _WHOLE = 5, 10  # tokens: what is given back, and what is to come of it
 _MOST_CHOICES = (16, 8, 4, 2)
+_LIKELIEST = 5  # tokens; OpenAI's /completions tells no more
+_LOOSE = 50  # a top-k that leaves all of them
+_APART = 0.2  # nats between the first and the last of them, at least, to be measured by
+_USUAL = ("temperature", "top_p")  # fields of the sampling rule that every server takes, but for reasoning models
+_EXTRA = ("top_k", "min_p")
+_COLD = 0.01  # a temperature for servers that refuse 0 alone
 _WAYS: tuple[GoesOn, ...] = ("continue_final_message", "trailing", "prefix")
+_OUT_OF_TOKENS = "max_tokens or model output limit was reached"  # a reasoning model that thought: it does answer
 _NOT_OF_THE_MODEL = {"id", "object", "created", "permission", "modified_at", "aliases", "tags"}
 _VERSIONS = {
     "vllm": ("/version", "version"),
@@ -67,7 +86,7 @@ class _Probe:
     client: Client
 
     def dialect(self) -> Dialect:
-        self._rule: dict[str, Any] = {"temperature": 0, "top_p": 1, "top_k": 1, "min_p": 0}
+        self._rule: dict[str, Any] = {"temperature": 0, "top_p": 0.99, "top_k": 1, "min_p": 0}  # 1 tells nothing
         self._limit: Limit = "max_tokens"
         self._cached = False
         why: list[str] = []
@@ -80,7 +99,7 @@ class _Probe:
             )
         goes_on, echoes = self._goes_on(texts) if messages else ("none", False)
         path, asked = (CHAT, {"messages": _QUESTION}) if messages else (COMPLETIONS, {"prompt": _TEXT})
-        draw = {**asked, "temperature": 1, **({"top_k": 50} if self._top_k else {})}
+        draw = {**asked, **self._rule_of(temperature=1, top_p=1, top_k=50)}
         drawn = [self._text(path, {**draw, "seed": seed}, _WHOLE) for seed in (1, 1, 2, 3)]
         return Dialect(
             texts=texts,
@@ -90,33 +109,44 @@ class _Probe:
             choices=self._choices(path, asked),
             seeds=drawn[0] is not None and drawn[0] == drawn[1] and len(set(drawn)) > 1,
             varies=len(set(drawn)) > 1,
-            top_k=self._top_k,
+            temperature=self._temperature,
+            top_p="top_p" in self._rule,
+            top_k="top_k" in self._rule,
             limit=self._limit,
-            logprobs=self._tells(
-                path, asked, {"logprobs": 1} if path == COMPLETIONS else {"logprobs": True}, "logprobs"
-            ),
+            text_logprobs=self._logprobs(COMPLETIONS, {"prompt": _TEXT}) if texts else "none",
+            chat_logprobs=self._logprobs(CHAT, {"messages": _QUESTION}) if messages else "none",
             token_ids=self._tells(path, asked, {"return_token_ids": True}, "token_ids"),
             cached_tokens=self._cached,
         )
 
     @property
-    def _top_k(self) -> bool:
-        return "top_k" in self._rule
+    def _temperature(self) -> Temperature:
+        if "temperature" not in self._rule:
+            return "its own"
+        return "positive" if self._rule["temperature"] else "any"
+
+    def _rule_of(self, **values: float) -> dict[str, float]:
+        """Values of the sampling rule, as far as the server takes it."""
+        return {name: value for name, value in values.items() if name in self._rule}
 
     def _settle(self, path: str, asked: Mapping[str, Any], why: list[str]) -> bool:
         """Whether an endpoint answers; leaves out of the sampling rule, and names the limit, as it wants it."""
-        reason = self._refused(path, asked)
-        if reason is not None and "max_completion_tokens" in reason:
-            self._limit = "max_completion_tokens"
-            reason = self._refused(path, asked)
-        if reason is not None and self._top_k:
-            whole, self._rule = self._rule, {"temperature": 0, "top_p": 1}
-            reason = self._refused(path, asked)
-            if reason is not None:
-                self._rule = whole
-        if reason is not None:
-            why.append(f"{path}: {reason}")
-        return reason is None
+        before = self._rule, self._limit
+        while (reason := self._refused(path, asked)) is not None:
+            named = [name for name in _USUAL if name in self._rule and name in reason]
+            if self._limit == "max_tokens" and "max_completion_tokens" in reason:
+                self._limit = "max_completion_tokens"
+            elif "top_k" in self._rule and (not named or any(name in reason for name in _EXTRA)):
+                self._rule = {name: self._rule[name] for name in self._rule if name not in _EXTRA}
+            elif "temperature" in named and not self._rule["temperature"]:
+                self._rule = {**self._rule, "temperature": _COLD}
+            elif named:
+                self._rule = {name: self._rule[name] for name in self._rule if name != named[0]}
+            else:
+                self._rule, self._limit = before
+                why.append(f"{path}: {reason}")
+                return False
+        return True
 
     def _refused(self, path: str, asked: Mapping[str, Any]) -> str | None:
         try:
@@ -124,7 +154,7 @@ class _Probe:
         except NoAnswer as error:
             if error.status not in (400, 404, 405, 415, 422, 500, 501, None):
                 raise
-            return str(error)
+            return None if _OUT_OF_TOKENS in str(error) else str(error)
         return None
 
     def _goes_on(self, texts: bool) -> tuple[GoesOn, bool]:
@@ -154,10 +184,39 @@ class _Probe:
 
     def _choices(self, path: str, asked: Mapping[str, Any]) -> int:
         for n in _MOST_CHOICES:
-            answer = self._tried(path, {**asked, "n": n, "temperature": 1}, 1)
+            answer = self._tried(path, {**asked, "n": n, **self._rule_of(temperature=1, top_p=1)}, 1)
             if answer is not None and isinstance(answer.get("choices"), list) and len(answer["choices"]) == n:
                 return n
         return 1
+
+    def _logprobs(self, path: str, asked: Mapping[str, Any]) -> Logprobs:
+        """Of what an endpoint tells log-probabilities: the distances between the likeliest tokens say it."""
+        if not self._tells(path, asked, logprob_fields(path), "logprobs"):
+            return "none"
+        if not {"temperature", "top_p"} <= self._rule.keys():
+            return "unclear"
+        rules = [
+            self._rule_of(temperature=temperature, top_p=top_p, top_k=_LOOSE)
+            for temperature, top_p in ((1, 1), (0.5, 1), (1, 0.01))
+        ]
+        plain, cold, narrow = (self._likeliest(path, {**asked, **rule}) for rule in rules)
+        order = sorted(plain, key=lambda token: -plain[token])
+        if len(order) < 2 or (apart := plain[order[0]] - plain[order[-1]]) < _APART:
+            return "unclear"
+
+        def widened(other: Mapping[str, float]) -> float:
+            """How many times as far apart they are; endlessly where one is not left."""
+            return (other[order[0]] - other[order[-1]]) / apart if {order[0], order[-1]} <= other.keys() else math.inf
+
+        if not 0.8 < widened(narrow) < 1.25:
+            return "sampled" if order[0] in narrow else "unclear"
+        return "raw" if 0.8 < widened(cold) < 1.25 else "tempered" if 1.6 < widened(cold) < 2.5 else "unclear"
+
+    def _likeliest(self, path: str, asked: Mapping[str, Any]) -> dict[str, float]:
+        """The likeliest first tokens; drawn again where a text ended at once, of which some servers tell nothing."""
+        asked = {**asked, **logprob_fields(path, _LIKELIEST)}
+        answers = (self._tried(path, {**asked, "seed": seed}, 1) for seed in (1, 2, 3))
+        return next((found for answer in answers if answer is not None and (found := likeliest(answer))), {})
 
     def _tells(self, path: str, asked: Mapping[str, Any], more: Mapping[str, Any], field: str) -> bool:
         answer = self._tried(path, {**asked, **more}, 1)

@@ -6,7 +6,7 @@ share a prefix come with one request (n of them, by servers that draw choice i w
 
 import time
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from harness.core.ledger import Ledger, Role
 from harness.core.models.rows import Chunk
 from harness.core.models.sampling import Sampler
 from harness.core.models.served.asker import Asker, Wanted
+from harness.core.models.served.asking import Token
 from harness.core.models.stopping import StopStrings
 from harness.core.streams import Streams
 from harness.core.types import Completion, PrefixStates, Prompt, Stop
@@ -32,6 +33,7 @@ class _Row:
     text: str = ""
     tokens: int = 0
     stop: Stop | None = None
+    logprobs: tuple[float, ...] | None = None  # of a text that came in one piece, where the server told them
 
 
 class ServedRows:
@@ -74,12 +76,14 @@ class ServedRows:
         for want, group, pieces in zip(wanted, groups, answered, strict=True):
             for i, piece in zip(group, pieces, strict=True):
                 row = self._rows[i]
+                told = piece.written.told if want.is_whole(self._sampler) else None
                 row.text = want.said + piece.written.text
                 row.tokens += piece.written.tokens
                 row.stop = _stop(piece.written.finish, row.tokens, self._sampler.max_new_tokens)
                 # not left to the server: some take no stop strings, and one may come in two pieces
                 if (cut := self._ends.cut(row.text)) is not None:
-                    row.text, row.stop = cut, "string"
+                    row.text, row.stop, told = cut, "string", told and self._until_the_end(told)
+                row.logprobs = None if told is None else tuple(token.logprob for token in told)
                 steps[want.owner] = max(steps[want.owner], 1 + piece.written.tokens)
             took = asker.took(pieces)
             self._tokens[want.owner] += took.read - took.cached + took.written
@@ -94,18 +98,17 @@ class ServedRows:
 
     def keep_logprobs(self) -> None:
         raise UserError(
-            "a model behind an API tells no log-probabilities here; leave out the values that compare two models"
+            "a model behind an API tells no log-probabilities of chunks; leave out the values that compare two models"
         )
 
     def select(self, index: torch.Tensor, slots: torch.Tensor) -> None:
         old = self._rows
-        self._rows = [
-            _Row(old[i].owner, slot, old[i].text, old[i].tokens, old[i].stop)
-            for i, slot in zip(index.tolist(), slots.tolist(), strict=True)
-        ]
+        self._rows = [replace(old[i], slot=slot) for i, slot in zip(index.tolist(), slots.tolist(), strict=True)]
 
     def completions(self) -> list[Completion]:
-        return [Completion(self.prompts[row.owner], (), row.text, row.stop, row.tokens) for row in self._rows]
+        return [
+            Completion(self.prompts[row.owner], (), row.text, row.stop, row.tokens, row.logprobs) for row in self._rows
+        ]
 
     def keys(self) -> Sequence[Hashable]:
         return [(row.text, row.stop) for row in self._rows]
@@ -145,6 +148,15 @@ class ServedRows:
             wanted.append(Wanted(prompt, row.owner, said, most, row.tokens, seed, 1))
             groups.append([i])
         return wanted, groups
+
+    def _until_the_end(self, told: Sequence[Token]) -> Sequence[Token] | None:
+        """The tokens up to the one that completed a stop string; None where their texts do not tell which."""
+        said = ""
+        for count, token in enumerate(told, 1):
+            said += token.text
+            if self._ends.cut(said) is not None:
+                return told[:count]
+        return None
 
     def _chunk(self, before: Sequence[int]) -> Chunk:
         """How many tokens each row got; which ones they are, only the server knows."""

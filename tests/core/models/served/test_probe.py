@@ -8,6 +8,8 @@ from harness.core.api.client import Patience
 from harness.core.api.spending import Prices
 from harness.core.api.use import Use
 from harness.core.errors import UserError
+from harness.core.models.sampling import Sampler
+from harness.core.models.served import probe
 from harness.core.models.served.asker import Speech
 from harness.core.models.served.policy import open_served
 from tests.served_model import Manner, served_model
@@ -48,7 +50,14 @@ def test_how_an_answer_goes_on_is_found(tmp_path, manner, goes_on):
         (Manner(ignores_n=True), {"choices": 1}),
         (Manner(ignores_seed=True), {"seeds": False, "varies": True}),
         (Manner(ignores_temperature=True), {"seeds": False, "varies": False}),
-        (Manner(top_k=False), {"top_k": False}),
+        (Manner(top_k=False), {"top_k": False, "temperature": "any", "top_p": True}),
+        (Manner(refuses=("temperature",)), {"temperature": "its own", "top_p": True, "top_k": True}),
+        (Manner(refuses=("temperature", "top_p"), top_k=False), {"temperature": "its own", "top_p": False}),
+        (
+            Manner(refuses=("temperature", "top_p"), top_k=False, limit="max_completion_tokens", texts=False),
+            {"temperature": "its own", "top_p": False, "top_k": False, "limit": "max_completion_tokens"},
+        ),
+        (Manner(refuses_zero=True), {"temperature": "positive", "top_p": True, "top_k": True, "seeds": True}),
         (Manner(cached=True), {"cached_tokens": True}),
         (Manner(chat=False), {"messages": False, "texts": True}),
     ],
@@ -57,6 +66,34 @@ def test_what_else_it_does_is_found(tmp_path, manner, found):
     with served_model(manner) as server:
         data = opened(server, tmp_path).dialect.data()
     assert {name: data[name] for name in found} == found
+
+
+@pytest.mark.parametrize("told", ["raw", "tempered", "sampled", "none"])
+@pytest.mark.parametrize("manner", [Manner(chat=False), Manner(texts=False), Manner(), Manner(ends=False)])
+def test_what_log_probabilities_are_of_is_measured(tmp_path, manner, told):
+    with served_model(replace(manner, logprobs=told)) as server:
+        dialect = opened(server, tmp_path).dialect
+    assert dialect.text_logprobs == (told if manner.texts else "none")
+    assert dialect.chat_logprobs == (told if manner.chat else "none")
+
+
+@pytest.mark.parametrize("told", ["raw", "tempered", "sampled", "unclear", "none"])
+def test_they_are_the_bases_own_only_where_nothing_of_the_rule_is_in_them(tmp_path, told):
+    with served_model() as server:
+        dialect = replace(opened(server, tmp_path).dialect, text_logprobs=told)
+    taken = {
+        rule: dialect.tells_base(Sampler(temperature=rule[0], top_k=rule[1], top_p=rule[2]), is_chat=False)
+        for rule in ((1, 0, 1), (1, 50, 1), (1, 0, 0.9), (0.5, 0, 1), (0, 0, 1))
+    }
+    expected = {"raw": [True] * 5, "tempered": [True] * 3 + [False] * 2, "sampled": [True] + [False] * 4}
+    assert list(taken.values()) == expected.get(told, [False] * 5)
+    assert replace(dialect, top_k=False).tells_base(Sampler(top_k=50), False) == (told in expected)  # it is not sent
+
+
+def test_log_probabilities_that_tell_no_distances_are_of_nothing_that_is_known(tmp_path, monkeypatch):
+    with served_model(Manner(logprobs="raw")) as server:
+        monkeypatch.setattr(probe, "_LIKELIEST", 1)  # as servers do that tell the written token alone
+        assert opened(server, tmp_path).dialect.text_logprobs == "unclear"
 
 
 def test_it_is_probed_once_and_again_where_it_says_something_else_of_itself(tmp_path):

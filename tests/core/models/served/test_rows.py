@@ -1,6 +1,9 @@
 """Rows of a server: nothing is lost, doubled or asked for twice, whatever it can do and wherever it stops."""
 
+import json
 from collections import Counter
+from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -13,13 +16,15 @@ from harness.core.errors import UserError
 from harness.core.ledger import Ledger
 from harness.core.models.handle import PolicyHandle
 from harness.core.models.sampling import Sampler
+from harness.core.models.served.asking import Token, reply_of
 from harness.core.search.finalists import sample_rows
 from harness.core.search.search import Finish, Guide, guided_search
 from harness.core.search.selection import Search
 from harness.core.streams import Streams
 from harness.core.types import Message, Prompt
+from harness.running.base_nll import nll_of
 from tests.core.models.served.test_probe import USE, opened
-from tests.served_model import Manner, served_model
+from tests.served_model import LETTERS, Manner, log_softmax, logits_behind, rendered, served_model
 
 SAMPLER = Sampler(temperature=1.0, top_k=6, top_p=1.0, max_new_tokens=12)
 TEXTS = [Prompt(f"p{i}", text=text) for i, text in enumerate(["abc", "head. ", "fade a cab"])]
@@ -284,3 +289,142 @@ def test_the_runs_of_one_command_share_its_budget(tmp_path):
         with pytest.raises(UserError, match=r"the budget is spent: 3 requests, "):
             sampled(opened(server, tmp_path / "another", use), TEXTS, 16)
         assert sum(one.tokens.read + one.tokens.written for one in use.spent) <= 400
+
+
+LOOSE = replace(SAMPLER, top_k=0)
+
+
+def nlls(found, handle):
+    """By prompt, of all its rows."""
+    return {name: nll_of(handle, completions).tolist() for name, completions in found.items()}
+
+
+def likelihoods(prompt, completion, ends):
+    """What the letters' table itself says of an answer's tokens."""
+    text, tokens = rendered([{"role": m.role, "content": m.content} for m in prompt.messages or ()]), []
+    text = prompt.text if prompt.messages is None else text
+    for letter in completion.text:
+        tokens.append(log_softmax(logits_behind(text))[LETTERS.index(letter)])
+        text += letter
+    if completion.stop == "eos" and ends:
+        tokens.append(log_softmax(logits_behind(text))[-1])
+    return tokens
+
+
+@pytest.mark.parametrize("prompts", [TEXTS, CHATS])
+@pytest.mark.parametrize("manner", [Manner(), Manner(template=True), Manner(ends=False), Manner(most_choices=4)])
+def test_plain_samples_have_the_log_probabilities_that_the_server_tells(tmp_path, manner, prompts):
+    with served_model(replace(manner, logprobs="raw")) as server:
+        policy = opened(server, tmp_path)
+        found, costs = sampled(policy, prompts, 8)
+        before = len(server.requests)
+        again, costs_again = sampled(opened(server, tmp_path), prompts, 8)
+        assert len(server.requests) == before + 1  # which models there are
+    with served_model(replace(manner, logprobs="none")) as server:
+        without, costs_without = sampled(opened(server, tmp_path / "none"), prompts, 8)
+    for prompt in prompts:
+        for completion in found[prompt.id]:
+            expected = likelihoods(prompt, completion, manner.ends)
+            np.testing.assert_allclose(completion.logprobs, expected, atol=1e-9)
+    assert again == found and texts_of(without) == texts_of(found)
+    assert all(c.logprobs is None for of_prompt in without.values() for c in of_prompt)
+    unbooked = [{k: v for k, v in row.items() if k != "seconds"} for [row] in (costs, costs_again, costs_without)]
+    assert unbooked[0] == unbooked[1] == unbooked[2]
+    handle, ledger = handle_on(policy)
+    assert not np.isnan(list(chain(*nlls(found, handle).values()))).any() and not ledger.drain()
+    assert np.isnan(list(chain(*nlls(without, handle).values()))).all()
+
+
+def test_the_temperature_of_a_sample_is_not_taken_for_the_models_own(tmp_path):
+    """A server that tells log-probabilities at the temperature of the request is asked for them at 1 alone."""
+    with served_model(Manner(logprobs="tempered")) as server:
+        policy = opened(server, tmp_path)
+        warm, _ = sampled(policy, TEXTS, 2)
+        cold, _ = sampled(policy, TEXTS, 2, replace(SAMPLER, temperature=0.5))
+        assert [body.get("logprobs") for body in asked(server)] == [1] * 3 + [None] * 3
+    assert all(c.logprobs is not None for of_prompt in warm.values() for c in of_prompt)
+    assert all(c.logprobs is None for of_prompt in cold.values() for c in of_prompt)
+
+
+def test_pieces_of_a_search_are_not_asked_for_log_probabilities(tmp_path):
+    with served_model(Manner(logprobs="raw")) as server:
+        handle, _ = handle_on(opened(server, tmp_path))
+        answers = guided_search(handle, Guide(), TEXTS, SEARCH, Streams(0), Finish(vowels))
+        assert not any("logprobs" in body for body in asked(server))
+    assert all(c.completion.logprobs is None for a in answers for c in a.finalists)
+
+
+def test_a_stop_string_ends_the_log_probabilities_with_the_token_that_completes_it(tmp_path):
+    ending = replace(SAMPLER, stop=("a",))
+    with served_model(Manner(logprobs="raw")) as server:
+        policy = opened(server, tmp_path)
+        found, _ = sampled(policy, TEXTS, 16, ending)
+        whole, _ = sampled(policy, TEXTS, 16)
+    ended = [(c, w) for name in found for c, w in zip(found[name], whole[name], strict=True) if c.stop == "string"]
+    assert len(ended) > 8
+    for cut, uncut in ended:
+        assert cut.logprobs == uncut.logprobs[: len(cut.text) + 1]
+
+
+def test_answers_that_an_earlier_version_kept_are_not_asked_for_again(tmp_path):
+    """They have no log-probabilities, and so no base NLL: a second request would be paid for twice."""
+    with served_model(Manner(logprobs="raw")) as server:
+        sampled(opened(server, tmp_path), TEXTS, 2)
+        for path in (tmp_path / "served").rglob("*.json"):
+            if path.parent.name != "probes":
+                path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "told"}))
+        before = len(asked(server))
+        found, _ = sampled(opened(server, tmp_path), TEXTS, 2)
+        assert len(asked(server)) == before
+    assert all(c.logprobs is None for of_prompt in found.values() for c in of_prompt)
+
+
+@pytest.mark.parametrize(
+    "logprobs",
+    [
+        None,
+        {},
+        {"content": None},
+        {"content": [{"token": "a"}, {"token": "b", "logprob": -1.0}]},
+        {"content": [{"token": "a", "logprob": "-1"}, {"token": "b", "logprob": -1.0}]},
+        {"content": [{"token": "a", "logprob": -9999.0}, {"token": "b", "logprob": -1.0}]},
+        {"content": [{"token": "a", "logprob": 3.0}, {"token": "b", "logprob": -1.0}]},
+        {"content": [{"token": "a", "logprob": float("nan")}, {"token": "b", "logprob": -1.0}]},
+        {"tokens": ["a", "b"], "token_logprobs": [-1.0]},
+        {"tokens": ["a", "b"], "token_logprobs": [None, -1.0]},
+        [-1.0, -1.0],
+        "many",
+    ],
+)
+def test_log_probabilities_that_are_none_are_not_taken_for_any(logprobs):
+    [written] = reply_of({"choices": [{"text": "ab", "finish_reason": "stop", "logprobs": logprobs}]}, 4, 1).choices
+    assert written.text == "ab" and written.told is None
+
+
+def test_log_probabilities_of_thoughts_are_not_the_answers():
+    told = {"content": [{"token": "a", "logprob": -1.0}]}
+    message = {"role": "assistant", "content": "a"}
+    plain = {"choices": [{"message": message, "finish_reason": "stop", "logprobs": told}]}
+    assert reply_of(plain, 4, 1).choices[0].told == (Token("a", -1.0),)
+    thinking = {"choices": [{**plain["choices"][0], "message": {**message, "reasoning_content": "hm"}}]}
+    assert reply_of(thinking, 4, 1).choices[0].told is None
+    hidden = {**plain, "usage": {"prompt_tokens": 3, "completion_tokens": 40}}
+    assert reply_of(hidden, 4, 1).choices[0].told is None
+    with_end = {**plain, "usage": {"prompt_tokens": 3, "completion_tokens": 2}}
+    assert reply_of(with_end, 4, 1).choices[0].told is not None
+
+
+@pytest.mark.parametrize(
+    "manner, sampler, says",
+    [
+        (Manner(refuses=("temperature",)), replace(SAMPLER, temperature=0.5), "'letters' takes no temperature: .*=0.5"),
+        (Manner(refuses=("top_p",)), replace(SAMPLER, top_p=0.9), "'letters' takes no top_p: .*=0.9"),
+        (Manner(refuses_zero=True), replace(SAMPLER, temperature=0), "no temperature of 0"),
+    ],
+)
+def test_a_rule_that_the_server_refuses_is_not_drawn_by_another(tmp_path, manner, sampler, says):
+    with served_model(manner) as server:
+        policy = opened(server, tmp_path)
+        assert sampled(policy, TEXTS, 2)[0] and policy.why_not_drawn(SAMPLER) is None
+        with pytest.raises(UserError, match=says):
+            sampled(policy, TEXTS, 2, sampler)
