@@ -3,12 +3,13 @@
 import argparse
 
 from harness.cli.command import Command
-from harness.cli.options import add_out, add_verify, read_all_again
+from harness.cli.options import add_key_option, add_out, add_verify, read_all_again
 from harness.serve.generate import add_generate_options, generated
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     add_generate_options(parser)
+    add_key_option(parser)
     add_verify(parser)
     add_out(parser)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import shtab
 
 from harness.cli.command import Command
-from harness.cli.options import add_file_options, add_out, completed
+from harness.cli.options import add_file_options, add_key_option, add_out, completed
 from harness.core.errors import UserError
 from harness.core.files import cache_folder
 
@@ -24,6 +24,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=int, help="rows a prompt that it took, to be set beside best-of-n of as many")
     parser.add_argument("--filter", help="which filter of lm-eval's answers")
     add_file_options(parser)
+    add_key_option(parser)
     parser.add_argument("--full", action="store_true", help="print the whole report.md instead of a screen of it")
     parser.add_argument("--html", action="store_true", help="also write report.html: a page with every answer")
     add_out(parser)
@@ -32,6 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     from harness.cli.options import say_report
     from harness.comparing.files import read_file
+    from harness.core.api.use import Use
     from harness.evidence.page import write_page
     from harness.evidence.report import imported_in_words, write_report
     from harness.evidence.screen import show_run
@@ -44,7 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
     reference = _reference(arguments)
     files = {name: value for name in ("data", "grader", "gold") if (value := vars(arguments)[name]) is not None}
     given, of = read_file(arguments.file, arguments.filter), Imported(arguments.method, arguments.rows)
-    folder = import_answers(arguments.out, reference, given, of, files, cache_folder())
+    folder = import_answers(arguments.out, reference, given, of, files, cache_folder(), Use(arguments.key_variable))
     made = load_run(folder)
     print(imported_in_words(made.record)[-1], file=sys.stderr)
     table = comparison(made)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.cli.command import Command
+from harness.cli.options import add_key_option
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -25,7 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("--model", help="which methods run with a model, and why not the others: folder, hub id, "
                         "embedded name, or openai:BASE_URL#MODEL, which is probed")  # fmt: skip
-    parser.add_argument("--key-variable", help="environment variable of the key of --model openai:...")
+    add_key_option(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:

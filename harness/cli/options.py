@@ -43,13 +43,19 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 def add_server_options(parser: argparse.ArgumentParser) -> None:
     """How a server is asked whose model is aligned; nothing of it changes a number."""
     server = parser.add_argument_group("--model openai:BASE_URL#MODEL")
-    server.add_argument("--key-variable", help="environment variable of the key (default: OPENAI_API_KEY for OpenAI's)")
+    add_key_option(server)
     server.add_argument(
         "--budget-usd", type=float, help="dollars that its requests may take, by --set prices.input=..."
     )
     server.add_argument("--budget-tokens", type=float, help="tokens that its requests may take, read and written")
     server.add_argument("--parallel", type=int, help="requests at a time (default: 16)")
     server.add_argument("--timeout", type=float, help="seconds for one answer (default: 120)")
+
+
+def add_key_option(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> None:
+    """Of every command that asks a server for its model, where the run's own command named its key."""
+    parser.add_argument("--key-variable", metavar="NAME", help="environment variable of the key of a server (default: "
+                        "OPENAI_API_KEY for OpenAI's)")  # fmt: skip
 
 
 def add_verify(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""`harness runs`: which runs are stored, newest first."""
+"""`harness runs`: which runs are stored, newest first, and which answers of other systems were imported beside them."""
 
 import argparse
 import json
@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     found = stored_runs(arguments.out).only(arguments.task, arguments.model, arguments.method)
     if arguments.json:
-        for run in found.runs:
+        for run in (*found.runs, *found.imports):
             print(json.dumps(run.as_json(), ensure_ascii=False))
     else:
         _show(found, arguments)
@@ -39,6 +39,24 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _show(found: "Stored", arguments: argparse.Namespace) -> None:
+    _show_runs(found, arguments)
+    if found.imports:
+        print()
+        _show_imports(found)
+
+
+def _show_imports(found: "Stored") -> None:
+    """What was made elsewhere and graded by a run's rewards, which `harness import` wrote."""
+    from harness.cli.tables import cell, made_table, show
+
+    table = made_table("date", "import", "beside", "its answers are", whole=("date", "import"), gap=1)
+    for one in found.imports:
+        table.add_row(*map(cell, (one.date[:10], one.id, one.beside, ", ".join(one.imported))))
+    count = f"{len(found.imports)} {'import' if len(found.imports) == 1 else 'imports'}"
+    show(cell(f"{count}: answers of other systems, graded as those of the run that they stand beside.\n"), table)
+
+
+def _show_runs(found: "Stored", arguments: argparse.Namespace) -> None:
     from harness.cli.tables import cell, is_narrow, made_table, show
 
     if not found.runs:

@@ -4,7 +4,7 @@ import argparse
 from importlib.util import find_spec
 
 from harness.cli.command import Command
-from harness.cli.options import add_out
+from harness.cli.options import add_key_option, add_out
 from harness.core.errors import UserError
 
 
@@ -19,6 +19,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     parser.add_argument("--most-tokens", type=int, default=4096, help="longest answer (default: 4096 tokens)")
     parser.add_argument("--most-waiting", type=int, default=256, help="answers that may stand in line (default: 256)")
+    add_key_option(parser)
     add_out(parser)
 
 
@@ -28,13 +29,15 @@ def run(arguments: argparse.Namespace) -> None:
     for name in ("most_tokens", "most_waiting"):
         if vars(arguments)[name] < 1:
             raise UserError(f"--{name.replace('_', '-')} {vars(arguments)[name]}: give at least 1")
+    from harness.core.api.use import Use
     from harness.serve.http.asked import Limits
     from harness.serve.http.models import open_models
     from harness.serve.http.server import read_token, serve
     from harness.serve.opening import fitted_folder
 
     read_token(arguments.host)  # before minutes of loading
-    models = open_models(fitted_folder(arguments.run, arguments.out), arguments.model, arguments.device)
+    folder, use = fitted_folder(arguments.run, arguments.out), Use(arguments.key_variable)
+    models = open_models(folder, arguments.model, arguments.device, use)
     limits = Limits(max_tokens=arguments.most_tokens, waiting=arguments.most_waiting)
     serve(models, arguments.host, arguments.port, limits)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import shtab
 
 from harness.cli.command import Command
-from harness.cli.options import add_out, completed
+from harness.cli.options import add_key_option, add_out, completed
 from harness.core.errors import UserError
 
 
@@ -26,6 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pick", help="who chooses among the finalists (default: the cheapest)")
     parser.add_argument("--model", help="where the model lies now (default: where it lay)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
+    add_key_option(parser)
     add_out(parser)
 
 
@@ -44,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     asked = [
         Asked(name, arguments.include_path, tuple(files[name]), arguments.num_fewshot, arguments.chat) for name in names
     ]
-    where = {"model": arguments.model, "device": arguments.device, "out": arguments.out}
+    where = {name: vars(arguments)[name] for name in ("model", "device", "out", "key_variable")}
     aligned = load(arguments.run, arguments.method, arguments.iteration, **where)
     found = tax(aligned, asked, cache_folder(), arguments.limit, arguments.max_new_tokens, arguments.pick)
     show_tax(found, write_tax(found, aligned, arguments.out))

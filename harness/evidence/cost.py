@@ -160,7 +160,9 @@ def best_of_n_costs(run: Run, samples: int) -> list[SampledCost]:
 
 
 def mean_of(part: pl.DataFrame, column: str) -> float:
-    """The mean of a column of numbers."""
+    """The mean of a column of numbers; NaN where no row has one."""
+    if part[column].null_count() == len(part):
+        return nan
     mean = part[column].mean()
     assert isinstance(mean, int | float), f"{column} of {len(part)} rows has the mean {mean!r}"
     return float(mean)

@@ -2,6 +2,7 @@
 
 found = stored_runs(Path("results"))
 found.runs[0].id, found.runs[0].gain        # the best of the rows that train no weights, against its best-of-n
+found.imports                               # answers of other systems beside a run, from OUT/imports
 found.unfinished, found.left_out            # ids, and folders that hold no run's files -> why
 """
 
@@ -48,6 +49,8 @@ class StoredRun:
     prompts: int | None
     gain: Gain | None  # None: none of its rows is compared, or it was never reported
     folder: Path
+    imported: Sequence[str] = ()  # systems whose answers were made elsewhere; empty for a run of the harness
+    beside: str = ""  # the run that they were brought beside
 
     def as_json(self) -> dict[str, Any]:
         """Plain data, with NaN as null."""
@@ -62,34 +65,38 @@ class StoredRun:
 
 @dataclass(frozen=True)
 class Stored:
-    """All of OUT/runs."""
+    """All of OUT/runs and OUT/imports."""
 
     runs: list[StoredRun]  # newest first
+    imports: list[StoredRun]  # likewise
     unfinished: list[str]
     left_out: dict[str, str]  # folder -> what is wrong with it
 
     def only(self, task: str | None, model: str | None, method: str | None) -> "Stored":
-        """The finished runs of a task, a model, a method. Raises UserError, which lists them, where none has that."""
-        runs = self.runs
+        """The finished runs of a task, a model, a method, and what was imported beside such.
+
+        Raises UserError, which lists them, where none has that.
+        """
+        runs, imports = self.runs, self.imports
         wanted: list[tuple[str, str | None, Callable[[StoredRun], Sequence[str]]]] = [
             ("task", task, lambda run: [run.task]),
             ("model", model, lambda run: [run.model]),
-            ("method", method, lambda run: run.methods),
+            ("method", method, lambda run: [*run.methods, *run.imported]),
         ]
         for kind, want, have in wanted:
             if want is None:
                 continue
-            if want not in (valid := {name for run in runs for name in have(run)}):
+            if want not in (valid := {name for run in (*runs, *imports) for name in have(run)}):
                 raise unknown(f"{kind} of the stored runs", want, valid)
-            runs = [run for run in runs if want in have(run)]
-        return replace(self, runs=runs)
+            runs, imports = ([run for run in of if want in have(run)] for of in (runs, imports))
+        return replace(self, runs=runs, imports=imports)
 
 
 def stored_runs(out: Path) -> Stored:
-    """Read OUT/runs, folder by folder; one that cannot be read is named and left out."""
-    found = Stored([], [], {})
+    """Read OUT/runs and OUT/imports, folder by folder; one that cannot be read is named and left out."""
+    found = Stored([], [], [], {})
     names = names_by_run(out, found.left_out.__setitem__)
-    for folder in sorted(path for path in (out / "runs").glob("*") if path.is_dir()):
+    for folder in sorted(path for kind in ("runs", "imports") for path in (out / kind).glob("*") if path.is_dir()):
         if not (folder / "run.json").is_file():
             found.left_out[folder.name] = "there is no run.json in it"
             continue
@@ -101,11 +108,15 @@ def stored_runs(out: Path) -> Stored:
                 found.left_out[folder.name] = f"its run.json says neither {BEGUN!r} nor {DONE!r} as its status"
             else:
                 record = read_record(folder / "run.json", about)
-                found.runs.append(_run(folder, record, names.get(folder.name, [])))
+                of = found.imports if record.imported else found.runs
+                of.append(_run(folder, record, names.get(folder.name, [])))
         except UserError as error:
             found.left_out[folder.name] = str(error)
-    newest = sorted(found.runs, key=lambda run: (run.date, (run.folder / "run.json").stat().st_mtime_ns), reverse=True)
-    return replace(found, runs=newest)
+    return replace(found, runs=_newest_first(found.runs), imports=_newest_first(found.imports))
+
+
+def _newest_first(runs: Sequence[StoredRun]) -> list[StoredRun]:
+    return sorted(runs, key=lambda run: (run.date, (run.folder / "run.json").stat().st_mtime_ns), reverse=True)
 
 
 def _run(folder: Path, record: RunRecord, names: Sequence[str]) -> StoredRun:
@@ -124,6 +135,8 @@ def _run(folder: Path, record: RunRecord, names: Sequence[str]) -> StoredRun:
         prompts=prompts if isinstance(prompts, int) else None,
         gain=_gain(folder / "table.parquet"),
         folder=folder,
+        imported=[str(one.get("method", "")) for one in record.imported],
+        beside=str(record.imported[-1].get("run", "")) if record.imported else "",
     )
 
 

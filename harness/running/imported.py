@@ -21,6 +21,7 @@ import polars as pl
 
 from harness.comparing.records import TEXT, Record, Records, shortened
 from harness.comparing.rows import ID
+from harness.core.api.use import USUAL, Use
 from harness.core.as_before import hashed
 from harness.core.digest import digest
 from harness.core.errors import UserError
@@ -28,10 +29,11 @@ from harness.core.ledger import Ledger
 from harness.core.manifest import write_manifest
 from harness.core.models.handle import PolicyHandle
 from harness.core.models.policy import Policy
+from harness.core.models.served.address import is_served
 from harness.core.nested import flatten
 from harness.core.reward import RewardHandle
 from harness.core.task import GOLD, Task
-from harness.core.types import Completion, Prompt, Work
+from harness.core.types import Completion, Prompt, Scorer, Work
 from harness.evidence.record import versions_in_words
 from harness.evidence.schema import ANSWER, BASE_NLL, PROXY, REFERENCES, Row
 from harness.evidence.store import TABLES, Run, find_run, is_done, load_run, write_about
@@ -67,7 +69,13 @@ class Imported:
 
 
 def import_answers(
-    out: Path, reference: str, given: Records, of: Imported, files: Mapping[str, str], cache: Path
+    out: Path,
+    reference: str,
+    given: Records,
+    of: Imported,
+    files: Mapping[str, str],
+    cache: Path,
+    use: Use = USUAL,
 ) -> Path:
     """The folder of the import, made or found done. `files` are --data, --grader and --gold of a run of files.
 
@@ -81,7 +89,7 @@ def import_answers(
     if is_done(folder):
         return folder
     config = _config(run, files)
-    policy = policy_of(config, cache)
+    policy = policy_of(config, cache, use)
     task = TASKS[config.task](config.settings[config.task], policy, cache)
     prompts = _prompts(run, task)
     grading = _Grading(task, policy, config)
@@ -169,7 +177,8 @@ def _config(run: Run, files: Mapping[str, str]) -> RunConfig:
     kept = {part: asked["settings"].get(part, {}) for part in ("sampler", "model_args")}
     given = flatten({name: of_task, **kept})
     same = {key: asked[key] for key in ("task", "model", "profile", "seed", "dtype")}
-    config = resolve(Request(**same, device="cpu", methods=("base",), only=True, given=given))
+    device = "auto" if is_served(same["model"]) else "cpu"
+    config = resolve(Request(**same, device=device, methods=("base",), only=True, given=given))
     now = hashed(config.settings[name])
     if of_files and (other := [o for o in FILES if settings.get(key := FILES[o].partition(".")[2]) != now.get(key)]):
         raise UserError(f"--{other[0]} {files.get(other[0])!r} holds something else than what {run.id} was made with; "
@@ -199,16 +208,16 @@ class _Grading:
         tokens = self._handle.tokens_of(text) if "token level" in self._policy.capabilities else ()
         return Completion(prompt, tokens, text, None)
 
-    def scores(self, completions: Sequence[Completion], with_nll: bool = True) -> dict[str, np.ndarray]:
-        """Every metric of the task, the proxy, and the base's NLL a token, (n,) each, in raw units."""
-        gold = GoldHandle(self._task, self._ledger, self._nlls)
+    def scores(self, completions: Sequence[Completion], stored_nll: Scorer | None = None) -> dict[str, np.ndarray]:
+        """Every metric of the task, the proxy, and the base's NLL a token, unless it is stored; (n,), in raw units."""
+        gold = GoldHandle(self._task, self._ledger, stored_nll or self._nlls)
         proxy = RewardHandle(self._task.reward(), self._ledger, RAW)
         parts = []
         with self._ledger.phase("score"):
             for start in range(0, len(completions), SCORED_TOGETHER):
                 batch = completions[start : start + SCORED_TOGETHER]
                 metrics = {**gold(batch), PROXY: proxy(batch)}
-                if with_nll:
+                if stored_nll is None:
                     metrics[BASE_NLL] = self._nlls(batch)
                 parts.append(metrics)
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -221,12 +230,17 @@ class _Grading:
                 f"{run.id} was graded by rewards {versions_in_words(recorded)}, and this version has "
                 f"{versions_in_words(now) or 'none'}: repeat the run's command, and import beside that"
             )
-        gold = run.scores.filter(pl.col("metric") == GOLD).select(*ANSWER, "value")
-        rows = run.completions.join(gold, on=ANSWER, how="inner").sort(*ANSWER)[:_CHECKED]
+        gold, nlls = (
+            run.scores.filter(pl.col("metric") == metric).select(*ANSWER, pl.col("value").alias(metric))
+            for metric in (GOLD, BASE_NLL)
+        )
+        rows = run.completions.join(gold, on=ANSWER, how="inner").join(nlls, on=ANSWER, how="left").sort(*ANSWER)
+        rows = rows[:_CHECKED]
         completions = [Completion(prompts[i], (), text, None)
                        for i, text in rows.select("prompt_id", "response").iter_rows()]  # fmt: skip
-        again = self.scores(completions, with_nll=False)[GOLD]
-        then = rows["value"].to_numpy()
+        nll = dict(zip(map(id, completions), rows[BASE_NLL].fill_null(nan).to_list(), strict=True))
+        again = self.scores(completions, lambda asked: np.array([nll[id(one)] for one in asked], dtype=float))[GOLD]
+        then = rows[GOLD].to_numpy()
         apart = np.where(np.isnan(then) & np.isnan(again), 0.0, np.nan_to_num(np.abs(then - again), nan=np.inf))
         if apart.max() > TOLERANCE:
             raise UserError(

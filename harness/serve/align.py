@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from harness.core.api.use import Use
 from harness.core.errors import UserError
 from harness.core.files import cache_folder, renewed
 from harness.core.given_prompts import prompts_of
@@ -47,6 +48,7 @@ def align(
     device: str = "auto",
     dtype: str = "auto",
     workers: int | None = None,
+    key_variable: str | None = None,
     replace_out: bool = False,
     **settings: Any,
 ) -> Aligned:
@@ -56,6 +58,7 @@ def align(
     (prompt, response, **row) and returns a number, or (prompts, responses, **columns) and returns a list. `settings`
     are those of --set: width=4, or iro={"width": 4}, sampler={"max_new_tokens": 64}. A fifth of the prompts, 64 at
     most, is answered at the end instead of being fitted on; each iteration has its own share of the others.
+    `key_variable` is the environment variable with the key of a model behind an API.
 
     Raises UserError for too few prompts, for a reward that never gives a number, and where `out` holds something else.
     """
@@ -70,7 +73,8 @@ def align(
     config = resolve(asked.with_given(*flatten({NAME: settings_of(given, scorer, held_out)})))
     require_free(folder, asked_from_anywhere(config), replace_out)
     ranks = join_ranks()
-    run = complete(config, Workspace(cache_folder() / "aligned", cache_folder(), workers), ranks)
+    use = Use(key_variable)
+    run = complete(config, Workspace(cache_folder() / "aligned", cache_folder(), workers, use=use), ranks)
     ranks.leave()
     if ranks.first:
         _say(run, name)
@@ -80,7 +84,7 @@ def align(
             folder,
             replace(fitted, reward=scorer.source.reference, reward_source=scorer.source.identity),
         )
-    return open_aligned(folder, name, None, scorer, None, device)
+    return open_aligned(folder, name, None, scorer, None, device, use)
 
 
 def _shares(asked: Request, name: str, count: int) -> list[tuple[str, Any]]:

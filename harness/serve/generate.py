@@ -45,7 +45,7 @@ def generated(arguments: argparse.Namespace) -> Iterator[str]:
     prompts_of([prompt for prompt in prompts if not is_row(prompt)])
     from harness.serve.opening import load  # with torch
 
-    where = {"model": arguments.model, "device": arguments.device, "out": arguments.out}
+    where = {name: vars(arguments)[name] for name in ("model", "device", "out", "key_variable")}
     aligned = load(arguments.run, arguments.method, arguments.iteration, **where)
     answers = aligned.answers(prompts, pick=arguments.pick, seed=arguments.seed)
     for i, answer in enumerate(answers):

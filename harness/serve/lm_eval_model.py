@@ -42,6 +42,7 @@ class HarnessLM(LM):  # type: ignore[misc]  # lm-eval has no types
         seed: int | None = None,
         model: str | None = None,
         device: str | None = None,
+        key_variable: str | None = None,
         batch_size: int | str | None = None,  # a folder cuts its batches as its run did
         max_batch_size: int | None = None,
         **others: Any,
@@ -50,10 +51,11 @@ class HarnessLM(LM):  # type: ignore[misc]  # lm-eval has no types
         if others or not path:
             named = ", ".join(f"{name}={value}" for name, value in others.items()) or "no path"
             raise UserError(
-                f"--model_args of the model harness: {named}; it takes path=DIR, method, iteration, pick, seed, model"
+                f"--model_args of the model harness: {named}; it takes path=DIR, method, iteration, pick, seed, model, "
+                "key_variable"
             )
         where = "auto" if device in (None, _ANY_DEVICE) else device
-        self._aligned = load(str(path), method, iteration, model=model, device=str(where))
+        self._aligned = load(str(path), method, iteration, model=model, device=str(where), key_variable=key_variable)
         self._pick, self._seed = pick, seed
 
     @classmethod

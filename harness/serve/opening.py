@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from harness.core.api.use import USUAL, Use
 from harness.core.errors import UserError, unknown
 from harness.core.files import cache_folder
 from harness.core.given_reward import Reward
@@ -29,16 +30,16 @@ def load(
     model: str | None = None,
     device: str = "auto",
     out: str | Path | None = None,
+    key_variable: str | None = None,
 ) -> Aligned:
     """An aligned model from a run (path, id or its beginning in OUT/runs, name, or `latest`), or a folder of `align`.
 
     `method` may be left out where only one fitted something, `iteration` means the last. `reward` is for folders of
-    `align` whose function cannot be imported; `model` says where the model lies now. Raises UserError for another
-    model than the one that was fitted on.
+    `align` whose function cannot be imported; `model` says where the model lies now, `key_variable` which
+    environment variable has the key of its server. Raises UserError for another model than the one that was fitted on.
     """
-    return open_aligned(
-        fitted_folder(source, results_folder(out)), method, iteration, reward and Reward.of(reward), model, device
-    )
+    folder, use = fitted_folder(source, results_folder(out)), Use(key_variable)
+    return open_aligned(folder, method, iteration, reward and Reward.of(reward), model, device, use)
 
 
 def fitted_folder(source: str | Path, out: Path) -> Path:
@@ -56,9 +57,15 @@ def fitted_folder(source: str | Path, out: Path) -> Path:
 
 
 def open_aligned(
-    folder: Path, method: str | None, iteration: int | None, reward: Reward | None, model: str | None, device: str
+    folder: Path,
+    method: str | None,
+    iteration: int | None,
+    reward: Reward | None,
+    model: str | None,
+    device: str,
+    use: Use = USUAL,
 ) -> Aligned:
-    """See `load`; with a reward that was read before."""
+    """See `load`; with a reward that was read before, and how a server is asked."""
     about = read_fitted(folder)
     name = _chosen_method(about, method)
     of_method = about.methods[name]
@@ -74,7 +81,7 @@ def open_aligned(
     typed[name] = stored_settings(name, METHODS[name].Config, settings[name])
     given = asked["model"] if model is None else model
     config = RunConfig(asked["task"], given, asked["profile"], asked["seed"], device, about.dtype, (name,), typed)
-    policy = open_policy(config, cache_folder())
+    policy = open_policy(config, cache_folder(), use)
     if policy.fingerprint != about.fingerprint:
         raise UserError(
             f"model {given!r} is not the one that {folder} was fitted on (fingerprint {policy.fingerprint}, there "

@@ -85,6 +85,12 @@ def test_an_import_is_a_run_to_every_command(results, run, capsys):
     ids = sorted(run.completions["prompt_id"].unique())
     assert bring(results, write([{"prompt_id": i, "response": "a"} for i in ids]), "--task", "toy", method="A.1") == 0
     name = imported(results, "A.1").id
+    assert cli.main(["runs", "--out", str(results)]) == 0
+    runs, heading, imports = capsys.readouterr().out.partition(": answers of other systems")
+    assert heading and name in imports and name not in runs and run.id in runs
+    assert cli.main(["runs", "--json", "--method", "A.1", "--out", str(results)]) == 0
+    [only] = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (only["id"], only["imported"], only["beside"]) == (name, ["A.1"], run.id)
     for words in (["report", name, "--html"], ["judge", name, "--method", "A.1"], ["export", name, "--csv"],
                   ["compare", f"{name}@A.1", f"{run.id}@base"]):  # fmt: skip
         assert cli.main([*words, "--out", str(results)]) == 0, capsys.readouterr().err

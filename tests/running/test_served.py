@@ -6,8 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import harness
 from harness.cli.program import main
+from harness.core.api.use import Use
+from harness.core.errors import UserError
 from harness.evidence.store import load_run
+from harness.serve.http.models import open_models
+from harness.serve.lm_eval_model import HarnessLM
 from tests.served_model import Manner, served_model
 
 KEY = "sk-planted-0123456789abcdef"
@@ -112,6 +117,37 @@ def test_no_secret_is_in_anything_that_a_run_leaves_or_says(capsys, monkeypatch,
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) > 30 and not [path for path in files if KEY.encode() in path.read_bytes()]
     assert KEY not in said.out + said.err + more.out + more.err
+
+
+def test_what_asks_the_server_again_takes_the_name_of_its_key(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("PLANTED_KEY", KEY)
+    with served_model(Manner(key=KEY)) as server:
+        assert harness_run(server, "--key-variable", "PLANTED_KEY") == 0
+        run, keyed = the_run(), ["--key-variable", "PLANTED_KEY"]
+        theirs = tmp_path / "theirs.jsonl"
+        answers = run.completions.filter(method="base").select("prompt", "response").iter_rows(named=True)
+        theirs.write_text("".join(json.dumps(one) + "\n" for one in answers))
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        commands = [
+            ["generate", "latest", "--prompt", "abc", "--method", "best_of_n", "--pick", "reward"],
+            ["import", str(theirs), "--run", "latest", "--method", "theirs"],
+        ]
+        for words in commands:
+            assert main(words) == 2
+            assert "no key was sent; name its environment variable with --key-variable" in capsys.readouterr().err
+            assert main([*words, *keyed]) == 0
+        assert open_models(run.folder / "fitted", server.model, "auto", Use("PLANTED_KEY")).served
+        assert HarnessLM(str(run.folder), "base", model=server.model, key_variable="PLANTED_KEY")
+        with pytest.raises(UserError, match="no key was sent"):
+            HarnessLM(str(run.folder), "base", model=server.model)
+        assert harness.load("latest", "base", key_variable="PLANTED_KEY").generate(["abc"])
+    assert all("--key-variable" in help_of(name, capsys) for name in ("generate", "serve", "tax", "import", "list"))
+
+
+def help_of(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    return capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.core.api.use import USUAL, Use
 from harness.core.errors import UserError, unknown
 from harness.core.slug import slug
 from harness.running.fitted import read_fitted
@@ -65,11 +66,11 @@ class Models:
         return same[iteration]
 
 
-def open_models(folder: Path, model: str | None, device: str) -> Models:
+def open_models(folder: Path, model: str | None, device: str, use: Use = USUAL) -> Models:
     """Load the folder's model once, and every method of it that new prompts can be answered by."""
     about = read_fitted(folder)
     free = min(about.methods, key=lambda name: min(about.methods[name].reward_calls.values()))
-    first = open_aligned(folder, free, None, None, model, device)
+    first = open_aligned(folder, free, None, None, model, device, use)
     base = slug(Path(first.model).name)
     served: dict[str, Served] = {}
     refused: dict[str, str] = {}

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from importlib.util import find_spec
 
 import psutil
 import pytest
@@ -38,7 +37,6 @@ metric_list:
 """
 
 
-@pytest.mark.skipif(find_spec("tenacity") is None, reason="lm-eval's extra `api` is not installed")
 @pytest.mark.parametrize(
     "kind, path, more",
     [

@@ -94,8 +94,8 @@ class Dialect:
             "unclear": "of what is unclear, so that base NLL is n/a",
             "none": "not told: base NLL is n/a",
         }
-        found = {"texts": self.text_logprobs if self.texts else None, "messages": self.chat_logprobs}
-        found = {what: one for what, one in found.items() if one is not None and (what == "texts" or self.messages)}
+        found = {"texts": of[self.text_logprobs]} if self.texts else {}
+        found |= {"messages": of[self.chat_logprobs]} if self.messages else {}
         if len(set(found.values())) == 1:
-            return of[next(iter(found.values()))]
-        return "; ".join(f"{what}: {of[one]}" for what, one in found.items())
+            return next(iter(found.values()))
+        return "; ".join(f"{what}: {words}" for what, words in found.items())

@@ -76,7 +76,7 @@ class ServedRows:
         for want, group, pieces in zip(wanted, groups, answered, strict=True):
             for i, piece in zip(group, pieces, strict=True):
                 row = self._rows[i]
-                told = piece.written.told if want.is_whole(self._sampler) else None
+                told: Sequence[Token] | None = piece.written.told if want.is_whole(self._sampler) else None
                 row.text = want.said + piece.written.text
                 row.tokens += piece.written.tokens
                 row.stop = _stop(piece.written.finish, row.tokens, self._sampler.max_new_tokens)
