@@ -39,6 +39,8 @@ class Manner:
     ignores_temperature: bool = False
     refuses: tuple[str, ...] = ()  # fields of the sampling rule; temperature: all but its own, which is 1
     refuses_zero: bool = False  # as a temperature
+    no_top_k: int = 0  # what stands for no top-k; SGLang refuses 0 and takes -1
+    ignores_top_k: bool = False  # and says nothing, as Ollama does
     logprobs: str = "none"  # or of what they are: raw, tempered, sampled
     ends: bool = True  # log-probabilities tell the token that ended a text, too
     top_k: bool = True
@@ -114,7 +116,7 @@ def write(text: str, body: dict[str, Any], most: int, seed: int, manner: Manner)
         raw = logits_behind(text + made.text)
         tempered = raw / (temperature or 1)
         logits = tempered
-        if body.get("top_k"):
+        if body.get("top_k", 0) > 0 and not manner.ignores_top_k:
             logits = np.where(logits >= np.sort(logits)[-min(body["top_k"], len(logits))], logits, -np.inf)
         if body.get("top_p", 1) < 1:
             order = np.argsort(-logits)
@@ -176,6 +178,8 @@ def _answer(server: Server, path: str, body: dict[str, Any]) -> dict[str, Any]:
             raise Refused(400, f"Unsupported value: {name!r} does not support {body[name]} with this model.")
     if manner.refuses_zero and body.get("temperature") == 0:
         raise Refused(400, "`temperature` must be strictly positive")
+    if body.get("top_k") == 0 and manner.no_top_k == -1:
+        raise Refused(400, "top_k must be -1 (disable) or at least 1, got 0.")
     if body.get("logprobs") and manner.logprobs == "none":
         raise Refused(400, "this model gives no logprobs")
     if manner.limit not in body:

@@ -100,9 +100,6 @@ class Asker:
             sum(piece.written.tokens for piece in pieces),
         )
 
-    def requests_for(self, rows: int) -> int:
-        return -(-rows // self.dialect.choices)
-
     def _calls(self, place: int, want: Wanted, pieces: Sequence[Piece | None]) -> Iterator["_Call"]:
         """Requests for the rows that are missing: neighbours together, as many as a request brings."""
         first, n = 0, 0
@@ -161,6 +158,8 @@ class Asker:
         else:
             body["messages"] = self._messages(prompt)
         body |= {self.dialect.limit: want.most, **sampling_fields(self.sampler, self.dialect), **self.speech.more}
+        if body.get("top_k") == 0:
+            body["top_k"] = self.dialect.top_k_off
         if want.is_whole(self.sampler) and self.dialect.tells_base(self.sampler, path == CHAT):
             body |= logprob_fields(path)
         if self.dialect.seeds:

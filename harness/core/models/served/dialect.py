@@ -33,7 +33,8 @@ class Dialect:
     varies: bool  # texts at temperature 1 differ
     temperature: Temperature
     top_p: bool  # is taken
-    top_k: bool  # top_k and min_p are taken
+    top_k: bool  # top_k and min_p are taken, and followed
+    top_k_off: int  # the top_k that stands for none: 0, or -1 (SGLang, early vLLM)
     limit: Limit  # the field that bounds an answer
     text_logprobs: Logprobs  # of /completions
     chat_logprobs: Logprobs  # of /chat/completions
@@ -48,6 +49,10 @@ class Dialect:
 
     def data(self) -> dict[str, Any]:
         return asdict(self)
+
+    def requests_for(self, rows: int) -> int:
+        """How many requests bring so many rows of one prefix."""
+        return -(-rows // self.choices)
 
     def tells_base(self, sampler: Sampler, is_chat: bool) -> bool:
         """Whether log-probabilities of texts that are drawn by this rule are the model's own, at temperature 1."""

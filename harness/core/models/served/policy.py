@@ -93,9 +93,7 @@ class ServedPolicy(Policy):
         sampler: Sampler,
         streams: Streams,
         ledger: Ledger,
-        *,
-        layers: tuple[int, ...] = (),
-        record: bool = False,
+        **_: object,  # layers and record: a server shows no states, which the handle minds
     ) -> ServedRows:
         if (why := self.why_not_drawn(sampler)) is not None:
             raise UserError(why)
@@ -124,7 +122,7 @@ class ServedPolicy(Policy):
                 )
 
     def requests_for(self, rows: int) -> int:
-        return -(-rows // self.dialect.choices)
+        return self.dialect.requests_for(rows)
 
     def bill(self) -> dict[str, Any]:
         return {**self.spending.data(), "dialect": self.dialect.data()}

@@ -101,6 +101,8 @@ class _Probe:
         path, asked = (CHAT, {"messages": _QUESTION}) if messages else (COMPLETIONS, {"prompt": _TEXT})
         draw = {**asked, **self._rule_of(temperature=1, top_p=1, top_k=50)}
         drawn = [self._text(path, {**draw, "seed": seed}, _WHOLE) for seed in (1, 1, 2, 3)]
+        if "top_k" in self._rule and len(set(drawn)) > 1:
+            self._leave_out_what_is_ignored(path, asked)
         return Dialect(
             texts=texts,
             messages=messages,
@@ -112,6 +114,7 @@ class _Probe:
             temperature=self._temperature,
             top_p="top_p" in self._rule,
             top_k="top_k" in self._rule,
+            top_k_off=self._top_k_off(path, asked),
             limit=self._limit,
             text_logprobs=self._logprobs(COMPLETIONS, {"prompt": _TEXT}) if texts else "none",
             chat_logprobs=self._logprobs(CHAT, {"messages": _QUESTION}) if messages else "none",
@@ -147,6 +150,16 @@ class _Probe:
                 why.append(f"{path}: {reason}")
                 return False
         return True
+
+    def _leave_out_what_is_ignored(self, path: str, asked: Mapping[str, Any]) -> None:
+        """Some servers take any field and say nothing: texts drawn from the likeliest token alone must be one text."""
+        alone = {**asked, **self._rule_of(temperature=1, top_p=1, top_k=1)}
+        if len({self._text(path, {**alone, "seed": seed}, _WHOLE) for seed in (1, 2, 3)}) > 1:
+            self._rule = {name: self._rule[name] for name in self._rule if name not in _EXTRA}
+
+    def _top_k_off(self, path: str, asked: Mapping[str, Any]) -> int:
+        """The number that stands for no top-k: 0, or -1 where that is refused."""
+        return -1 if "top_k" in self._rule and self._refused(path, {**asked, "top_k": 0}) is not None else 0
 
     def _refused(self, path: str, asked: Mapping[str, Any]) -> str | None:
         try:

@@ -87,7 +87,7 @@ class ServedRows:
                 steps[want.owner] = max(steps[want.owner], 1 + piece.written.tokens)
             took = asker.took(pieces)
             self._tokens[want.owner] += took.read - took.cached + took.written
-            counts["calls"] += asker.requests_for(len(pieces))
+            counts["calls"] += asker.dialect.requests_for(len(pieces))
             counts["prefill_tokens"] += took.read
             counts["cached_tokens"] += took.cached
             counts["tokens"] += took.written

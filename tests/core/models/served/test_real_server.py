@@ -1,16 +1,21 @@
 """Against llama.cpp's own server: what it can do is found, and rows are drawn, continued and found again."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from harness.core.api.client import Patience
 from harness.core.api.spending import Prices
 from harness.core.api.use import Use
+from harness.core.files import cache_folder
+from harness.core.models.loading import EMBEDDED, load_policy
 from harness.core.models.served.asker import Speech
 from harness.core.models.served.policy import open_served
 from harness.core.search.search import Finish, Guide, guided_search
 from harness.core.search.selection import Search
 from harness.core.streams import Streams
-from harness.core.types import Message, Prompt
+from harness.core.types import Completion, Message, Prompt
 from tests.core.models.served.test_rows import SAMPLER, handle_on, sampled, texts_of, vowels
 from tests.llama_server import llama_server
 
@@ -36,6 +41,21 @@ def test_its_dialect_is_found(server):
     dialect = opened(server).dialect
     assert dialect.texts and dialect.messages and dialect.goes_on == "template"
     assert dialect.choices == 4 and dialect.seeds and dialect.varies and dialect.top_k and dialect.cached_tokens
+    assert dialect.temperature == "any" and dialect.top_p and dialect.top_k_off == 0
+    assert dialect.text_logprobs == dialect.chat_logprobs == "raw" and not dialect.token_ids
+
+
+@pytest.mark.parametrize("prompts", [TEXTS, CHATS])
+def test_the_log_probabilities_that_it_tells_are_the_models_own(server, prompts):
+    """Of samples at another temperature and within a top-k, too; both programs read 4-bit weights each in its way."""
+    cold = replace(SAMPLER, temperature=0.7, top_k=20)
+    found, _ = sampled(opened(server), prompts, 2, cold)
+    here = load_policy(EMBEDDED, "cpu", "float32", cache_folder())
+    for completion in (c for of_prompt in found.values() for c in of_prompt):
+        tokens = here.tokens_of(completion.text)
+        [own] = here.logprobs([Completion(completion.prompt, tokens, completion.text, None)])
+        assert len(completion.logprobs) - len(own) == (completion.stop == "eos")  # it tells the end, too
+        assert np.abs(own - completion.logprobs[: len(own)]).mean() < 0.15
 
 
 def test_the_base_is_the_first_of_its_samples_whichever_is_asked_first(server):

@@ -233,6 +233,20 @@ def test_messages_that_cannot_go_on_are_written_in_one_piece_or_refused(tmp_path
             policy.require_room(TEXTS, [12] * 3)
 
 
+def test_no_top_k_is_said_as_the_server_takes_it_and_is_the_same_answer(tmp_path):
+    """SGLang refuses 0; what is kept is found by the rule, whichever number stood for none."""
+    loose = replace(SAMPLER, top_k=0)
+    with served_model() as server:
+        plain, _ = sampled(opened(server, tmp_path / "plain"), TEXTS, 4, loose)
+        assert {body["top_k"] for body in asked(server)} == {0}
+    with served_model(Manner(no_top_k=-1)) as server:
+        other, _ = sampled(opened(server, tmp_path / "other"), TEXTS, 4, loose)
+        assert {body["top_k"] for body in asked(server)} == {-1}
+    assert texts_of(other) == texts_of(plain)
+    names = [{path.name for path in (tmp_path / one / "served").glob("??/*.json")} for one in ("plain", "other")]
+    assert names[0] == names[1] and len(names[0]) == 12
+
+
 def test_a_system_prompt_and_further_fields_are_sent_and_make_another_answer(tmp_path):
     with served_model() as server:
         plain, _ = sampled(opened(server, tmp_path), CHATS, 2)
@@ -289,9 +303,6 @@ def test_the_runs_of_one_command_share_its_budget(tmp_path):
         with pytest.raises(UserError, match=r"the budget is spent: 3 requests, "):
             sampled(opened(server, tmp_path / "another", use), TEXTS, 16)
         assert sum(one.tokens.read + one.tokens.written for one in use.spent) <= 400
-
-
-LOOSE = replace(SAMPLER, top_k=0)
 
 
 def nlls(found, handle):

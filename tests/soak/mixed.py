@@ -1,26 +1,24 @@
-"""A thousand mixed requests, five in a hundred broken, 32 at a time: all answered or refused in form, memory bounded.
+"""Mixed requests to a server that runs, some of them broken: all must be answered or refused in form, memory bounded.
 
-    python -m tests.serve.http.soak --port 8000 --pid PID                 # of a `harness serve` that runs
-    python -m tests.serve.http.soak --port 8000 --pid PID --requests 200 --again 10
-
-Prints what became of them, memory after the first 200 and after all, and how many of the texts that are asked for once
-more, alone, are others: none on the toy. Exit code 1 where something is not as it should be.
+found = soaked("http://127.0.0.1:8000", psutil.Process(pid), count=1000, at_once=32, again=40)
+found.problems                  # a line each
 """
 
-import argparse
 import json
 import random
-import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
 import psutil
 import requests
 
-BROKEN_SHARE, EARLY = 0.05, 200
-MEMORY = 1.05  # memory after all requests, over that after the early ones
+BROKEN_SHARE = 0.05
+EARLY = 5  # a fifth of the requests, after which memory must be what it is after all,
+MEMORY = 1.05  # but for so much
+MANY = 1000  # requests from which on that must hold: fewer still meet what is loaded at its first use
 BROKEN: list[tuple[str, bytes]] = [
     ("/v1/completions", b'{"model"'),
     ("/v1/completions", b'{"model": "gpt-4", "prompt": "topic 0"}'),
@@ -88,43 +86,39 @@ def _streamed(text: str) -> list[str]:
     return [said[i] for i in sorted(said)]
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--pid", type=int, required=True, help="of the server, whose memory is watched")
-    parser.add_argument("--requests", type=int, default=1000)
-    parser.add_argument("--at-once", type=int, default=32)
-    parser.add_argument("--again", type=int, default=40, help="texts that are asked for once more, alone")
-    arguments = parser.parse_args()
-    url, server = f"http://127.0.0.1:{arguments.port}", psutil.Process(arguments.pid)
+@dataclass
+class Soaked:
+    """What became of the requests."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+    memory_mb: list[float] = field(default_factory=list)  # after a fifth of them, and after all
+    again: int = 0  # texts that were asked for once more, alone
+    others: int = 0  # of which came out as other texts
+
+
+def soaked(url: str, server: psutil.Process, count: int, at_once: int, again: int) -> Soaked:
+    """Ask `count` of them, `at_once` at a time, and `again` of the whole ones once more, one by one."""
     names = [model["id"] for model in requests.get(f"{url}/v1/models", timeout=60).json()["data"]]
     rng = random.Random(0)
-    planned = [request(i, names, rng) for i in range(arguments.requests)]
-    outcomes, wrong, memory, started = Counter[str](), [], [], time.time()
-    answers: dict[int, Any] = {}
-    with ThreadPoolExecutor(arguments.at_once) as pool:
-        for part in (range(EARLY), range(EARLY, len(planned))):
-            jobs = {i: pool.submit(asked, url, *planned[i][:2]) for i in part if i < len(planned)}
+    planned = [request(i, names, rng) for i in range(count)]
+    found, answers, early = Soaked(), dict[int, Any](), max(1, count // EARLY)
+    with ThreadPoolExecutor(at_once) as pool:
+        for part in (range(early), range(early, count)):
+            jobs = {i: pool.submit(asked, url, *planned[i][:2]) for i in part}
             for i, job in jobs.items():
                 status, said = job.result()
                 broken = planned[i][2]
-                outcomes[f"{'broken' if broken else 'whole'}: {status}"] += 1
+                found.outcomes[f"{'broken' if broken else 'whole'}: {status}"] += 1
                 in_form = isinstance(said, list) if status == 200 else {"message", "type", "param", "code"} == set(said)
                 if not in_form or broken == (status == 200):
-                    wrong.append((i, status, said))
+                    found.problems.append(f"request {i}: status {status}, {said}"[:300])
                 answers[i] = said
-            memory.append(server.memory_info().rss)
-    seconds = time.time() - started
-    again = [i for i in answers if not planned[i][2]][:: max(1, len(planned) // arguments.again)]
-    other = sum(asked(url, *planned[i][:2])[1] != answers[i] for i in again)
-    grown, (early, late) = memory[-1] / memory[0], (size / 2**20 for size in memory)
-    became = ", ".join(f"{count} {what}" for what, count in sorted(outcomes.items()))
-    print(f"{len(planned):,} requests, {arguments.at_once} at a time, {seconds:.0f} s: {became}")
-    print(f"not as they should be: {len(wrong)}" + "".join(f"\n  {one}"[:300] for one in wrong[:5]))
-    print(f"memory after {EARLY}: {early:.0f} MiB, after all: {late:.0f} MiB ({grown:.3f} times)")
-    print(f"asked once more, alone: {len(again)}, of which other texts: {other}")
-    return int(bool(wrong) or grown > MEMORY)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+            found.memory_mb.append(round(server.memory_info().rss / 2**20, 1))
+    grown = found.memory_mb[1] / found.memory_mb[0]
+    if count >= MANY and grown > MEMORY:
+        found.problems.append(f"memory after all is {grown:.3f} times that after {early}")
+    whole = [i for i in answers if not planned[i][2]]
+    chosen = whole[:: max(1, len(whole) // again)][:again]
+    found.again, found.others = len(chosen), sum(asked(url, *planned[i][:2])[1] != answers[i] for i in chosen)
+    return found
