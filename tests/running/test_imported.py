@@ -85,6 +85,7 @@ def test_an_import_is_a_run_to_every_command(results, run, capsys):
     ids = sorted(run.completions["prompt_id"].unique())
     assert bring(results, write([{"prompt_id": i, "response": "a"} for i in ids]), "--task", "toy", method="A.1") == 0
     name = imported(results, "A.1").id
+    capsys.readouterr()
     assert cli.main(["runs", "--out", str(results)]) == 0
     runs, heading, imports = capsys.readouterr().out.partition(": answers of other systems")
     assert heading and name in imports and name not in runs and run.id in runs

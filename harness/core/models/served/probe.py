@@ -10,7 +10,7 @@ half, and at 1 with a top-p that leaves one of them, and the distances between t
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,7 @@ from harness.core.models.served.asking import (
 from harness.core.models.served.dialect import Dialect, GoesOn, Limit, Logprobs, Temperature
 
 _QUESTION = [{"role": "user", "content": "Count from 1 to 20, separated by commas."}]
+_OPEN = [{"role": "user", "content": "Write a line of random words."}]  # no model is sure of what to say
 _COUNTED, _NEXT = "1, 2, 3, 4,", " 5"
 _TEXT = "The first thing that I saw in the morning was"
 _HEAD, _WHOLE = 5, 10  # tokens: what is given back, and what is to come of it
@@ -99,10 +100,10 @@ class _Probe:
             )
         goes_on, echoes = self._goes_on(texts) if messages else ("none", False)
         path, asked = (CHAT, {"messages": _QUESTION}) if messages else (COMPLETIONS, {"prompt": _TEXT})
-        draw = {**asked, **self._rule_of(temperature=1, top_p=1, top_k=50)}
-        drawn = [self._text(path, {**draw, "seed": seed}, _WHOLE) for seed in (1, 1, 2, 3)]
+        draw = {"messages": _OPEN} if messages else asked
+        drawn = self._drawn(path, {**draw, **self._rule_of(temperature=1, top_p=1, top_k=_LOOSE)}, (1, 1, 2, 3))
         if "top_k" in self._rule and len(set(drawn)) > 1:
-            self._leave_out_what_is_ignored(path, asked)
+            self._leave_out_what_is_ignored(path, draw)
         return Dialect(
             texts=texts,
             messages=messages,
@@ -152,10 +153,16 @@ class _Probe:
         return True
 
     def _leave_out_what_is_ignored(self, path: str, asked: Mapping[str, Any]) -> None:
-        """Some servers take any field and say nothing: texts drawn from the likeliest token alone must be one text."""
-        alone = {**asked, **self._rule_of(temperature=1, top_p=1, top_k=1)}
-        if len({self._text(path, {**alone, "seed": seed}, _WHOLE) for seed in (1, 2, 3)}) > 1:
+        """Some servers take any field and say nothing: texts drawn from the likeliest token alone must be one text.
+
+        But for one in three, where two tokens are as likely as each other and numbers move with a server's batches.
+        """
+        alone = self._drawn(path, {**asked, **self._rule_of(temperature=1, top_p=1, top_k=1)}, (1, 2, 3))
+        if len(set(alone)) == len(alone):
             self._rule = {name: self._rule[name] for name in self._rule if name not in _EXTRA}
+
+    def _drawn(self, path: str, asked: Mapping[str, Any], seeds: Sequence[int]) -> list[str | None]:
+        return [self._text(path, {**asked, "seed": seed}, _WHOLE) for seed in seeds]
 
     def _top_k_off(self, path: str, asked: Mapping[str, Any]) -> int:
         """The number that stands for no top-k: 0, or -1 where that is refused."""
