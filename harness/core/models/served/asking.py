@@ -169,9 +169,12 @@ def _told(logprobs: Any, text: str) -> tuple[Token, ...] | None:
 
 
 def _told_in_full(told: Sequence[tuple[Token, ...] | None], reported: int) -> Sequence[tuple[Token, ...] | None]:
-    """None for all where the server counts other tokens than it tells, but for an end each: it had thoughts."""
+    """None for all where the server counts more tokens than it tells, but for an end each: it had thoughts.
+
+    It may count fewer: llama.cpp counts those of the first of several choices alone.
+    """
     known = sum(map(len, filter(None, told)))
-    is_full = all(one is not None for one in told) and (not reported or abs(reported - known) <= len(told))
+    is_full = all(one is not None for one in told) and reported - known <= len(told)
     return told if is_full else [None] * len(told)
 
 

@@ -423,6 +423,8 @@ def test_log_probabilities_of_thoughts_are_not_the_answers():
     assert reply_of(hidden, 4, 1).choices[0].told is None
     with_end = {**plain, "usage": {"prompt_tokens": 3, "completion_tokens": 2}}
     assert reply_of(with_end, 4, 1).choices[0].told is not None
+    of_the_first = {"choices": 4 * plain["choices"], "usage": {"prompt_tokens": 3, "completion_tokens": 1}}
+    assert all(one.told is not None for one in reply_of(of_the_first, 4, 4).choices)  # as llama.cpp counts
 
 
 @pytest.mark.parametrize(
