@@ -28,7 +28,7 @@ _SMALL = [
     "--data", "prompts.jsonl", "--grader", f"{_GRADER}:letters", "--model", REAL, "--method", "iro", "--limit", "2",
     "--set", "fit.prompts=6", "--set", "fit.samples=4", "--set", "fit.layers=[9]", "--set", "iro.iterations=1",
     "--set", "iro.width=1", "--set", "iro.successors=4", "--set", "iro.chunk=4", "--set", "iro.value.epochs=1",
-    "--set", "iro.value.poolings=[mean]", "--set", "sampler.max_new_tokens=12", "--set", "evaluate.trace=0",
+    "--set", "iro.value.poolings=[mean_response]", "--set", "sampler.max_new_tokens=12", "--set", "evaluate.trace=0",
 ]  # fmt: skip
 _LIMIT = 1800.0  # seconds for the run, and for the server to begin
 
