@@ -19,7 +19,9 @@ import numpy as np
 
 from harness.core.digest import digest
 from harness.core.errors import UserError
-from harness.core.files import from_cache, whole
+from harness.core.json_file import read_json, write_json
+from harness.core.lock import LOCKS, alone
+from harness.core.printable import printable
 from harness.core.progress import duration
 from harness.core.statistics.stats import Estimate, difference, holm, mean
 from harness.core.types import Prompt
@@ -133,24 +135,38 @@ def _answered(
     started, found = time.perf_counter(), list[Answered]()
     chosen = pick if model.method not in (BASE, GREEDY) else None
     of = [_VERSION, model.identity, chosen, opened.name]
-    for start in range(0, len(prompts), _TOGETHER):
-        # methods see neither the document nor its reference, and so does a reward that the pick asks
-        batch = [replace(prompt, row={}, reference=None) for prompt in prompts[start : start + _TOGETHER]]
-        said = [[p.id, p.text, [[m.role, m.content] for m in p.messages or ()]] for p in batch]
-        path = cache / "tax" / f"{digest([of, said])[:20]}.json"
-        if not path.exists():
-            made = [[a.text, a.policy_tokens] for a in model.answered(batch, pick=chosen)]
-            with whole(path) as part:
-                part.write_text(json.dumps(made), encoding="utf-8")
-        with from_cache(path, remove=path):
-            stored = json.loads(path.read_text(encoding="utf-8"))
-        found += [
-            Answered(opened.name, model.method, prompt.id, _shown(prompt), text, tokens)
-            for prompt, (text, tokens) in zip(batch, stored, strict=True)
-        ]
+    with alone(cache / LOCKS / f"tax-{digest(of)[:20]}", f"answers of {model.method} to {opened.name}"):
+        for start in range(0, len(prompts), _TOGETHER):
+            # methods see neither the document nor its reference, and so does a reward that the pick asks
+            batch = [replace(prompt, row={}, reference=None) for prompt in prompts[start : start + _TOGETHER]]
+            said = [[p.id, p.text, [[m.role, m.content] for m in p.messages or ()]] for p in batch]
+            path = cache / "tax" / f"{digest([of, said])[:20]}.json"
+            stored = _stored(path, len(batch))
+            if stored is None:
+                stored = [(a.text, a.policy_tokens) for a in model.answered(batch, pick=chosen)]
+                write_json(path, {"answers": stored})
+            found += [
+                Answered(opened.name, model.method, prompt.id, _shown(prompt), text, tokens)
+                for prompt, (text, tokens) in zip(batch, stored, strict=True)
+            ]
     seconds = duration(time.perf_counter() - started)
     print(f"{opened.name}, {model.method}: {len(found)} documents in {seconds}", file=sys.stderr, flush=True)
     return found
+
+
+def _stored(path: Path, count: int) -> list[tuple[str, int]] | None:
+    """Texts and policy tokens of a kept batch; None where there is none to be believed, which is answered again."""
+    if not path.exists():
+        return None
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        answers = kept if isinstance(kept, list) else read_json(path, "")["answers"]  # a list: of earlier versions
+        if len(answers) != count:
+            raise ValueError(f"{len(answers)} answers to {count} documents")
+        return [(str(text), int(tokens)) for text, tokens in answers]
+    except (UserError, ValueError, LookupError, TypeError, RecursionError) as error:
+        print(printable(f"{path} is damaged ({error}); answered again"), file=sys.stderr)
+        return None
 
 
 def _values(opened: Opened, prompt: Prompt, response: str) -> dict[str, float]:

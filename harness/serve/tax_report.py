@@ -8,7 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
-from harness.core.files import whole
+from harness.core.files import renewed
+from harness.core.manifest import problems_of, write_manifest
+from harness.core.proven import take_or_make
 from harness.evidence.markdown import markdown_table, one_line, p_value
 from harness.evidence.names import display_name
 from harness.evidence.screen import beside_here
@@ -43,14 +45,18 @@ def show_tax(found: Tax, folder: Path, terminal: Terminal | None = None) -> None
 
 
 def write_tax(found: Tax, aligned: Aligned, out: Path) -> Path:
-    """The folder; one of that name holds the same."""
+    """The folder; one of that name holds the same, where it is as it was written."""
     folder = out / "tax" / found.name
-    if not folder.exists():
-        with whole(folder) as part:
+
+    def make() -> None:
+        with renewed(folder) as part:
             part.mkdir()
             pl.DataFrame([asdict(answer) for answer in found.answers]).write_parquet(part / "answers.parquet")
             pl.DataFrame([_flat(row) for row in found.rows]).write_parquet(part / "table.parquet")
             (part / "report.md").write_text(_report(found, aligned), encoding="utf-8")
+            write_manifest(part, [path.name for path in part.iterdir()])
+
+    take_or_make(folder, out, folder.name, lambda: problems_of(folder), make)
     return folder
 
 

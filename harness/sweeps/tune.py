@@ -13,17 +13,19 @@ iteration K + 1 is left as it is.
 import json
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import polars as pl
 import yaml
+from pydantic import Field, TypeAdapter, ValidationError
 
 from harness.core.digest import digest
 from harness.core.errors import UserError
-from harness.core.files import whole
-from harness.core.json_file import write_json
+from harness.core.files import to_disk, whole
+from harness.core.json_file import read_json, write_json
 from harness.core.lock import LOCKS
 from harness.core.nested import flatten, nested
 from harness.core.printable import printable
@@ -31,7 +33,7 @@ from harness.core.streams import Streams
 from harness.core.tuning import Facts, Numeric
 from harness.evidence.proven_table import write_proven
 from harness.evidence.row import Comparison, flat
-from harness.evidence.store import load_run, read_json
+from harness.evidence.store import load_run
 from harness.evidence.table import comparison
 from harness.evidence.tuning import write_tuning
 from harness.methods import METHODS
@@ -47,6 +49,8 @@ from harness.tasks import TASKS
 PROMPTS = 64  # of the development slice, unless --limit says otherwise
 ROUNDS = 3  # of as many tries as a method has, at most, unless --most-tries says otherwise
 _PICKS = ("value", "first", "reward")  # cheapest first: which row of a method is compared
+_GOES_ON = "the search goes on from the tries of sessions that have ended, and of this one"
+_PAIRS = TypeAdapter(list[tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]])
 
 
 def tune(
@@ -58,7 +62,7 @@ def tune(
     plain = resolve(asked)
     folder, ranks = _folder(plain, workspace, iterations), join_ranks()
     with ranks.alone(workspace.out / LOCKS / f"tuning-{folder.name}", f"the tuning {folder.name}"):
-        sessions = ranks.of_first(_sessions(folder, (tries, most)))
+        sessions = ranks.of_first(_sessions(folder, (tries, most)) if ranks.first else [])
         searches = []
         for name in plain.methods:
             search = _Search(name, asked, plain, replace(workspace, out=folder), ranks, iterations)
@@ -242,16 +246,31 @@ class _Search:
 
 
 def _sessions(folder: Path, now: tuple[int, int]) -> list[tuple[int, int]]:
-    """`tries` and `most` of every command that worked on this tuning, this one last; written down before any work."""
-    path = folder / "sessions.json"
-    stored: list[tuple[int, int]] = []
+    """`tries` and `most` of every command that worked on this tuning, this one last; on the disk before any work.
+
+    Where the file is damaged, which a line says, those that ended stand in about.json.
+    """
+    path, stored = folder / "sessions.json", list[tuple[int, int]]()
     try:
-        stored = [(int(a), int(b)) for a, b in read_json(path)["sessions"]] if path.exists() else []
-    except (UserError, LookupError, TypeError, ValueError) as error:
-        print(printable(f"{error}. Begun with this command alone; its tries are found again"), file=sys.stderr)
+        stored = _sessions_in(path)
+    except UserError as error:
+        print(printable(str(error)), file=sys.stderr)
+        with suppress(UserError):
+            stored = _sessions_in(folder / "about.json")
     sessions = stored if now in stored else [*stored, now]
     write_json(path, {"sessions": sessions})
+    to_disk([path])
     return sessions
+
+
+def _sessions_in(path: Path) -> list[tuple[int, int]]:
+    """Those that a file holds; none where there is none. Raises UserError where it does not hold such pairs."""
+    if not path.exists():
+        return []
+    try:
+        return _PAIRS.validate_python(read_json(path, _GOES_ON).get("sessions"))
+    except ValidationError as error:
+        raise UserError(f"{path} has other sessions than were written; {_GOES_ON}") from error
 
 
 def _for(name: str, plain: RunConfig, given: Given) -> list[tuple[str, Any]]:

@@ -11,7 +11,9 @@ from harness import cli
 from harness.evidence.schema import ANSWER, GOLD
 from harness.evidence.store import Run, find_run, load_run
 from harness.evidence.table import comparison
+from harness.running import imported as imported_module
 from harness.tasks.toy import Toy
+from tests.twins import twins
 
 TOY = ["--model", "toy", "--set", "sampler.max_new_tokens=4", "--set", "sampler.top_k=0", "--workers", "1"]
 CHECKS = "def letters(prompt, response, answer):\n    return response.count(answer)\n"
@@ -159,3 +161,29 @@ def test_a_run_of_files_is_imported_with_the_same_files_alone(place, unrendered,
     Path("checks.py").write_text(CHECKS.replace("answer)", "answer) + 1"), encoding="utf-8")
     assert bring(Path("out"), theirs, "--run", run.id, *files, method="x") == 2
     assert "--grader 'checks.py:letters' holds something else" in capsys.readouterr().err
+
+
+def test_of_two_equal_imports_at_once_one_grades_and_the_other_finds_it_done(results, run, monkeypatch):
+    """The slower removed the folder of the faster, and a reader met half of it."""
+    rows = [{"prompt_id": i, "response": "ab"} for i in sorted(run.completions["prompt_id"].unique())]
+    file = write(rows)
+    found = twins(lambda: bring(results, file, "--run", run.id, method="twin"), imported_module, "_write", monkeypatch)
+    assert found.codes == [0, 0] and found.made == 1 and len(found.said) == 1
+    assert imported(results, "twin").completions.filter(pl.col("method") == "twin").height == len(rows)
+
+
+def test_a_damaged_import_is_made_again_by_its_command(results, run, capsys):
+    rows = [{"prompt_id": i, "response": "ba"} for i in sorted(run.completions["prompt_id"].unique())]
+    file = write(rows)
+    assert bring(results, file, "--run", run.id, method="torn") == 0
+    folder = imported(results, "torn").folder
+    before = state(folder)
+    for name in ("scores.parquet", "run.json", "pool.parquet"):
+        (folder / name).write_bytes((folder / name).read_bytes()[:40])
+        capsys.readouterr()
+        assert bring(results, file, "--run", run.id, method="torn") == 0
+        assert capsys.readouterr().err.count("is damaged") == 1
+        apart = {"run.json", "manifest.json", "report.md"}  # which say when it was made
+        assert {k: v for k, v in state(folder).items() if k not in apart} == {
+            k: v for k, v in before.items() if k not in apart
+        }

@@ -9,7 +9,9 @@ import harness
 from harness import cli
 from harness.core.statistics.stats import Estimate
 from harness.evidence.table import comparison
+from harness.serve import align as serve_align
 from harness.serve.align_report import intervals_of, judged, report_of
+from tests.twins import twins
 
 TOY = ["--model", "toy", "--set", "sampler.max_new_tokens=4", "--set", "sampler.top_k=0", "--workers", "1",
        "--set", "iro.iterations=1"]  # fmt: skip
@@ -124,3 +126,23 @@ def test_a_preview_says_what_it_takes_and_does_nothing(files, capsys):
     assert said.startswith("data-") and "Nothing was done, and no result written" in said
     assert not Path("aligned").exists()
     assert align() == 0
+
+
+def state(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_of_two_equal_commands_at_once_one_writes_and_the_other_finds_it_done(files, capsys, monkeypatch):
+    found = twins(align, serve_align, "write_about_fitted", monkeypatch)
+    assert found.codes == [0, 0] and found.made == 1 and len(found.said) == 1
+    assert "the aligned model in aligned is being made by process " in found.said[0]
+    assert capsys.readouterr().err.count(" is done (commit") == 1
+    monkeypatch.undo()
+    monkeypatch.setenv("HARNESS_CACHE", str(files / "cache"))
+    monkeypatch.chdir(files)
+    before = state(files / "aligned")
+    for name in ("about.json", "manifest.json", "report.md"):  # as a power cut leaves them
+        (files / "aligned" / name).write_bytes(before[name][:30])
+    capsys.readouterr()
+    assert align() == 0
+    assert capsys.readouterr().err.count("It is made again") == 1 and state(files / "aligned") == before

@@ -4,19 +4,24 @@ kept = Kept(cache / "served", fingerprint)
 kept.find(asked)                # Piece, or None
 kept.store(asked, piece)
 
+A file carries the hash of what it says; one that does not hold, or is torn, is asked for again, and a line says so.
 The server's URL is no part of it. Nor is how many answers one request brought, so that sixteen samples are found by
 whoever wants eight of them, and one that was drawn for the base is the first of best-of-n's.
 """
 
-import json
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 from harness.core.digest import digest
-from harness.core.files import from_cache, whole
+from harness.core.errors import UserError
+from harness.core.json_file import read_json, write_json
 from harness.core.models.served.asking import Finish, Written
+from harness.core.printable import printable
+
+_HOLDS = {"text", "finish", "tokens", "read", "cached"}
 
 
 @dataclass(frozen=True)
@@ -37,8 +42,11 @@ class Kept:
         path = self._path(asked)
         if not path.exists():
             return None
-        with from_cache(path, remove=path):
-            stored = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            stored = read_json(path, "it is asked for again")
+        except UserError as error:
+            print(printable(str(error)), file=sys.stderr, flush=True)
+            return None
         match stored:
             case {
                 "text": str(text),
@@ -46,14 +54,13 @@ class Kept:
                 "tokens": int(tokens),
                 "read": int(read),
                 "cached": int(cached),
-            } if finish in get_args(Finish):
+            } if finish in get_args(Finish) and stored.keys() == _HOLDS:  # else its proof has another name now
                 return Piece(Written(text, finish, tokens), read, cached)  # type: ignore[arg-type]  # one of Finish
         return None
 
     def store(self, asked: Mapping[str, Any], piece: Piece) -> None:
         data = {**asdict(piece.written), "read": piece.read, "cached": piece.cached}
-        with whole(self._path(asked)) as part:
-            part.write_text(json.dumps(data), encoding="utf-8")
+        write_json(self._path(asked), data)
 
     def _path(self, asked: Mapping[str, Any]) -> Path:
         name = digest([self.fingerprint, dict(asked)])
