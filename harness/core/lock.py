@@ -70,7 +70,7 @@ def _who(holder: Path) -> str:
     try:
         said = json.loads(holder.read_text(encoding="utf-8"))
         return f"process {said['pid']} on {said['host']} since {said['started']}"
-    except (OSError, ValueError, LookupError, TypeError):  # it has just begun, or just ended
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):  # it has just begun, or just ended
         return "another process"
 
 

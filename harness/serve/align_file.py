@@ -140,4 +140,7 @@ def _within(workspace: Workspace) -> Workspace:
 
 
 def _holds(folder: Path, asked: dict[str, object]) -> bool:
-    return (folder / "about.json").is_file() and asked_of(folder) == asked
+    try:
+        return (folder / "about.json").is_file() and asked_of(folder) == asked
+    except UserError:  # of another version, which --replace puts this in the place of
+        return False

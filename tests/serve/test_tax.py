@@ -6,9 +6,10 @@ import pytest
 from harness import cli
 from harness.cli.tax import _by_task
 from harness.core.errors import UserError
+from harness.core.json_file import write_json
 from harness.core.statistics.stats import Estimate, difference
 from harness.serve.aligned import Aligned
-from harness.serve.tax import Compared, Tax
+from harness.serve.tax import Compared, Tax, _stored
 from tests.tasks.lm_eval_made_here import write_toyqa
 
 NONE = Estimate(0.5, 0.4, 0.6, 40)
@@ -101,3 +102,17 @@ def test_the_base_is_not_compared_with_itself(place, unrendered, capsys):
     assert cli.main([*toy, "--set", "evaluate.trace=0"]) == 0
     assert cli.main(["tax", "latest", "--method", "base", "--tasks", "toyqa", *words]) == 2
     assert "base is the base itself" in capsys.readouterr().err
+
+
+def test_a_kept_batch_that_is_damaged_is_answered_again(tmp_path, capsys):
+    """It proved nothing: a flipped bit was another answer, and a torn file a traceback."""
+    path = tmp_path / "batch.json"
+    write_json(path, {"answers": [["ab", 2], ["c", 1]]})
+    assert _stored(path, 2) == [("ab", 2), ("c", 1)] and _stored(path, 3) is None
+    written = path.read_text()
+    for damaged in (written.replace("ab", "ac"), written[:30], "", "[[1", "[[1, 2, 3]]", "[" * 90_000, "{}"):
+        path.write_text(damaged)
+        capsys.readouterr()
+        assert _stored(path, 2) is None and capsys.readouterr().err.count("answered again") == 1
+    path.write_text('[["ab", 2], ["c", 1]]')  # as earlier versions wrote it
+    assert _stored(path, 2) == [("ab", 2), ("c", 1)]
