@@ -87,7 +87,7 @@ def test_a_file_does_not_vanish_where_a_folder_has_its_name(tmp_path):
 @pytest.mark.parametrize("damage", [SafetensorError("header too large"), RecursionError("deep"), AttributeError("x")])
 def test_what_a_library_says_of_a_torn_file_is_one_error(damage):
     with (
-        pytest.raises(UserError, match="is damaged .*; run its command again"),
+        pytest.raises(UserError, match=r"is damaged .*; run its command again"),
         read_whole("it", "run its command again"),
     ):
         raise damage
