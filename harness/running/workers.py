@@ -19,6 +19,7 @@ import psutil
 from harness.core.errors import UserError
 
 _job: Callable[[int], None]  # inherited by the forked children
+_is_ending = False
 
 
 def choose_workers(asked: int | None, device: str, need_gb: float) -> int:
@@ -64,18 +65,32 @@ def run_batches(job: Callable[[int], None], batches: Sequence[int], workers: int
         except BaseException:
             for process in list(pool._processes.values()):
                 process.terminate()
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)  # waits until they have tidied up
             raise
 
 
+class _Ended(SystemExit):
+    """The parent ends this process: what is half written is removed on the way out."""
+
+
 def _call(i: int) -> None:
-    _job(i)
+    try:
+        _job(i)
+    except _Ended:
+        os._exit(1)  # the pool would take it for the batch's own failure, and go on with the next
+
+
+def _end(*_: object) -> None:
+    global _is_ending
+    if not _is_ending:  # the pool asks as well, when the first of its processes is gone
+        _is_ending = True
+        raise _Ended(1)
 
 
 def _begin(ending: int, held: int) -> None:
     """Ctrl-C reaches the whole process group, and the parent decides; without a parent there is nobody to work for."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, _end)
     os.close(held)
     threading.Thread(target=_end_with_parent, args=(ending,), daemon=True).start()
 

@@ -166,13 +166,12 @@ def _signed(of: Estimate) -> str:
 
 def _cells(found: Judged, row: Comparison) -> dict[str, str | None]:
     sd, mean = found.unit.sd, found.unit.mean
-    gold = scaled(row.gold, sd)
+    of = scaled(row.gold, sd)
+    score = Estimate(of.value + mean, of.low + mean, of.high + mean, of.n)
     gain = None if row.key.method == "base" or row.drift.gold_gain is None else scaled(row.drift.gold_gain, sd)
     return {
         "model": _named(row),
-        "score [95%]": Estimate(gold.value * sd + mean, gold.low * sd + mean, gold.high * sd + mean, gold.n).shown(
-            ".3g"
-        ),
+        "score [95%]": score.shown(".3g"),
         "more than unaligned [95%]": "" if gain is None else gain.shown("+.3g"),
         "tokens worked": f"{row.costs.policy_tokens:,.0f}",
         "times the compute": f"{found.times(row):.1f}",

@@ -54,6 +54,31 @@ def test_workers_die_with_their_parent(tmp_path, how):
     _until(lambda: not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children))
 
 
+HALF = """
+import pathlib, sys, time
+from harness.core.files import whole
+from harness.running.workers import run_batches
+def job(i):
+    with whole(pathlib.Path(sys.argv[1]) / str(i)) as part:
+        part.write_text("half")
+        time.sleep(600)
+for _ in run_batches(job, range(4), 2):
+    pass
+"""
+
+
+@pytest.mark.parametrize("to", [os.kill, os.killpg])
+def test_workers_remove_what_they_have_half_written_when_their_parent_is_interrupted(tmp_path, to):
+    """A worker that was ended between the writing of a file and its renaming left it under its temporary name."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HALF, str(tmp_path)], start_new_session=True, stderr=subprocess.DEVNULL
+    )
+    _until(lambda: len([p for p in tmp_path.iterdir() if p.read_text() == "half"]) == 2)
+    to(process.pid, signal.SIGINT)
+    process.wait(timeout=60)
+    assert not list(tmp_path.iterdir())
+
+
 def _until(holds) -> None:
     deadline = time.monotonic() + 60
     while not holds():

@@ -118,6 +118,11 @@ def test_points_are_those_of_the_grader(planted):
     found, plain = (judged(one, comparison(one), "iro", intervals_of(one)) for one in (run, planted))
     assert found.gain.value == pytest.approx(20 * plain.gain.value)
     assert found.mean(found.base) == pytest.approx(50 + 20 * plain.base.gold.value)
+    lines = [line.strip("| ").split(" | ") for line in report_of(found, run, "aligned/").splitlines()]
+    shown = {cells[0]: cells[1] for cells in lines if len(cells) > 5}
+    for name, pick in (("unaligned", "first"), ("IRO, picked by its value", "value")):
+        golds = run.scores.filter((run.scores["metric"] == "gold_reward") & (run.scores["final_pick"] == pick))
+        assert float(shown[name].split(" ")[0]) == pytest.approx(golds["value"].mean(), rel=5e-3)
 
 
 def test_a_preview_says_what_it_takes_and_does_nothing(files, capsys):
