@@ -6,7 +6,8 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from harness.evidence.report import table_markdown, write_report
+from harness.evidence.report import write_report
+from harness.evidence.report_table import table_markdown
 from harness.evidence.table import best_of_n_curve, comparison
 from tests.conftest import PRICES
 
