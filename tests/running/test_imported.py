@@ -159,3 +159,23 @@ def test_a_run_of_files_is_imported_with_the_same_files_alone(place, unrendered,
     Path("checks.py").write_text(CHECKS.replace("answer)", "answer) + 1"), encoding="utf-8")
     assert bring(Path("out"), theirs, "--run", run.id, *files, method="x") == 2
     assert "--grader 'checks.py:letters' holds something else" in capsys.readouterr().err
+
+
+def test_imported_answers_are_in_the_clusters_of_their_prompts(place, unrendered, capsys):
+    """Such a run could not be imported beside; and answers in no cluster would be one: no interval."""
+    asked = [{"prompt": f"question {i} about topic {i % 2}", "answer": "ab"[i % 2]} for i in range(40)]
+    data = write([{**row, "who": f"{i % 7}"} for i, row in enumerate(asked)], "d.jsonl")
+    Path("checks.py").write_text(CHECKS, encoding="utf-8")
+    files = ["--data", data, "--grader", "checks.py:letters"]
+    words = ["run", *files, *TOY, "--cluster", "who", "--method", "base", "--set", "fit.prompts=5", "--limit", "8"]
+    assert cli.main([*words, "--out", "out"]) == 0
+    run = load_run(find_run(Path("out"), "data"))
+    base = run.completions.filter(pl.col("method") == "base")
+    theirs = [{"prompt_id": i, "response": text} for i, text in base.select("prompt_id", "response").iter_rows()]
+    assert bring(Path("out"), write(theirs), "--run", run.id, *files) == 0
+    made = {row.key.method: row for row in comparison(imported(Path("out")))}
+    own = {row.key.method: row for row in comparison(run)}
+    assert own["base"].clusters == made["theirs"].clusters == made["base"].clusters
+    assert str(made["theirs"].gold) == str(made["base"].gold) == str(own["base"].gold)
+    assert "[" in str(made["theirs"].gold)
+    assert str(made["best_of_n"].drift.gold_gain) == str(own["best_of_n"].drift.gold_gain)
