@@ -57,6 +57,12 @@ def over(ratio: float | None, unit: str) -> str:
     return "" if ratio is None else f"{100 * ratio:.0f}% of {unit}"
 
 
+def in_range(counts: Iterable[int]) -> str:
+    """'32', or '28 to 32' where rows differ, as some have answers without a score."""
+    found = sorted(set(counts))
+    return f"{found[0]}" if len(found) == 1 else f"{found[0]} to {found[-1]}"
+
+
 def p_value(p: float | None) -> str:
     """Nothing where nothing was tested."""
     if p is None:
