@@ -51,6 +51,7 @@ class Judged:
     rows: Sequence[Comparison]
     unit: Unit
     intervals: Intervals
+    seconds: float | None = None  # wall clock of the command that made the run, of all looks together; None: unknown
 
     @property
     def gain(self) -> Estimate:
@@ -118,7 +119,7 @@ def judged(run: Run, table: Sequence[Comparison], method: str, intervals: Interv
     best = next((one for one in table if one.key.method == "best_of_n" and one is not row), None)
     shown = [one for one in table if one.key.method != method or one.key.iteration == row.key.iteration]
     unit = run.record.required(f"units.{GOLD}", run.record.units.get(GOLD))
-    return Judged(row, base, best, shown, unit, intervals)
+    return Judged(row, base, best, shown, unit, intervals, run.record.seconds)
 
 
 def intervals_of(run: Run) -> Intervals:
@@ -236,7 +237,9 @@ def _done(run: Run) -> str:
 def _cost(found: Judged, run: Run) -> str:
     costs = found.row.costs
     flops = "" if costs.fit_flops is None else f" ({costs.fit_flops / 1e12:,.3g} TFLOPs)"
-    took = "" if run.record.seconds is None else f" The whole job took {duration(run.record.seconds)}."
+    took = ""
+    if found.seconds is not None:
+        took = f" Making this took {duration(found.seconds)}, without what earlier commands had left in the cache."
     return (
         f"Fitting, once: {costs.fit_policy_tokens:,} tokens{flops} and {costs.fit_proxy_calls:,} calls of the grader. "
         f"Then {found.times(found.row):.1f} times the compute of the unaligned model for every answer, and "
