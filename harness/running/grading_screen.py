@@ -3,6 +3,8 @@
 show_graded(graded(config, workspace))
 """
 
+from math import isnan
+
 from harness.core.graders.grade import Grade
 from harness.core.types import Prompt
 from harness.evidence.terminal import Column, Terminal, grid
@@ -49,7 +51,7 @@ def _lines(role: str, of: GradedSamples) -> list[str]:
         lines.append(f"  no score: {n} of {count} ({n / count:.0%}) {error}, such as: {detail[:160]}")
     if not of.is_deaf:
         lines.append(
-            f"  spread: sd {of.within:.3g} within a prompt, {of.between:.3g} between prompts; "
+            f"  spread: sd {_known(of.within)} within a prompt, {_known(of.between)} between prompts beyond chance; "
             f"{of.telling} of {len(set(of.prompts))} prompts have answers that differ in score"
         )
     same = (
@@ -72,6 +74,10 @@ def _tail(prompt: Prompt, width: int) -> str:
 def _head(text: str, width: int) -> str:
     line = " ".join(text.split())
     return line if len(line) <= width else f"{line[: width - 3]}..."
+
+
+def _known(spread: float) -> str:
+    return "unknown" if isnan(spread) else f"{spread:.3g}"
 
 
 def _time(seconds: float) -> str:
