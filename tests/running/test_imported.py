@@ -8,9 +8,11 @@ import polars as pl
 import pytest
 
 from harness import cli
+from harness.evidence.export_answers import answer_lines
 from harness.evidence.schema import ANSWER, GOLD
 from harness.evidence.store import Run, find_run, load_run
 from harness.evidence.table import comparison
+from harness.judging.opponents import Selection, contests
 from harness.tasks.toy import Toy
 
 TOY = ["--model", "toy", "--set", "sampler.max_new_tokens=4", "--set", "sampler.top_k=0", "--workers", "1"]
@@ -78,6 +80,11 @@ def test_missing_answers_are_unscored_and_others_are_counted(results, run, capsy
     (row,) = (row for row in comparison(made) if row.key.method == "some")
     assert row.unscored == 2 and row.gold.n == 6 and row.budget == 4 and row.beside == "best-of-4"
     assert row.tokens == 2.0 and row.base_nll == row.base_nll
+    assert row.drift.repetition.n == 6 and row.win_rate_over_base.n == 6
+    assert sum(json.loads(line)["method"] == "some" for line in answer_lines(made, None)) == 6
+    some = Selection(method="some")
+    (met,) = contests(made, some, "base", None, Selection())  # two answers that are none were judged as empty ones
+    assert len(met.pairs) == 6 and all(pair.ours.text == "aa" for pair in met.pairs)
     assert "nan" not in (made.folder / "report.md").read_text()
 
 
