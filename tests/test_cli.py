@@ -24,6 +24,7 @@ def call(how: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess:
     return subprocess.run([*COMMANDS[how], *arguments], cwd=cwd, env=environment, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", COMMANDS)
 def test_what_the_current_folder_holds_breaks_nothing(tmp_path, how):
     """A user's own tasks.py, or a folder methods/, stopped every command; datasets.py would stop transformers."""
@@ -67,6 +68,7 @@ def test_a_closed_pipe_ends_the_command_silently(tmp_path):
         assert process.wait() == code
 
 
+@pytest.mark.slow
 def test_the_command_says_its_version_and_completes_itself(tmp_path):
     assert call("script", "--version", cwd=tmp_path).stdout == f"iro-harness {__version__}\n"
     assert call("script", "run", "--help", cwd=tmp_path).stdout.startswith("usage: harness run")
@@ -125,6 +127,7 @@ def test_what_is_mistyped_is_one_clear_error(place, capsys, words, says):
     assert said.startswith("error: ") and says in said and said.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_run_in_a_folder_of_a_project_joins_its_results_and_says_so(place, unrendered, capsys, monkeypatch):
     (place / "results" / "runs").mkdir(parents=True)
     (place / "notebooks").mkdir()

@@ -116,11 +116,19 @@ def time_of(found: Preview) -> str:
 
 def tries_in_words(found: Mapping[str, Preview], tries: int, most: int) -> str:
     """What becomes of first tries, which alone are known before a search."""
-    seconds = sum(one.seconds for one in found.values())
-    return (
+    said = (
         f"These are first tries, of the defaults. Each method has {tries}, and up to {most} while its best lies at an "
-        f"edge: about {duration(ceil(seconds * tries))} to {duration(ceil(seconds * most))} if all cost as much and "
-        "share nothing."
+        "edge: "
+    )
+    speed = next((one.speed for one in found.values() if one.speed is not None), None)
+    if any(one.prices is not None for one in found.values()):
+        return said + "the server decides how long those take."
+    if speed is None:
+        return said + "how long those take is not known before, since nothing of the first was left to time."
+    seconds = sum(one.seconds_anew(speed) for one in found.values())
+    return (
+        said + f"about {duration(ceil(seconds * tries))} to {duration(ceil(seconds * most))} if all cost as much and "
+        "share nothing but the base samples."
     )
 
 

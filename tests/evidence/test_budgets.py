@@ -107,6 +107,7 @@ def test_the_pick_among_all_rows_is_what_best_of_n_answered(planted):
         assert first_picks(planted.pool, POOL)[metric].equals(own)
 
 
+@pytest.mark.slow
 def test_a_run_of_several_budgets_is_compared_row_by_row(place, unrendered):
     """The toy: IRO on 4 rows; controlled decoding on 2, on more than the pool, and token by token."""
     command = ["run", "--task", "toy", "--method", "iro,controlled_decoding", "--limit", "20", "--workers", "1"]

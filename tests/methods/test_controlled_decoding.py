@@ -66,6 +66,7 @@ def test_with_exact_values_it_samples_the_per_token_tilt(toy, toy_handle, ledger
     assert chi_square(counts, 4000 * np.array(list(exact.values()))) > 1e-4
 
 
+@pytest.mark.slow
 def test_bootstrapped_and_regressed_values_agree_with_the_enumerated_ones(toy, toy_handle, ledger):
     """On prefixes of 2% of the mass or more: each within 0.3, and within 0.3 of each other."""
     exact = toy.values(TOY_SAMPLER, lambda _, y: proxy_of(toy.text(y)))

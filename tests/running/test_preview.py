@@ -116,6 +116,14 @@ def test_sweeps_name_the_runs_that_they_would_do(place, capsys):
     assert "Each method has 2, and up to 2" in first
 
 
+def test_a_first_try_that_is_in_the_cache_does_not_make_the_others_cost_nothing(place, capsys):
+    """It said "about 0 s to 0 s" where the first try, which alone is known, was done."""
+    search = ["tune", *TOY, "--method", "args", "--limit", "8", "--tries", "2", "--most-tries", "2"]
+    (minutes,) = re.findall(r"edge: about (.*?) to ", dry(capsys, *search))
+    assert cli.main(["tune", *TOY, "--method", "args", "--limit", "8", "--tries", "1", "--most-tries", "1"]) == 0
+    assert minutes and "how long those take is not known before" in dry(capsys, *search)
+
+
 def test_judging_says_who_would_be_asked_how_often(place, capsys):
     assert cli.main(RUN) == 0
     (run,) = (folder.name for folder in (place / "results" / "runs").iterdir())

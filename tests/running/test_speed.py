@@ -1,12 +1,14 @@
 from copy import deepcopy
 
 import polars as pl
+import pytest
 from transformers import LlamaForCausalLM
 
 from harness.core.models.transformers_policy import TransformersPolicy
 from harness.running.speed import flops_of, run_bench, table, write_bench
 
 
+@pytest.mark.slow
 def test_the_benchmark_runs_on_a_tiny_model_and_stores_every_figure(tiny, tmp_path):
     """Figures are looked at by people; here only that each exists, is positive, and is stored."""
     config = deepcopy(tiny.model.config)

@@ -89,6 +89,7 @@ def test_order_and_repeats_of_prompts_do_not_matter_and_the_seed_does(load, meth
     assert aligned.generate([]) == []
 
 
+@pytest.mark.slow
 def test_another_process_in_another_folder_gives_the_same_texts(load, results, tmp_path):
     code = (
         f"import harness; print(harness.load({str(results.glob('runs/*').__next__())!r}, 'iro').generate(['topic 1']))"

@@ -99,6 +99,7 @@ def test_one_factor_on_all_betas_changes_nothing_for_top(toy, toy_handle):
     assert [a.pick("value").tokens for a in once] == [a.pick("value").tokens for a in twice]
 
 
+@pytest.mark.slow
 def test_resampling_converges_to_the_tilt_of_finished_texts(toy, toy_handle):
     """First picks of 2,000 prompts against pi(y) exp(S(y)) / Z, S = 0.7 * reward, U = 64.
 
