@@ -7,6 +7,7 @@ from math import isnan
 
 from harness.core.graders.grade import Grade
 from harness.core.types import Prompt
+from harness.evidence.markdown import digits_for
 from harness.evidence.terminal import Column, Terminal, grid
 from harness.running.grading import EACH, GradedSamples, Preflight
 
@@ -26,7 +27,7 @@ def show_graded(found: Preflight, terminal: Terminal | None = None) -> None:
             [
                 Column("prompt", [_tail(found.completions[i].prompt, _PROMPT + more) for i in rows], is_text=True),
                 Column("answer", [_head(found.completions[i].text, _ANSWER + more) for i in rows], is_text=True),
-                Column("score", [_score(proxy.grades[i]) for i in rows]),
+                Column("score", [_score(proxy.grades[i], digits_for(proxy.within)) for i in rows]),
             ],
             screen.width,
         )
@@ -61,8 +62,8 @@ def _lines(role: str, of: GradedSamples) -> list[str]:
     return lines
 
 
-def _score(grade: Grade) -> str:
-    return f"{grade.score:.3g}" if grade.error is None else grade.error
+def _score(grade: Grade, digits: str) -> str:
+    return f"{grade.score:{digits}}" if grade.error is None else grade.error
 
 
 def _tail(prompt: Prompt, width: int) -> str:
@@ -81,4 +82,6 @@ def _known(spread: float) -> str:
 
 
 def _time(seconds: float) -> str:
-    return f"{seconds:.2g} s" if seconds >= 1 else f"{1000 * seconds:.2g} ms"
+    if seconds >= 0.0995:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{1000 * seconds:.2g} ms"

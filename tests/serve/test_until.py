@@ -54,7 +54,7 @@ def test_it_stops_at_the_first_look_that_knows_enough_and_the_report_has_the_val
     ours, base = (parts[key][GOLD].to_numpy() for key in (Row("iro", 1, "value"), Row("base", 0, "first")))
     gain, sd = sequential.difference(ours, base), run.record.units[GOLD].sd
     text = report()
-    points = Estimate(gain.value * sd, gain.low * sd, gain.high * sd, 100).shown("+.3g")
+    points = Estimate(gain.value * sd, gain.low * sd, gain.high * sd, 100).shown("+.2f")
     assert f"{points} points a prompt on 100 held-out prompts" in text.splitlines()[2]
     assert f"| 100 | {gain.shown('+.3f')} | {sequential.half_width(gain):.3f} |" in text
     assert "arXiv 2103.06476" in text and "bootstrap intervals over" not in text
