@@ -70,14 +70,13 @@ def write_report(run: Run, table: Sequence[Comparison] | None = None) -> Path:
 
 def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint], drawings: Container[str]) -> str:
     record, config, evaluate = run.record, run.record.config, run.record.settings("evaluate")
-    command = made_by(record)
+    command, prompts = made_by(record), run.completions["prompt_id"].n_unique()
     clusters, column = table[0].clusters, column_of(record)
     over_what = resampled(clusters, column)
     where = f"{record.task_name} ({record.task_source}), {record.model_name}"
     sections = [
         f"# {run.id}",
-        f"{where}, {table[0].gold.n} {evaluate.get('slice')} prompts, seed {config.seed}. "
-        f"Commit {record.short_commit}.",
+        f"{where}, {prompts} {evaluate.get('slice')} prompts, seed {config.seed}. Commit {record.short_commit}.",
         "Made from Python." if command is None else f"Made by `{command}`.",
         "" if record.agreement is None or not record.agreement.warning else f"**{record.agreement.warning}.**",
         f"**{shared}.** Rows without reward calls ask none of them at test time."
@@ -97,8 +96,8 @@ def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]
         "and every sampled token, discarded ones included; values are prefixes valued, on the policy's own states, or "
         "by models of their own with the tokens those read; reward calls are texts the proxy scored. Fitting counts "
         "everything up to that iteration, shared samples as if made alone."
-        + ("" if table[0].costs.usd is None else _DOLLARS.format(n=table[0].gold.n))
-        + ("" if table[0].costs.flops is None else _PRICES.format(n=table[0].gold.n, many=f"{AMORTISED_OVER:,}"))
+        + ("" if table[0].costs.usd is None else _DOLLARS.format(n=prompts))
+        + ("" if table[0].costs.flops is None else _PRICES.format(n=prompts, many=f"{AMORTISED_OVER:,}"))
         + ("" if table[0].costs.steps is None else _STEPS)
         + (_REFITS if any(row.over_refits for row in table) else ""),
         "![gold by method](gold_by_method.png)",

@@ -105,7 +105,8 @@ def cost(run: Run) -> str:
 def _took(record: RunRecord) -> str:
     if record.seconds is None or record.memory_gb is None:
         return ""
-    return f"Wall clock {record.seconds / 60:.1f} minutes, peak memory {record.memory_gb:.1f} GB. "
+    minutes, gb = f"{record.seconds / 60:.1f}", f"{record.memory_gb:.1f}"
+    return f"The command that finished the run took {minutes} minutes, wall clock, and {gb} GB of memory at its peak. "
 
 
 def _sharing(run: Run) -> list[str]:

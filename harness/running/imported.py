@@ -36,7 +36,7 @@ from harness.core.slug import short_enough
 from harness.core.task import GOLD, Task
 from harness.core.types import Completion, Prompt, Work
 from harness.evidence.record import versions_in_words
-from harness.evidence.schema import ANSWER, BASE_NLL, PROXY, REFERENCES, Row
+from harness.evidence.schema import ANSWER, BASE_NLL, CLUSTER, PROXY, REFERENCES, Row
 from harness.evidence.store import TABLES, Run, find_run, is_done, load_run, write_about
 from harness.running.config import RunConfig, resolve
 from harness.running.finished import problems_of_run
@@ -174,20 +174,26 @@ def _config(run: Run, files: Mapping[str, str]) -> RunConfig:
     if files and not of_files:
         raise UserError(f"{run.id} is of task {name}, which has its own prompts and rewards; leave "
                         f"{', '.join(f'--{option}' for option in files)} out")  # fmt: skip
-    needed = [option for option, key in FILES.items() if of_files and settings.get(key.partition(".")[2])]
+    # all but the column of clusters, which is no file
+    needed = [option for option, key in FILES.items() if of_files and option != "cluster" and settings.get(_last(key))]
     if missing := [option for option in needed if option not in files]:
         raise UserError(f"{run.id} is of files, which graded it; give {' and '.join(f'--{m} FILE' for m in missing)}, "
                         "as for the run")  # fmt: skip
-    of_task = {**settings, **{FILES[option].partition(".")[2]: path for option, path in files.items()}}
+    of_task = {**settings, **{_last(FILES[option]): path for option, path in files.items()}}
     kept = {part: asked["settings"].get(part, {}) for part in ("sampler", "model_args")}
     given = flatten({name: of_task, **kept})
     same = {key: asked[key] for key in ("task", "model", "profile", "seed", "dtype")}
     config = resolve(Request(**same, device="cpu", methods=("base",), only=True, given=given))
     now = hashed(config.settings[name])
-    if of_files and (other := [o for o in FILES if settings.get(key := FILES[o].partition(".")[2]) != now.get(key)]):
+    if of_files and (other := [o for o in FILES if settings.get(key := _last(FILES[o])) != now.get(key)]):
         raise UserError(f"--{other[0]} {files.get(other[0])!r} holds something else than what {run.id} was made with; "
                         "give the same files")  # fmt: skip
     return config
+
+
+def _last(setting: str) -> str:
+    """Its name within its section."""
+    return setting.partition(".")[2]
 
 
 def _prompts(run: Run, task: Task) -> dict[str, Prompt]:
@@ -284,7 +290,7 @@ def _write(
         rows.append(
             {
                 **about,
-                **{name: first[name] for name in ("prompt", "reference") if name in first},
+                **{name: first[name] for name in (CLUSTER, "prompt", "reference") if name in first},
                 "response": "" if completion is None else completion.text,
                 "n_tokens": None if completion is None else len(completion.tokens),
                 **dict.fromkeys(asdict(Work()), nan),  # nobody counted them

@@ -24,6 +24,7 @@ from harness.core.given_reward import Reward
 from harness.core.lock import LOCKS
 from harness.core.nested import flatten
 from harness.core.printable import printable
+from harness.evidence.markdown import digits_for
 from harness.evidence.store import load_run, read_json
 from harness.methods import METHODS
 from harness.running.config import FEWEST, iterations_of, resolve
@@ -153,8 +154,9 @@ def _say(run: Path, name: str) -> None:
     proxy = stored.scores.filter(pl.col("metric") == "proxy_reward")
     last = proxy.filter((pl.col("method") == "base") | (pl.col("iteration") == proxy["iteration"].max()))
     means = last.group_by("method", "final_pick", maintain_order=True).agg(pl.col("value").fill_nan(None).mean())
+    digits = digits_for(float(np.nanstd(last["value"].to_numpy())))
     of_picks = ", ".join(
-        f"{method} ({pick}) {mean:.3g}" for method, pick, mean in means.iter_rows() if mean is not None
+        f"{method} ({pick}) {mean:{digits}}" for method, pick, mean in means.iter_rows() if mean is not None
     )
     n = stored.completions["prompt_id"].n_unique()
     print(f"{name}: mean reward on {n} prompts kept for the end: {of_picks}", file=sys.stderr)

@@ -84,7 +84,7 @@ def align_file(
         else:
             stopped = until(width, lambda n: _config(replace(request, limit=n)), most, make, method, say)
             stored, table = stopped.run, stopped.table
-            judgement = judged(stored, stopped.valid, method, stopped.intervals)
+            judgement = replace(judged(stored, stopped.valid, method, stopped.intervals), seconds=stopped.seconds)
         if ranks.first:
             write_report(stored, table)
             keep(stored.folder / "fitted", folder, replace(read_fitted(stored.folder / "fitted"), asked=asked))

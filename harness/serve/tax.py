@@ -43,9 +43,10 @@ class Compared:
     base: Estimate
     greedy: Estimate
     aligned: Estimate
-    difference: Estimate  # aligned - base
+    difference: Estimate  # aligned - base, turned round where lower is better: less than 0 is a loss
     p: float  # Holm over all rows
     unscored: int  # documents that the metric does not score, of either model
+    lower_is_better: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,13 @@ class Tax:
 
     @property
     def verdict(self) -> str:
-        lowest = min(self.rows, key=lambda row: row.difference.low)
         if self.worse:
             names = "; ".join(f"{row.task} {row.metric} {row.difference.shown('+.3f')}" for row in self.worse)
             return f"A tax: {names} (p < 0.05, Holm)."
+        known = [row for row in self.rows if not np.isnan(row.difference.low)]
+        if not known:
+            return "Not known: fewer than two documents have a score in both models."
+        lowest = min(known, key=lambda row: row.difference.low)
         return (
             f"No metric falls beyond chance. A loss that is not ruled out: {-min(lowest.difference.low, 0):.3f} of "
             f"{lowest.task} {lowest.metric} ({lowest.difference.n} documents)."
@@ -190,6 +194,7 @@ def _compared(opened: Opened, metric: str, values: Sequence[Sequence[dict[str, f
         paired,
         paired.p,
         int((np.isnan(base) | np.isnan(aligned)).sum()),
+        sign < 0,
     )
 
 

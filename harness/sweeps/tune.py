@@ -112,6 +112,15 @@ def _folder(plain: RunConfig, workspace: Workspace, iterations: int | None) -> P
 
 
 @dataclass(frozen=True)
+class Judged:
+    """What a try came to."""
+
+    row: Comparison  # of the last iteration, whose pick costs least
+    seconds: float  # of fitting and answering
+    prompts: int  # that it answered, whether or not each has a score
+
+
+@dataclass(frozen=True)
 class Try:
     """One run of a method alone, and the row of its table that is compared."""
 
@@ -120,8 +129,7 @@ class Try:
     why: str
     run_id: str
     tried: Tried
-    row: Comparison | None  # None in launched processes that write nothing
-    seconds: float
+    judged: Judged | None  # None in launched processes that write nothing
 
 
 @dataclass
@@ -196,10 +204,11 @@ class _Search:
         config = self.config(settings)
         place = f"{self.name}, try {len(self.tries) + 1} of {max(self.until, len(self.tries) + 1)}"
         folder = complete(config, self.workspace, self.ranks, place=place)
-        row, seconds = _judged(folder, self.name) if self.ranks.first else (None, 0.0)
+        judged = _judged(folder, self.name) if self.ranks.first else None
+        row = None if judged is None else judged.row
         cost = 0.0 if row is None else row.costs.flops or row.costs.policy_tokens
         gold, cost = self.ranks.of_first((0.0 if row is None else row.gold.value, cost))
-        self.tries.append(Try(point, settings, why, folder.name, Tried(point, gold, cost), row, seconds))
+        self.tries.append(Try(point, settings, why, folder.name, Tried(point, gold, cost), judged))
 
     def config(self, settings: Mapping[str, Any]) -> RunConfig:
         """The run of a try."""
@@ -230,17 +239,17 @@ class _Search:
 
     def budget(self) -> dict[str, Any]:
         """What it had: tries, prompts of each, FLOPs and seconds as if each had worked alone, iterations if cut."""
-        rows = [one.row for one in self.tries if one.row is not None]
+        made = [one.judged for one in self.tries if one.judged is not None]
         flops = [
-            row.costs.flops * row.gold.n + row.costs.fit_flops
-            for row in rows
-            if row.costs.flops is not None and row.costs.fit_flops is not None
+            one.row.costs.flops * one.prompts + one.row.costs.fit_flops
+            for one in made
+            if one.row.costs.flops is not None and one.row.costs.fit_flops is not None
         ]
         return {
             "tries": len(self.tries),
-            "prompts": rows[0].gold.n,
-            "flops": sum(flops) if len(flops) == len(rows) else None,
-            "seconds": sum(one.seconds for one in self.tries),
+            "prompts": made[0].prompts,
+            "flops": sum(flops) if len(flops) == len(made) else None,
+            "seconds": sum(one.seconds for one in made),
             **({"iterations": self.iterations} if self.is_cut else {}),
         }
 
@@ -281,14 +290,13 @@ def _for(name: str, plain: RunConfig, given: Given) -> list[tuple[str, Any]]:
     return [(key, value) for key, value in given if key.split(".")[0] not in others | bare] + n
 
 
-def _judged(folder: Path, name: str) -> tuple[Comparison, float]:
-    """The row of the last iteration whose pick costs least, and the seconds of fitting and answering."""
+def _judged(folder: Path, name: str) -> Judged:
     run = load_run(folder)
     table = comparison(run)
     last = max(row.key.iteration for row in table)
     row = min((row for row in table if row.key.iteration == last), key=lambda row: _PICKS.index(row.key.final_pick))
     work = run.ledger.filter(pl.col("method") == name, pl.col("phase").is_in(["fit", "generate"]))
-    return row, float(work["seconds"].sum())
+    return Judged(row, float(work["seconds"].sum()), run.completions["prompt_id"].n_unique())
 
 
 def _write(
@@ -299,10 +307,11 @@ def _write(
         {
             "method": search.name, "try": i, "why": one.why, "chosen": one is search.best, "run_id": one.run_id,
             "settings": yaml.safe_dump(nested(one.settings)), "point": json.dumps(dict(one.point)),
-            "seconds": one.seconds, **flat(one.row),
+            "seconds": one.judged.seconds, **flat(one.judged.row),
         }
         for search in searches
         for i, one in enumerate(search.tries, 1)
+        if one.judged is not None
     ]  # fmt: skip
     write_proven(pl.DataFrame(columns, infer_schema_length=None), folder / "tries.parquet")
     about = {"sessions": sessions, "methods": {search.name: search.about() for search in searches}}
