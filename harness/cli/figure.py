@@ -43,6 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Draw, and print the files: RUN-KIND.FORMAT. Raises UserError for what is not there to be drawn."""
     from harness.evidence.figures.files import FORMATS, save
+    from harness.evidence.foreign import foreign
 
     formats = list(dict.fromkeys(arguments.format.split(",")))
     if wrong := [name for name in formats if name not in FORMATS]:
@@ -51,16 +52,19 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError(f"--to {str(arguments.to)!r} is a file; give a folder")
     if arguments.kind and arguments.columns:
         raise UserError(f"--kind {arguments.kind} and --columns {arguments.columns} name two figures; give one of them")
-    name, drawings = _found(arguments)
+    folder, what, drawings = _found(arguments)
+    name = folder.name
     kind = "columns" if arguments.columns else arguments.kind or next(iter(drawings))
     if kind not in drawings:
         raise unknown(f"kind of figure of {name}", kind, drawings)
-    for path in save(drawings[kind](arguments.width), arguments.to / f"{slug(name)}-{slug(kind)}", formats):
+    with foreign(folder, what=what):
+        drawn = drawings[kind](arguments.width)
+    for path in save(drawn, arguments.to / f"{slug(name)}-{slug(kind)}", formats):
         print(path)
 
 
-def _found(arguments: argparse.Namespace) -> tuple[str, "Mapping[str, Drawing]"]:
-    """The name of what is asked for, and its figures by kind."""
+def _found(arguments: argparse.Namespace) -> tuple[Path, str, "Mapping[str, Drawing]"]:
+    """The folder of what is asked for, what it is, and its figures by kind."""
     from harness.evidence.ablation import find_ablation
     from harness.evidence.ablation_drawings import of_ablation
     from harness.evidence.ablation_rows import read_ablation
@@ -70,13 +74,15 @@ def _found(arguments: argparse.Namespace) -> tuple[str, "Mapping[str, Drawing]"]
 
     if (tuning := find_tuning(arguments.out, arguments.run)) is not None:
         _require_whole(arguments, "a tuning")
-        return tuning.name, of_tuning(tuning)
+        with foreign(tuning, what="a tuning"):
+            return tuning, "a tuning", of_tuning(tuning)
     if (ablation := find_ablation(arguments.out, arguments.run)) is not None:
         _require_whole(arguments, "an ablation")
-        return ablation.name, of_ablation(read_ablation(ablation, arguments.out))
+        with foreign(ablation, what="an ablation"):
+            return ablation, "an ablation", of_ablation(read_ablation(ablation, arguments.out))
     stored = load_run(find_run(arguments.out, arguments.run))
     with foreign(stored.folder):
-        return stored.id, _of_run(stored, arguments)
+        return stored.folder, "a run", _of_run(stored, arguments)
 
 
 def _require_whole(arguments: argparse.Namespace, what: str) -> None:

@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     from harness.running.grading import graded
     from harness.running.grading_screen import show_graded
     from harness.running.preview import preview
-    from harness.running.preview_screen import cost_of, time_of
+    from harness.running.preview_screen import cost_of, show_unknown, time_of
 
     config, screen = resolve(options.request), Terminal()
     found = graded(config, options.workspace)
@@ -31,6 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     ahead = preview(config, options.workspace)
     screen.say_after("cost", cost_of(ahead))
     screen.say_after("time", time_of(ahead))
+    show_unknown(ahead, screen)
     return 0
 
 

@@ -15,6 +15,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    from harness.evidence.foreign import foreign
     from harness.evidence.screens import show_judgement
     from harness.evidence.terminal import Terminal
     from harness.judging.alpaca_eval import export
@@ -35,7 +36,8 @@ def run(arguments: argparse.Namespace) -> None:
                 Terminal().say(line)
             return
         folder = judge_run(*asked)
-    say_report(folder / "report.md", show_judgement, arguments.full)
+    with foreign(folder, what="a judgement"):
+        say_report(folder / "report.md", show_judgement, arguments.full)
     if arguments.export is not None:
         export(folder, arguments.export)
         print(f"AlpacaEval's files: {arguments.export}", file=sys.stderr)

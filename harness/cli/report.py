@@ -47,7 +47,8 @@ def run(arguments: argparse.Namespace) -> None:
             raise UserError(f"--html and --reward-price show a run, and {name!r} is an ablation; name one of its runs")
         if len(arguments.runs) > 1:
             raise UserError(f"several runs make one table over seeds, and {name!r} is an ablation; report it alone")
-        say_report(write_ablation(ablation, arguments.out), show_ablation, arguments.full)
+        with foreign(ablation, what="an ablation"):
+            say_report(write_ablation(ablation, arguments.out), show_ablation, arguments.full)
         return
     if len(arguments.runs) > 1:
         _report_over_seeds(arguments)

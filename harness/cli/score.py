@@ -21,6 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     from harness.core.files import cache_folder
+    from harness.evidence.foreign import foreign
     from harness.evidence.screens import show_scores
     from harness.evidence.terminal import Terminal
     from harness.running.score_run import Asked, prospect, score_run
@@ -31,7 +32,9 @@ def run(arguments: argparse.Namespace) -> None:
         for line in found.said:
             Terminal().say(line)
         return
-    say_report(score_run(found) / "report.md", show_scores, arguments.full)
+    folder = score_run(found)
+    with foreign(folder, what="a folder of scores"):
+        say_report(folder / "report.md", show_scores, arguments.full)
 
 
 COMMAND = Command(

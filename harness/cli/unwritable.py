@@ -19,7 +19,7 @@ _SAID = re.compile(r"(?:os error |\[Errno )(\d+)")  # by libraries in Rust, and 
 def unwritable(error: BaseException) -> str | None:
     """The file, where it is known, and what the system says of it; None for every other failure."""
     if isinstance(error, OSError) and error.errno in _WHAT:
-        return f"{error.filename or 'a file'}: {error.strerror}"
+        return f"{error.filename2 or error.filename or 'a file'}: {error.strerror}"
     said = _SAID.search(str(error))
     if said is None or int(said[1]) not in _WHAT:
         return None

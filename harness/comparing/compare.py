@@ -40,10 +40,11 @@ class Compared:
     paired_by: str
     pairs: int
     difference: Estimate  # A - B
-    wins: Estimate  # share of prompts where A scores more, ties half; p by McNemar's exact test
+    wins: Estimate  # share of prompts where A scores more, ties half; p by McNemar's exact test, or flips of clusters
     won: int
     lost: int
     detectable: float
+    clusters: int | None = None  # that intervals and tests are over; None: over prompts
 
 
 def compare(a: Records, b: Records, metric: str | None = None, other_metric: str | None = None) -> Compared:
@@ -66,14 +67,26 @@ def compare(a: Records, b: Records, metric: str | None = None, other_metric: str
     if not pairs:
         raise UserError(f"none of the {len(both)} prompts of both files has two finite scores; choose another metric")
     apart = x[known] - y[known]
-    sd = float(apart.std(ddof=1)) if pairs > 1 else nan
-    side_a = _side(a, metrics[0], x[known], scored[0], scored[1], both)
-    side_b = _side(b, metrics[1], y[known], scored[1], scored[0], both)
+    of = stats.of_known(_clusters((a, b), kind, both), known)
+    side_a = _side(a, metrics[0], x[known], scored[0], scored[1], both, of)
+    side_b = _side(b, metrics[1], y[known], scored[1], scored[0], both, of)
     return Compared(
         side_a,
-        side_b, kind, pairs, stats.difference(x[known], y[known]), stats.win_rate(x[known], y[known]),
-        int((apart > 0).sum()), int((apart < 0).sum()), stats.detectable_difference(sd, pairs),
+        side_b, kind, pairs,
+        stats.difference(x[known], y[known], clusters=of), stats.win_rate(x[known], y[known], of),
+        int((apart > 0).sum()), int((apart < 0).sum()),
+        stats.detectable_difference(stats.sd_of_a_pair(apart, of), pairs), None if of is None else len(set(of)),
     )  # fmt: skip
+
+
+def _clusters(sides: Sequence[Records], kind: str, both: Sequence[str]) -> list[str] | None:
+    """The cluster of each prompt, by the first side that knows it of all; None where neither does."""
+    for side in sides:
+        of = {record.names[kind]: record.cluster for record in side.records}
+        labels = [label for name in both if (label := of[name]) is not None]
+        if len(labels) == len(both):
+            return labels
+    return None
 
 
 def _metric(of: Records, wanted: str | None) -> str:
@@ -159,7 +172,9 @@ def _side(
     mine: Mapping[str, tuple[float, str]],
     theirs: Mapping[str, tuple[float, str]],
     both: Sequence[str],
+    clusters: stats.Clusters,
 ) -> Side:
     unscored = Counter(why for name in both if (why := mine[name][1]))
     alone = [name for name in mine if name not in theirs]
-    return Side(of.source, of.kind, metric, stats.mean(values), len(mine), alone, dict(unscored), of.notes)
+    mean = stats.mean(values, clusters=clusters)
+    return Side(of.source, of.kind, metric, mean, len(mine), alone, dict(unscored), of.notes)

@@ -18,6 +18,7 @@ class Record:
     scores: Mapping[str, float] = field(default_factory=dict)  # by metric
     answer: str | None = None
     missing: str | None = None  # why the file gives no score, in its own words
+    cluster: str | None = None  # of prompts that belong together, in a run that says so
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from harness.comparing.compare import Compared, Side
 from harness.comparing.records import shortened
+from harness.evidence.clusters import few
 from harness.evidence.markdown import p_value
 from harness.evidence.terminal import Column, Terminal, grid
 
@@ -22,10 +23,13 @@ def show_compared(found: Compared, terminal: Terminal | None = None) -> None:
     ]
     screen.show(grid(columns, screen.width, plain=screen.is_plain))
     apart, wins = found.difference, found.wins
-    screen.say(f"A - B = {apart.shown('+.3f')}, p {_p(apart.p)} (paired bootstrap, {found.pairs:,} prompts)", "bold")
+    over, test = f"{found.pairs:,} prompts", "McNemar"
+    if found.clusters is not None:
+        over, test = f"{over} in {found.clusters:,} clusters, drawn whole", "sign flips of clusters"
+    screen.say(f"A - B = {apart.shown('+.3f')}, p {_p(apart.p)} (paired bootstrap, {over})", "bold")
     screen.say(
         f"A scores more on {found.won:,} prompts and less on {found.lost:,}, equal on "
-        f"{found.pairs - found.won - found.lost:,}: {wins.value:.0%} with ties half, p {_p(wins.p)} (McNemar)"
+        f"{found.pairs - found.won - found.lost:,}: {wins.value:.0%} with ties half, p {_p(wins.p)} ({test})"
     )
     if not isnan(found.detectable):
         screen.say(f"{found.pairs:,} pairs of this spread show a true difference of {found.detectable:.3f} or more in "
@@ -37,7 +41,8 @@ def show_compared(found: Compared, terminal: Terminal | None = None) -> None:
 def notes_of(found: Compared) -> list[str]:
     """What was left out, and why."""
     lines = [line for name, side in (("A", found.a), ("B", found.b)) for line in _left_out(name, side)]
-    return [f"paired by {found.paired_by}", *lines]
+    said = few(found.clusters, "of prompts")
+    return [f"paired by {found.paired_by}", *([said] if said else []), *lines]
 
 
 def as_json(found: Compared) -> dict[str, Any]:

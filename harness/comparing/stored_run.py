@@ -11,7 +11,7 @@ from harness.comparing.records import TEXT, Record, Records
 from harness.comparing.rows import ID
 from harness.core.digest import digest
 from harness.core.errors import UserError
-from harness.evidence.schema import ANSWER, GOLD, REFERENCES, ROW, Row
+from harness.evidence.schema import ANSWER, CLUSTER, GOLD, REFERENCES, ROW, Row
 from harness.evidence.store import Run, find_run, load_run
 from harness.evidence.table import repeats_value
 
@@ -35,6 +35,7 @@ def read(out: Path, reference: str) -> Records:
             {ID: one["prompt_id"], TEXT: one["prompt"]},
             {name: float("nan") if one[name] is None else float(one[name]) for name in metrics},
             one["response"],
+            cluster=one.get(CLUSTER),
         )
         for one in found.sort("prompt_id").iter_rows(named=True)
     ]

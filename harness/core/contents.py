@@ -91,7 +91,7 @@ def _remembered(note: Path) -> dict[str, object] | None:
     """What was noted of a file; None where nothing was, or where the note is damaged or cannot prove itself."""
     try:
         read = json.loads(note.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(read, dict) or not {"stamp", "sha256", "proof"} <= read.keys():
         return None

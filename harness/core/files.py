@@ -17,9 +17,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from zipfile import BadZipFile
 
+from safetensors import SafetensorError
+
 from harness.core.errors import UserError
 
 PART = ".part"  # at the end of temporary names, which begin with a dot
+_DAMAGE = (
+    OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, RecursionError, BadZipFile, SafetensorError,
+)  # fmt: skip
 _LONGEST = 40  # characters of a name in its temporary one: 255 bytes is all that most disks take
 
 
@@ -41,7 +46,7 @@ def whole(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` for a file or a folder, which takes its name when the block ends well."""
     with _beside(path) as part:
         yield part
-        if path.is_dir():  # made by another process meanwhile, from the same inputs
+        if path.is_dir() and part.is_dir():  # made by another process meanwhile, from the same inputs
             return
         part.rename(path)
 
@@ -98,12 +103,16 @@ def to_disk(paths: Iterable[Path]) -> None:
 @contextmanager
 def from_cache(path: Path, remove: Path) -> Iterator[None]:
     """For the line that reads `path`. Raises UserError, which says what to `remove`, where that is damaged."""
+    with read_whole(f"{path} in the cache", f"remove {remove} and run the same command again, which makes it anew"):
+        yield
+
+
+@contextmanager
+def read_whole(what: str, mend: str) -> Iterator[None]:
+    """For the lines that read files of the harness's. Raises UserError, which ends with `mend`, for damaged ones."""
     try:
         yield
     except PermissionError:
         raise  # there is nothing wrong with it
-    except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, BadZipFile) as error:
-        raise UserError(
-            f"{path} in the cache is damaged ({type(error).__name__}: {error}); remove {remove} and run the same "
-            "command again, which makes it anew"
-        ) from error
+    except _DAMAGE as error:
+        raise UserError(f"{what} is damaged ({type(error).__name__}: {error}); {mend}") from error

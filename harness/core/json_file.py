@@ -25,6 +25,17 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
         part.write_text(json.dumps({**plain, _PROOF: digest(plain)}, indent=1) + "\n", encoding="utf-8")
 
 
+def json_problems(path: Path) -> list[str]:
+    """What is wrong with such a file, for who only looks; a list is of an earlier version, and proves nothing."""
+    try:
+        if isinstance(json.loads(path.read_text(encoding="utf-8")), list):
+            return []
+        read_json(path, "")
+    except (OSError, ValueError, RecursionError, UserError):
+        return [f"{path.name} is not as it was written"]
+    return []
+
+
 def is_proven(path: Path) -> bool:
     """Whether a file carries a proof of what it says."""
     try:

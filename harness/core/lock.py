@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from harness.core.files import whole
 from harness.core.printable import printable
+from harness.core.slug import short_enough
 
 LOCKS = ".locks"  # a folder of lock files, in OUT and in the cache
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
@@ -34,6 +35,7 @@ def alone(name: Path, what: str) -> Iterator[None]:
 
     On a disk that has no locks everybody is let in, and a line says so.
     """
+    name = name.with_name(short_enough(name.name))
     name.parent.mkdir(parents=True, exist_ok=True)
     _keep_out_of_git(name.parent)
     lock, holder = FileLock(name.with_name(f"{name.name}.lock")), name.with_name(f"{name.name}.json")
@@ -68,7 +70,7 @@ def _who(holder: Path) -> str:
     try:
         said = json.loads(holder.read_text(encoding="utf-8"))
         return f"process {said['pid']} on {said['host']} since {said['started']}"
-    except (OSError, ValueError, LookupError, TypeError):  # it has just begun, or just ended
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):  # it has just begun, or just ended
         return "another process"
 
 

@@ -76,7 +76,10 @@ def unlisted(folder: Path, below: str = "") -> list[str]:
 
 def listed_in(folder: Path) -> dict[str, dict[str, Any]]:
     """Name -> size, sha256 and rows. Raises ValueError where the file is no list of files, OSError where it is none."""
-    read = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    try:
+        read = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
     listed = read.get("files") if isinstance(read, dict) else None
     if not isinstance(listed, dict) or not all(_is_entry(entry) for entry in listed.values()):
         raise ValueError("it names no files with their bytes and sha256")

@@ -20,17 +20,21 @@ from harness.core.printable import printable
 _NAMED = 3  # problems that a line names
 
 
-def take_or_make(path: Path, cache: Path, what: str, wrong: Callable[[], list[str]], make: Callable[[], None]) -> None:
-    """Have `make` write what is not there or has something `wrong`, one process at a time; a line says what it is."""
+def take_or_make(path: Path, root: Path, what: str, wrong: Callable[[], list[str]], make: Callable[[], None]) -> bool:
+    """Have `make` write what is not there or has something `wrong`, one process at a time; a line says what it is.
+
+    `root` holds the locks: the cache, or OUT. False where it is as it was.
+    """
     if path.exists() and not wrong():
-        return
-    with alone(cache / LOCKS / f"{path.parent.name}-{path.name}", what):
+        return False
+    with alone(root / LOCKS / f"{path.parent.name}-{path.name}", what):
         if path.exists():
             if not (problems := wrong()):
-                return  # another process was faster
+                return False  # another process was faster
             said = f"{path} is damaged ({'; '.join(problems[:_NAMED])}); made again"
             print(printable(said), file=sys.stderr, flush=True)
         make()
+    return True
 
 
 def folder_problems(folder: Path, cache: Path, apart: Collection[str] = ()) -> list[str]:

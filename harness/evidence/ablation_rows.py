@@ -27,6 +27,7 @@ from harness.evidence.schema import GOLD, REFERENCES, ROW, Row
 from harness.evidence.store import Run, find_run, load_run, read_json
 from harness.evidence.table import best_of_n_by_prompt, comparison
 
+Value = str | bool | int | float | None  # of an axis
 Point = tuple[Any, ...]
 
 
@@ -41,7 +42,7 @@ class Axis:
 
 @checked_dataclass(frozen=True)
 class _Entry:
-    point: list[Any]
+    point: list[Value]
     run: str
 
 
@@ -50,7 +51,7 @@ class _About:
     """What about.json holds."""
 
     axes: Annotated[list[Axis], Field(min_length=1)]
-    reference: list[Any]
+    reference: list[Value]
     runs: list[_Entry]
 
 
@@ -110,6 +111,8 @@ def _rows(axis: Axis, runs: Mapping[Point, Run], reference: Point, widest: Run) 
         for row in comparison(run)
         if axis.column is None or row.key.method == axis.method
     ]
+    if not found:
+        raise UserError(f"no run has a row of {axis.method!r}, whose axis {axis.name!r} is; run the ablation once more")
     rivals = best_of_n_by_prompt(widest)  # (P, N)
     base = gold_of(widest, Row("base", 0, "first"))
     start = found[0][2]  # of a column, the first value is what others are compared with

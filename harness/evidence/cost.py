@@ -14,6 +14,7 @@ from math import inf, nan
 
 import polars as pl
 
+from harness.core.dollars import dollars_of
 from harness.core.errors import UserError
 from harness.evidence.record import Prices
 from harness.evidence.row import Costs
@@ -76,10 +77,10 @@ def _in_money(run: Run, found: Costs, answering: pl.DataFrame, fit: pl.DataFrame
 
 def _dollars(work: pl.DataFrame, prices: Mapping[str, float]) -> float:
     """Of the tokens in rows of a ledger, at dollars per million."""
-    counted = {name: int(work[name].sum()) for name in ("prefill_tokens", "tokens")}
+    read, written = (int(work[name].sum()) for name in ("prefill_tokens", "tokens"))
     cached = int(work["cached_tokens"].sum()) if "cached_tokens" in work.columns else 0
-    tokens = {"input": counted["prefill_tokens"] - cached, "cached": cached, "output": counted["tokens"]}
-    return sum(count * prices.get(kind, 0.0) for kind, count in tokens.items()) / 1e6
+    fresh, again, output = (prices.get(kind, 0.0) for kind in ("input", "cached", "output"))
+    return dollars_of(fresh, again, output, read, cached, written)
 
 
 def _valuing_while_fitting(fit: pl.DataFrame, prices: Prices, method: str) -> float:

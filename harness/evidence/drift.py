@@ -9,6 +9,7 @@ from harness.core.statistics import stats
 from harness.evidence.clusters import clusters_in
 from harness.evidence.row import Drift
 from harness.evidence.schema import GOLD, PROXY
+from harness.evidence.unanswered import unanswered
 
 WORDS = 4  # of a repetition; ours: long enough not to be idiom in texts of a few dozen words
 
@@ -19,9 +20,11 @@ def drift(part: pl.DataFrame, base: pl.DataFrame | None) -> Drift:
     `part` and `base` hold the same prompts in the same order, rewards in sd of base samples. Gains are None for the
     base itself (`base` is None), and a ratio of gains means little where the proxy's gain is not clear of zero.
     """
-    texts = part["response"].to_list()
+    texts = part.filter(~unanswered(part))["response"].to_list()
     clusters = clusters_in(part)
-    repetition = stats.mean([float(repeats(text)) for text in texts], clusters=clusters)
+    repeated = [float("nan") if lacks else float(repeats(text))
+                for lacks, text in zip(unanswered(part), part["response"], strict=True)]  # fmt: skip
+    repetition = stats.mean(repeated, clusters=clusters)
     worn = distinct(texts, 2), distinct(texts, 3), repetition
     if base is None:
         return Drift(None, None, None, *worn)

@@ -18,7 +18,7 @@ from harness.evidence.choice import chosen_columns, chosen_rows
 from harness.evidence.clusters import column_of, resampled
 from harness.evidence.export_columns import COLUMNS, USUAL, values_of
 from harness.evidence.graders import ORACLE, oracle_columns
-from harness.evidence.markdown import markdown_table, one_line
+from harness.evidence.markdown import in_range, markdown_table, one_line
 from harness.evidence.row import Comparison, flat
 from harness.evidence.schema import ROW
 from harness.evidence.store import Run
@@ -116,8 +116,7 @@ def latex(part: Part) -> str:
 def caption(part: Part) -> str:
     """What the table shows: task, model, n and slice, units, intervals, and how each kind of p was tested."""
     record, columns = part.run.record, set(part.columns)
-    counts = sorted({row.gold.n for row in part.rows})
-    n = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
+    n = f"n = {in_range(row.gold.n for row in part.rows)}"
     where = f"{record.task_name}, {record.model_name or 'unknown model'}"
     said = [f"{where}: {n} {record.settings('evaluate').get('slice', '')} prompts, seed {record.config.seed}."]
     scores = [name for name, first in _SCORES.items() if any(column.startswith(first) for column in columns)]

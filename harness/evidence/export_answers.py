@@ -9,6 +9,7 @@ from harness.evidence.graders import oracle_columns
 from harness.evidence.schema import GOLD, PROXY
 from harness.evidence.store import Run
 from harness.evidence.table import answers_by_row, repeats_value
+from harness.evidence.unanswered import unanswered
 
 
 def answer_lines(run: Run, rows: str | None) -> Iterator[str]:
@@ -21,7 +22,7 @@ def answer_lines(run: Run, rows: str | None) -> Iterator[str]:
     marks = bool(oracle_columns(run.record))
     for key in chosen_rows(keys, rows, run.id):
         asks = marks and bool((parts[key]["reward_calls"] > 0).any())
-        for answer in parts[key].iter_rows(named=True):
+        for answer in parts[key].filter(~unanswered(parts[key])).iter_rows(named=True):
             said = {
                 "run": run.id,
                 "method": key.method,

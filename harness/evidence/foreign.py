@@ -1,10 +1,12 @@
-"""Stored runs that this version did not write, and may not hold what a run holds: that is said, and is no traceback.
+"""Stored folders that this version did not write, and may not hold what they should: that is said, and no traceback.
 
     with foreign(run.folder):
         write_report(run)               # UserError where the folder is at fault
+    with foreign(ablation, what="an ablation"):
+        show_ablation(ablation)
     except NO_RUN as error: left_out[folder.name] = why_no_run(error)
 
-A run that proves itself was written by this version: what goes wrong with it is a fault of the code, and shown as one.
+What proves itself was written by this version: what goes wrong with it is a fault of the code, and shown as one.
 """
 
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from polars.exceptions import PolarsError
 from harness.core.errors import UserError
 from harness.core.json_file import is_proven
 from harness.core.manifest import MANIFEST
+from harness.evidence.proven_table import carries_proof
 from harness.evidence.record import DAMAGED
 
 _ODD = (PolarsError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, AssertionError)
@@ -30,8 +33,8 @@ def why_no_run(error: BaseException) -> str:
 
 
 @contextmanager
-def foreign(*folders: Path) -> Iterator[None]:
-    """For what reads runs. Raises UserError where one that proves nothing does not hold what a run holds."""
+def foreign(*folders: Path, what: str = "a run") -> Iterator[None]:
+    """For what reads runs, or `what` it is. Raises UserError where one that proves nothing holds something else."""
     try:
         yield
     except UserError:
@@ -41,11 +44,13 @@ def foreign(*folders: Path) -> Iterator[None]:
         if not odd:
             raise
         names = " or ".join(map(str, odd))
-        raise UserError(f"{names} does not hold what a run holds ({_shown(error)}); {DAMAGED}") from error
+        raise UserError(f"{names} does not hold what {what} holds ({_shown(error)}); {DAMAGED}") from error
 
 
 def _proves_itself(folder: Path) -> bool:
-    return (folder / MANIFEST).is_file() and is_proven(folder / "run.json")
+    if (folder / "run.json").exists():
+        return (folder / MANIFEST).is_file() and is_proven(folder / "run.json")
+    return is_proven(folder / "about.json") and all(carries_proof(path) for path in folder.glob("*.parquet"))
 
 
 def _shown(error: BaseException) -> str:

@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from math import isinf, isnan
+from math import floor, isfinite, isinf, isnan, log10, nan
+from statistics import median
 
 from harness.core.printable import without_controls
 from harness.core.statistics.stats import Estimate
+
+_MOST_DECIMALS = 6
 
 
 def markdown_table(rows: Sequence[Mapping[str, str | None]], unknown: str = "n/a") -> list[str]:
@@ -55,6 +58,27 @@ def over(ratio: float | None, unit: str) -> str:
     if ratio is not None and isnan(ratio):
         return "not known"
     return "" if ratio is None else f"{100 * ratio:.0f}% of {unit}"
+
+
+def digits_of(estimates: Iterable[Estimate | None]) -> str:
+    """How numbers in a grader's own points are written: `digits_for` half of their intervals, the middle one."""
+    halves = [(of.high - of.low) / 2 for of in estimates if of is not None and of.high > of.low]
+    return digits_for(median(halves) if halves else nan)
+
+
+def digits_for(spread: float) -> str:
+    """A format that shows `spread` to two digits, wherever the numbers lie: '.1f' for 4.5, '.0f' for 240.
+
+    Three digits of the numbers themselves would make 2664 and 2656, which 240 tells apart, one 2.66e+03.
+    """
+    decimals = 1 - floor(log10(spread)) if isfinite(spread) and spread > 0 else _MOST_DECIMALS + 1
+    return f",.{max(0, decimals)}f" if decimals <= _MOST_DECIMALS else ".4g"
+
+
+def in_range(counts: Iterable[int]) -> str:
+    """'32', or '28 to 32' where rows differ, as some have answers without a score."""
+    found = sorted(set(counts))
+    return f"{found[0]}" if len(found) == 1 else f"{found[0]} to {found[-1]}"
 
 
 def p_value(p: float | None) -> str:

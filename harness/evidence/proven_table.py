@@ -28,6 +28,10 @@ def write_proven(table: pl.DataFrame, path: Path) -> None:
         part.write_text(f"{sha256}  {path.name}\n", encoding="utf-8")
 
 
+def carries_proof(path: Path) -> bool:
+    return _proof(path).exists()
+
+
 def read_table(path: Path) -> pl.DataFrame:
     """Raises FileNotFoundError where there is none, DamagedTable where it is not as it was written."""
     try:

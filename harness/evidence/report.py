@@ -3,11 +3,8 @@
 python -m harness report imdb-3f2a
 """
 
-from collections.abc import Container, Mapping, Sequence
-from math import isinf
+from collections.abc import Container, Sequence
 from pathlib import Path
-
-import polars as pl
 
 from harness.core.files import whole
 from harness.core.printable import without_controls
@@ -18,25 +15,15 @@ from harness.evidence.clusters import column_of, few, resampled
 from harness.evidence.command import made_by
 from harness.evidence.cost import AMORTISED_OVER
 from harness.evidence.figures.kinds import draw_all, of_run
-from harness.evidence.graders import ORACLE, graders_in_words, oracles_in_words
-from harness.evidence.markdown import (
-    giga,
-    markdown_table,
-    nats,
-    number,
-    one_line,
-    over,
-    p_value,
-    per_thousand,
-    percent,
-    signed,
-)
+from harness.evidence.graders import oracles_in_words
+from harness.evidence.markdown import one_line
 from harness.evidence.parts import parts_section
 from harness.evidence.proven_table import write_proven
-from harness.evidence.record import Agreement, RunRecord
-from harness.evidence.report_sections import calibrated, drifts, equivalents, gains, kl_cells, layers, read_by
-from harness.evidence.row import Comparison, OverRefits, frame
-from harness.evidence.schema import ANSWER, GOLD, ROW, Row
+from harness.evidence.record import RunRecord
+from harness.evidence.report_run import cost, fits, rewards, samples
+from harness.evidence.report_sections import calibrated, drifts, equivalents, gains, layers
+from harness.evidence.report_table import table_markdown
+from harness.evidence.row import Comparison, frame
 from harness.evidence.store import Run
 from harness.evidence.table import CurvePoint, best_of_n_curve, comparison
 
@@ -81,96 +68,15 @@ def write_report(run: Run, table: Sequence[Comparison] | None = None) -> Path:
     return run.folder / "report.md"
 
 
-def table_markdown(table: Sequence[Comparison], left_out: Mapping[str, str] | None = None) -> str:
-    """The table; methods that were left out have a row of their own, empty but for the reason."""
-    lines = markdown_table([_cells(row) for row in table])
-    for name, reason in (left_out or {}).items():
-        lines.append(f"| {name} | left out: {reason} |" + " |" * (lines[0].count("|") - 3))
-    return "\n".join(lines)
-
-
-def _cells(row: Comparison) -> dict[str, str | None]:
-    """Column -> cell, None where it is not known."""
-    wins, costs = row.win_rate_over_base, row.costs
-    gold = "gold, which is the proxy (sd)" if row.is_one_reward else "gold (sd)"
-    is_alone = row.beside is None and row.not_compared is None and row.key.method != "best_of_n"
-    return {
-        "method": f"{row.key.method} (weights trained)" if row.trains_weights else row.key.name,
-        "final pick": row.key.final_pick + (f" ({ORACLE})" if row.is_oracle else ""),
-        gold: str(row.gold) + (f" ({row.unscored} unscored)" if row.unscored else ""),
-        **_over_refits(row.over_refits),
-        "proxy (sd)": f"{row.proxy.value:.2f}",
-        "tuned by": row.tuning,
-        "best at an edge": row.edges,
-        "set beside": None if is_alone else row.beside or "",
-        "cost over its (rows not equal)": None if is_alone else over(row.cost_over_beside, costs.unit),
-        "gold - best-of-n": row.not_compared or signed(row.against_best_of_n) or "",
-        "p (Holm)": p_value(row.p_holm),
-        "win rate over base": percent(wins) if wins else "",
-        f"p ({'McNemar' if row.clusters is None else 'sign flips'}, Holm)": p_value(row.p_wins_holm),
-        "tokens": f"{row.tokens:.1f}",
-        "base NLL": nats(row.base_nll),
-        **kl_cells(row),
-        "distinct-2": number(row.drift.distinct_2),
-        "policy tokens": f"{costs.policy_tokens:.0f}" if costs.are_known else None,
-        "values": f"{costs.value_calls:.0f}" + (f" ({costs.value_tokens:.0f} tokens)" if costs.value_tokens else "")
-        if costs.are_known
-        else None,
-        "reward calls": f"{costs.reward_calls:.1f}" if costs.are_known else None,
-        "dollars a 1,000 prompts (with fitting)": None
-        if costs.usd is None or costs.usd_with_fitting is None
-        else f"{per_thousand(costs.usd)} ({per_thousand(costs.usd_with_fitting)})",
-        "GFLOPs (with fitting)": None
-        if costs.flops is None or costs.flops_with_fitting is None or not costs.are_known
-        else f"{giga(costs.flops)} ({giga(costs.flops_with_fitting)})",
-        f"GFLOPs, fitting over {AMORTISED_OVER:,} prompts": None
-        if costs.flops_amortised is None or not costs.are_known
-        else giga(costs.flops_amortised)
-        if costs.fit_flops
-        else "",
-        "fitting pays from (prompts)": None if costs.flops is None or not costs.are_known else _prompts(row.break_even),
-        "GFLOPs, reward of the policy's size": None if row.large_reward_flops is None else giga(row.large_reward_flops),
-        "steps": None if costs.steps is None else f"{costs.steps:.1f}",
-        "seconds a prompt": None if costs.busy_seconds is None else f"{costs.busy_seconds:.3g}",
-        "fit: policy tokens / proxy calls": f"{costs.fit_policy_tokens:,} / {costs.fit_proxy_calls:,}"
-        if costs.fit_proxy_calls
-        else "",
-    }
-
-
-def _over_refits(of: OverRefits | None) -> dict[str, str | None]:
-    """Gold and differences over several fits, and what each fit alone gave."""
-    names = ("gold over refits", "each refit", "gold - best-of-n, over refits",
-             "gold - previous iteration, over refits", "gold - iteration 1, over refits")  # fmt: skip
-    if of is None:
-        return dict.fromkeys(names)
-    cells = (
-        f"{of.gold_over_refits} ± {of.sd_of_refits:.2f}",
-        ", ".join(f"{gold:.2f}" for gold in of.gold_of_refits),
-        signed(of.against_best_of_n_over_refits),
-        signed(of.against_previous_over_refits),
-        signed(of.against_first_over_refits),
-    )
-    return dict(zip(names, cells, strict=True))
-
-
-def _prompts(count: float | None) -> str:
-    """A number of prompts; nothing where there is none to be had."""
-    if count is None:
-        return ""
-    return "never" if isinf(count) else f"{count:,.0f}"
-
-
 def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint], drawings: Container[str]) -> str:
     record, config, evaluate = run.record, run.record.config, run.record.settings("evaluate")
-    command = made_by(record)
+    command, prompts = made_by(record), run.completions["prompt_id"].n_unique()
     clusters, column = table[0].clusters, column_of(record)
     over_what = resampled(clusters, column)
     where = f"{record.task_name} ({record.task_source}), {record.model_name}"
     sections = [
         f"# {run.id}",
-        f"{where}, {table[0].gold.n} {evaluate.get('slice')} prompts, seed {config.seed}. "
-        f"Commit {record.short_commit}.",
+        f"{where}, {prompts} {evaluate.get('slice')} prompts, seed {config.seed}. Commit {record.short_commit}.",
         "Made from Python." if command is None else f"Made by `{command}`.",
         "" if record.agreement is None or not record.agreement.warning else f"**{record.agreement.warning}.**",
         f"**{shared}.** Rows without reward calls ask none of them at test time."
@@ -190,8 +96,8 @@ def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]
         "and every sampled token, discarded ones included; values are prefixes valued, on the policy's own states, or "
         "by models of their own with the tokens those read; reward calls are texts the proxy scored. Fitting counts "
         "everything up to that iteration, shared samples as if made alone."
-        + ("" if table[0].costs.usd is None else _DOLLARS.format(n=table[0].gold.n))
-        + ("" if table[0].costs.flops is None else _PRICES.format(n=table[0].gold.n, many=f"{AMORTISED_OVER:,}"))
+        + ("" if table[0].costs.usd is None else _DOLLARS.format(n=prompts))
+        + ("" if table[0].costs.flops is None else _PRICES.format(n=prompts, many=f"{AMORTISED_OVER:,}"))
         + ("" if table[0].costs.steps is None else _STEPS)
         + (_REFITS if any(row.over_refits for row in table) else ""),
         "![gold by method](gold_by_method.png)",
@@ -204,16 +110,16 @@ def _markdown(run: Run, table: Sequence[Comparison], curve: Sequence[CurvePoint]
         equivalents(table, curve),
         drifts(table, curve),
         "## Rewards",
-        _rewards(record),
+        rewards(record),
         parts_section(run),
         "## Value functions on held-out fit prompts",
-        _fits(run),
+        fits(run),
         layers(record.tried),
         "" if run.values is None else calibrated(run.values),
         "## Samples",
-        _samples(run),
+        samples(run),
         "## Cost",
-        _cost(run),
+        cost(run),
     ]
     return "\n\n".join(s for s in sections if s) + "\n"
 
@@ -238,119 +144,3 @@ def _inline_code(name: str) -> str:
 
 def _test(clusters: int | None) -> str:
     return "McNemar's exact test" if clusters is None else "exact flips of the sign of each cluster's wins less losses"
-
-
-def _rewards(record: RunRecord) -> str:
-    lines, facts = [], record.task_facts
-    if "proxy_accuracy" in facts:
-        lines.append(
-            f"Accuracy on {facts['measured_on']}: proxy {facts['proxy_accuracy']:.3f} "
-            f"(trained on {facts['proxy_reviews']:,} reviews), gold {facts['gold_accuracy']:.3f} "
-            f"({facts['gold_reviews']:,} others)."
-        )
-    lines += [said] if (said := graders_in_words(record)) else []
-    if record.agreement is not None:
-        lines.append(_agreement(record.agreement))
-    return " ".join(lines)
-
-
-def _agreement(found: Agreement) -> str:
-    return (
-        f"Correlation of proxy and gold on {found.n:,} base samples: {found.correlation:.2f} over all, "
-        f"{found.within_prompt_correlation:.2f} within a prompt."
-    )
-
-
-def _fits(run: Run) -> str:
-    if "r2" not in run.fits.columns:
-        return "Nothing was fitted."
-    lines = [
-        "| method | iteration | reads | epoch | prefix | n | R² | rank corr. | within-prompt corr. |",
-        "|" + "---|" * 9,
-    ]
-    for row in run.fits.drop_nulls("r2").iter_rows(named=True):
-        where = "finished text" if row["position"] < 0 else f"{row['position']} tokens"
-        lines.append(
-            f"| {row['method']} | {row['iteration']} | {read_by(row)} | {row['epoch']} | {where} "
-            f"| {row['n']} | {row['r2']:.2f} | {row['rank_correlation']:.2f} | {row['within_prompt_correlation']:.2f} |"
-        )
-    return "\n".join(lines)
-
-
-def _samples(run: Run) -> str:
-    """Three prompts, the first, the middle and the last by id, with the answers side by side."""
-    ids = sorted(run.completions["prompt_id"].unique())
-    last = run.completions.group_by("method").agg(
-        pl.col("iteration").max(), pl.col("final_pick").n_unique().alias("picks")
-    )
-    shown = run.completions.join(last, on=["method", "iteration"], how="inner", maintain_order="left")
-    shown = shown.filter((pl.col("final_pick") != "first") | (pl.col("picks") == 1))
-    gold = run.scores.filter(pl.col("metric") == GOLD)
-    lines = []
-    for prompt_id in dict.fromkeys([ids[0], ids[len(ids) // 2], ids[-1]]):
-        part = shown.filter(pl.col("prompt_id") == prompt_id)
-        scored = part.join(gold, on=ANSWER, how="left")
-        lines += [
-            f"**{one_line(part['prompt'][0])}** ...",
-            "",
-            "| method | gold (sd) | continuation |",
-            "|---|---|---|",
-        ]
-        for row in scored.iter_rows(named=True):
-            key = Row(*(row[name] for name in ROW))
-            name = key.method + (f" ({key.iteration}, {key.final_pick})" if key.iteration else "")
-            gold_in_sd = run.record.standardised(GOLD, float(row["value"]))
-            lines.append(f"| {name} | {number(gold_in_sd, '+.2f')} | {one_line(row['response'])} |")
-        lines.append("")
-    return "\n".join(lines).rstrip()
-
-
-def _cost(run: Run) -> str:
-    """Tokens and seconds by method and phase; computed is what this run did itself, the rest was shared or stored."""
-    lines = [
-        "| method | iteration | phase | role | calls | sequences | prefill tokens | sampled | seconds | here |",
-        "|" + "---|" * 10,
-    ]
-    grouped = run.ledger.group_by("method", "iteration", "phase", "role", maintain_order=True).agg(
-        pl.col("calls", "sequences", "prefill_tokens", "tokens", "seconds").sum(),
-        pl.col("seconds").filter(pl.col("computed")).sum().alias("own"),
-    )
-    for row in grouped.iter_rows(named=True):
-        lines.append(
-            f"| {row['method']} | {row['iteration']} | {row['phase']} | {row['role']} | {row['calls']:,} "
-            f"| {row['sequences']:,} | {row['prefill_tokens']:,} | {row['tokens']:,} | {row['seconds']:.0f} "
-            f"| {row['own']:.0f} |"
-        )
-    lines += ["", *_sharing(run)]
-    lines += [
-        f"{_took(run.record)}Seconds are summed over workers; `here` are those of this run, the rest was shared or "
-        "stored. Rows of `harness` are the base samples that standardise rewards, and the scores of all samples.",
-    ]
-    return "\n".join(lines)
-
-
-def _took(record: RunRecord) -> str:
-    if record.seconds is None or record.memory_gb is None:
-        return ""
-    return f"Wall clock {record.seconds / 60:.1f} minutes, peak memory {record.memory_gb:.1f} GB. "
-
-
-def _sharing(run: Run) -> list[str]:
-    """What the methods would have cost alone against what was made once for several of them."""
-    if "artifact" not in run.ledger.columns:  # stored by an earlier version
-        return []
-    work = run.ledger.filter(pl.col("phase") != "score", pl.col("method") != "harness")
-    first = work.unique("artifact", keep="first", maintain_order=True).select("artifact", "method", "iteration")
-    alone, once = (
-        {
-            "tokens": part.filter(pl.col("role") == "policy").select(pl.col("tokens", "prefill_tokens").sum()),
-            "calls": part.filter(pl.col("role") == "proxy").select(pl.col("sequences").sum()),
-        }
-        for part in (work, work.join(first, on=["artifact", "method", "iteration"], how="semi"))
-    )
-    tokens, calls = ([int(sum(part[name].row(0))) for part in (alone, once)] for name in ("tokens", "calls"))
-    return [
-        f"Fitting and answering take {tokens[0]:,} policy tokens and {calls[0]:,} reward calls if each method works "
-        f"alone, as charged here; {tokens[1]:,} and {calls[1]:,} where what several of them use is made once.",
-        "",
-    ]

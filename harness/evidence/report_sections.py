@@ -8,7 +8,18 @@ import polars as pl
 
 from harness.core.statistics.stats import Estimate
 from harness.evidence.drift import WORDS
-from harness.evidence.markdown import giga, markdown_table, nats, number, p_value, percent, reached, share, signed
+from harness.evidence.markdown import (
+    giga,
+    in_range,
+    markdown_table,
+    nats,
+    number,
+    p_value,
+    percent,
+    reached,
+    share,
+    signed,
+)
 from harness.evidence.row import Comparison
 from harness.evidence.table import CurvePoint
 
@@ -69,8 +80,8 @@ def equivalents(table: Sequence[Comparison], curve: Sequence[CurvePoint]) -> str
         f"Where the curve of best-of-n, from a pool of {most} base samples of each test prompt, reaches the row's mean "
         f"gold (between whole n by straight lines), and the row's cost over that of best-of-n there. `>{most}`: better "
         f"than best-of-{most}, and its share is less than shown (`<`). Intervals are 95% over {what}, n = "
-        f"{compared[0][1].n}; costs are taken as known. `rows` are those that the method takes for a prompt, where "
-        "they measure it."
+        f"{in_range(n.n for _, n in compared)}; costs are taken as known. `rows` are those that the method takes for "
+        "a prompt, where they measure it."
     )
     return "\n\n".join(["## The best-of-n that is as good", "\n".join(markdown_table(rows)), text, _doublings(curve)])
 
@@ -144,11 +155,11 @@ def drifts(table: Sequence[Comparison], curve: Sequence[CurvePoint]) -> str:
         for row in table
     ]
     text = (
-        f"n = {table[0].gold.n} prompts. Gains are paired differences to the base's answers; gold / proxy is their "
-        "ratio, which falls where the proxy is optimised past what the gold agrees with. Base NLL is the negative "
-        "log-likelihood per token of the answers under the base, in nats; distinct-k the share of word k-grams of all "
-        f"the answers that are different ones; repetition the share of answers in which some {WORDS} words occur twice "
-        f"in the same order; tokens the mean length.{_nll_text(table)}{_kl_text(table)}"
+        f"n = {in_range(row.gold.n for row in table)} prompts. Gains are paired differences to the base's answers; "
+        "gold / proxy is their ratio, which falls where the proxy is optimised past what the gold agrees with. Base "
+        "NLL is the negative log-likelihood per token of the answers under the base, in nats; distinct-k the share of "
+        f"word k-grams of all the answers that are different ones; repetition the share of answers in which some "
+        f"{WORDS} words occur twice in the same order; tokens the mean length.{_nll_text(table)}{_kl_text(table)}"
     )
     figure = "![proxy against gold](proxy_against_gold.png)"
     parts = ["## Over-optimisation and drift", "\n".join(markdown_table(rows)), text, _peak(curve), figure]

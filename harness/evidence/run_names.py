@@ -75,7 +75,7 @@ def named_run(out: Path, name: str) -> str | None:
         return None
     try:
         run = json.loads(path.read_text(encoding="utf-8"))["run"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path} names no run ({error}); remove it and give the name again") from error
     if not isinstance(run, str):
         raise UserError(f"{path} names {run!r:.60} where the id of a run belongs; remove it and give the name again")

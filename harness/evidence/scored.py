@@ -14,7 +14,7 @@ from harness.core.printable import printable
 from harness.core.statistics import stats
 from harness.core.statistics.stats import Estimate, correlation
 from harness.evidence.clusters import clusters_in, column_of, few, resampled
-from harness.evidence.markdown import markdown_table, number, one_line, p_value
+from harness.evidence.markdown import digits_of, markdown_table, number, one_line, p_value
 from harness.evidence.parts import parts_section
 from harness.evidence.row import WHERE_TESTED
 from harness.evidence.schema import ANSWER, GOLD, Row
@@ -84,13 +84,13 @@ def report_of_scores(
     """Markdown. `about` is about.json: the grader, what it reads, what had no score."""
     grader, clusters = _code(about["grader"]), rows[0].clusters
     reads = about["reads"] if isinstance(about["reads"], str) else ", ".join(about["reads"]) or "no column of the row"
-    column = column_of(run.record)
+    column, digits = column_of(run.record), digits_of(row.score for row in rows)
     sections = [
         f"# {name}",
         f"The {len(rows)} rows of {run.id} ({rows[0].score.n + rows[0].unscored} prompts) under the grader {grader} "
         f"({about['identity']}), which reads {_code(reads)}. Nothing was answered anew, and the run is as it was.",
         *(f"**Mind: {said}.**" for said in [few(clusters, column), *about["mind"]] if said),
-        "\n".join(markdown_table([_cells(row) for row in rows], unknown="")),
+        "\n".join(markdown_table([_cells(row, digits) for row in rows], unknown="")),
         f"Scores are in the grader's own points, with 95% bootstrap intervals over {resampled(clusters, column)}; "
         "differences are paired by prompt, with two-sided bootstrap tests and Holm's correction over the rows. "
         "`best-of-n` is the run's own. `with its gold` is the correlation with the gold of the run over the answers.",
@@ -100,15 +100,15 @@ def report_of_scores(
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def _cells(row: ScoredRow) -> dict[str, str | None]:
+def _cells(row: ScoredRow, digits: str) -> dict[str, str | None]:
     base, best = row.against_base, row.against_best_of_n
     return {
         "method": row.key.name,
         "final pick": row.key.final_pick,
-        "score [95%]": row.score.shown(".3g") + (f" ({row.unscored} unscored)" if row.unscored else ""),
-        "score - base [95%]": None if base is None else base.shown("+.3g"),
+        "score [95%]": row.score.shown(digits) + (f" ({row.unscored} unscored)" if row.unscored else ""),
+        "score - base [95%]": None if base is None else base.shown(f"+{digits}"),
         "p (Holm)": p_value(row.p_base_holm),
-        "score - best-of-n [95%]": None if best is None else best.shown("+.3g"),
+        "score - best-of-n [95%]": None if best is None else best.shown(f"+{digits}"),
         "p (Holm) ": p_value(row.p_best_of_n_holm),
         "with its gold": number(row.with_gold),
     }

@@ -33,7 +33,7 @@ def show_run(run: Run, table: Sequence[Comparison], terminal: Terminal | None = 
     screen.say(facts(run), "bold")
     golds = [row.gold for row in shown]
     screen.show(grid(_columns(table, shown, best), screen.width, golds, best, screen.is_plain))
-    screen.say(_legend(table, shown, best), "dim")
+    screen.say(_legend(table, shown, best, run.completions["prompt_id"].n_unique()), "dim")
     if warnings := warnings_of(run.record, table):
         screen.say_after("mind", _in_short(warnings, 3 * (screen.width - 12)), "yellow")
     screen.say_after("report", beside_here(run.folder / "report.md"))
@@ -135,8 +135,8 @@ def _columns(table: Sequence[Comparison], rows: Sequence[Comparison], best: int 
     ]
 
 
-def _legend(table: Sequence[Comparison], rows: Sequence[Comparison], best: int | None) -> str:
-    """What the columns hold, and what is not shown."""
+def _legend(table: Sequence[Comparison], rows: Sequence[Comparison], best: int | None, prompts: int) -> str:
+    """What the columns hold, and what is not shown; `prompts` were answered, whether or not each has a score."""
     more = len(table) - len(rows)
     parts = [f"{more} more row{'s' * (more > 1)} in the report."] if more else []
     parts += [] if best is None else ["* best of those that train no weights."]
@@ -144,9 +144,9 @@ def _legend(table: Sequence[Comparison], rows: Sequence[Comparison], best: int |
     parts.append(f"Gold in sd of base samples [95%{over}]; vs {_rival(rows)}: paired; wins: over base;")
     cost = "policy tokens a prompt"
     if _is_in_money(rows):
-        cost = f"dollars a thousand prompts, fitting shared by these {table[0].gold.n}"
+        cost = f"dollars a thousand prompts, fitting shared by these {prompts}"
     elif _is_priced(rows):
-        cost = f"GFLOPs a prompt, fitting shared by these {table[0].gold.n}"
+        cost = f"GFLOPs a prompt, fitting shared by these {prompts}"
     return " ".join([*parts, f"cost: {cost}."])
 
 

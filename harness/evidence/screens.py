@@ -15,7 +15,7 @@ from typing import Any
 from harness.core.statistics.stats import Estimate
 from harness.core.yaml_text import read_yaml
 from harness.evidence.clusters import few
-from harness.evidence.markdown import percent
+from harness.evidence.markdown import digits_of, percent
 from harness.evidence.names import display_name
 from harness.evidence.screen import MOST, beside_here, reference
 from harness.evidence.store import read_json, read_parquet
@@ -113,12 +113,12 @@ def show_scores(folder: Path, terminal: Terminal | None = None) -> None:
     last = {name: max(r["iteration"] for r in table if r["method"] == name) for name in {r["method"] for r in table}}
     rows = table if len(table) <= MOST else [row for row in table if row["iteration"] == last[row["method"]]]
     shown, about = rows[:MOST], read_json(folder / "about.json")
-    scores = [_required(row, "score") for row in shown]
+    scores, digits = [_required(row, "score") for row in shown], digits_of(_estimate(row, "score") for row in table)
     columns = [
         Column("method", [_named(row, table) for row in shown], is_text=True),
-        Column("score", [of.shown(".3g") for of in scores]),
-        _against("vs base", [_estimate(row, "against_base") for row in shown], "+.3g"),
-        _against("vs best-of-n", [_estimate(row, "against_best_of_n") for row in shown], "+.3g", may_go=True),
+        Column("score", [of.shown(digits) for of in scores]),
+        _against("vs base", [_estimate(row, "against_base") for row in shown], f"+{digits}"),
+        _against("vs best-of-n", [_estimate(row, "against_best_of_n") for row in shown], f"+{digits}", may_go=True),
     ]
     columns = [column for column in columns if any(column.cells)]
     notes = [*_more(table, shown), "In points of the grader [95%]; differences are paired by prompt."]

@@ -2,11 +2,11 @@
 
 OUT/judgements/<run>-<opponent>-<judge>-<hash>/ holds annotations.parquet (a row a pair), table.parquet, report.md and
 about.json (what was asked). What is there is shown and not judged again; where replies were no whole answers, the same
-command asks for those once more, and replaces the folder.
+command asks for those once more, and replaces the folder. Of equal commands at once one judges, and the others wait.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,10 @@ from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import renewed
 from harness.core.json_file import write_json
+from harness.core.lock import LOCKS, alone
+from harness.core.manifest import MANIFEST, problems_of, write_manifest
 from harness.core.printable import printable, without_controls
-from harness.core.slug import slug
+from harness.core.slug import short_enough, slug
 from harness.core.statistics import stats
 from harness.core.statistics.stats import Estimate
 from harness.evidence.clusters import few, resampled
@@ -49,10 +51,11 @@ def judge_run(
     `opponent` is base, best_of_n, reference or a stored run. Raises UserError where the sides cannot be compared.
     """
     case = _case(out, reference, rows, opponent, opponent_rows, judge)
-    run, folder, asked = case.run, case.folder, case.asked
-    if _is_done(folder):
-        print(f"{folder.name} is done", file=sys.stderr)
-        return folder
+    return _once(case.folder, lambda: _judge(case))
+
+
+def _judge(case: "_Case") -> Path:
+    run, asked, judge = case.run, case.asked, case.judge
     with foreign(*case.folders):
         met = case.met()
     judgements = iter(judge.judge([pair for contest in met for pair in contest.pairs]))
@@ -68,7 +71,7 @@ def judge_run(
         f"({len(first.ours.prompts)} of {run.id}, {len(first.theirs.prompts)} of {asked['opponent']})"
     )
     what = " ".join([f"{common}.", judge.describe(), *_not_at_equal_rows(met)])
-    return _write(folder, asked, pl.DataFrame(annotations, infer_schema_length=None), what)
+    return _write(case.folder, asked, pl.DataFrame(annotations, infer_schema_length=None), what)
 
 
 def preview_judgement(
@@ -128,7 +131,8 @@ def _case(out: Path, reference: str, rows: Selection, opponent: str, opponent_ro
         "opponent_rows": vars(opponent_rows),
         "judge": judge.about(),
     }
-    folder = out / "judgements" / f"{run.id}-{rival}-{judge.name}-{digest(asked)[:10]}"
+    sides = short_enough(f"{run.id}-{rival}-{judge.name}")
+    folder = out / "judgements" / f"{sides}-{digest(asked)[:10]}"
     return _Case(run, other, folder, asked, rows, opponent, opponent_rows, judge)
 
 
@@ -139,10 +143,20 @@ def import_judgement(out: Path, path: Path) -> Path:
     sides = slug("-".join(annotations.row(0, named=True)[side] for side in ("generator", "opponent")))
     folder = out / "judgements" / f"{sides}-import-{digest(asked)[:10]}"
     annotators = ", ".join(sorted(set(annotations["judge"]) - {""})) or "not named"
-    if _is_done(folder):
-        print(f"{folder.name} is done", file=sys.stderr)
-        return folder
-    return _write(folder, asked, annotations, f"From {path.name}; judge: {annotators}.")
+    what = f"From {path.name}; judge: {annotators}."
+    return _once(folder, lambda: _write(folder, asked, annotations, what))
+
+
+def _once(folder: Path, make: Callable[[], Path]) -> Path:
+    """Have a judgement made, one process at a time, or find it done."""
+    if not _is_done(folder):
+        with alone(folder.parent.parent / LOCKS / f"judgements-{folder.name}", folder.name):
+            if not _is_done(folder):  # else another process was faster
+                if damage := _damage(folder):
+                    print(printable(f"{damage}; judged again"), file=sys.stderr)
+                return make()
+    print(f"{folder.name} is done", file=sys.stderr)
+    return folder
 
 
 def table_of(annotations: pl.DataFrame) -> list[Judged]:
@@ -224,25 +238,32 @@ def _write(folder: Path, asked: Mapping[str, Any], annotations: pl.DataFrame, wh
         sections = [f"# {folder.name}", what, table_markdown(table), *lines, *_no_whole_reply(withheld)]
         sections += [*_cost(annotations), notes, "![win rates](win_rates.png)"]
         (part / "report.md").write_text(without_controls("\n\n".join(sections) + "\n"), encoding="utf-8")
+        write_manifest(part, ["about.json", "report.md"])
     for line in [*lines, *_no_whole_reply(withheld)]:
         print(f"warning: {line}", file=sys.stderr)
     return folder
 
 
 def _is_done(folder: Path) -> bool:
-    """Whether a judgement is there as it was written, and all its replies are whole; a line says what is damaged."""
+    """Whether a judgement is there as it was written, and all its replies are whole."""
+    return folder.exists() and not _damage(folder) and not read_json(folder / "about.json").get("withheld")
+
+
+def _damage(folder: Path) -> str:
+    """What is not as it was written; nothing where there is no judgement yet."""
     if not folder.exists():
-        return False
+        return ""
     try:
         for table in ("annotations.parquet", "table.parquet"):
             read_parquet(folder / table)
-        withheld = read_json(folder / "about.json").get("withheld")
-        if not (folder / "report.md").is_file():
-            raise UserError(f"{folder / 'report.md'} is missing")
+        read_json(folder / "about.json")
     except UserError as error:
-        print(printable(f"{error}; judged again"), file=sys.stderr)
-        return False
-    return not withheld
+        return str(error)
+    if not (folder / "report.md").is_file():
+        return f"{folder / 'report.md'} is missing"
+    if (folder / MANIFEST).exists() and (problems := problems_of(folder)):  # earlier versions listed nothing
+        return f"{folder}: {problems[0]}"
+    return ""
 
 
 def _warnings(table: Sequence[Judged]) -> list[str]:

@@ -14,6 +14,7 @@ from harness.evidence.budgets import TooLarge, beside, budget_of, largest
 from harness.evidence.schema import ANSWER, ROW, Row
 from harness.evidence.store import Run
 from harness.evidence.table import repeats_value
+from harness.evidence.unanswered import unanswered
 from harness.judging.judges import Entry, Pair
 
 REFERENCE = "reference"
@@ -143,6 +144,7 @@ def _sides(run: Run) -> dict[Row, Side]:
     for row, part in parts.items():
         if repeats_value(parts, row):
             continue
+        part = part.filter(~unanswered(part))
         scores = part.select(metrics).fill_null(float("nan")).to_dicts()
         entries = [Entry(text, s) for text, s in zip(part["response"], scores, strict=True)]
         sides[row] = _side(run, row, part, entries)

@@ -16,12 +16,13 @@ from typing import Literal
 from harness.core.chat.chat import is_as_written
 from harness.core.errors import unknown
 from harness.core.files import PART, removed_whole
+from harness.core.json_file import json_problems
 from harness.core.manifest import MANIFEST, problems_of, unlisted, verify
 from harness.evidence.store import read_parquet
 
 Kind = Literal[
-    "pool", "rollouts", "fit", "generate", "score", "trace", "chat", "rewards", "models", "assets", "aligned", "fresh",
-    "hashes", "unfinished",
+    "pool", "rollouts", "fit", "generate", "score", "trace", "chat", "served", "tax", "rewards", "models", "assets",
+    "aligned", "fresh", "hashes", "unfinished",
 ]  # fmt: skip
 STAGES: tuple[Kind, ...] = ("pool", "rollouts", "fit", "generate", "score", "trace")
 WHAT: dict[Kind, str] = {
@@ -32,6 +33,8 @@ WHAT: dict[Kind, str] = {
     "score": "scores",
     "trace": "search trees",
     "chat": "answers of chat models, which were paid for",
+    "served": "what servers wrote for runs, which was paid for",
+    "tax": "answers of base and aligned models to other tasks",
     "rewards": "rewards trained here",
     "models": "converted models",
     "assets": "models and data from the registry",
@@ -41,6 +44,7 @@ WHAT: dict[Kind, str] = {
     "unfinished": "half-written files of killed commands",
 }
 MADE_AGAIN: tuple[Kind, ...] = (*STAGES, "fresh", "hashes", "unfinished")  # by a run, at the cost of time alone
+_SMALL: tuple[Kind, ...] = ("chat", "served", "tax", "hashes")  # of many small files, which go together
 _HOURS = 24  # what was written since then may belong to a run that is being made, which names nothing yet
 
 
@@ -76,7 +80,7 @@ def entries(cache: Path, out: Path) -> list[Entry]:
     for kind in ("rewards", "models", "assets", "fresh"):
         found += [_entry(kind, path) for path in _folders(cache / kind)]
     found += [_entry("aligned", path) for path in _folders(cache / "aligned" / "runs")]
-    found += [_entry(kind, cache / kind) for kind in ("chat", "hashes") if (cache / kind).is_dir()]
+    found += [_entry(kind, cache / kind) for kind in _SMALL if (cache / kind).is_dir()]
     found += [_entry("unfinished", path) for path in _parts(cache)]
     return found
 
@@ -111,6 +115,8 @@ def problems(entry: Entry) -> list[str]:
         return [*found, *unlisted(entry.path, "fitted")] if (entry.path / "fitted").is_dir() else found
     if entry.kind == "chat":
         return [f"{path.name} is not as it was written" for path in _files(entry.path) if not is_as_written(path)]
+    if entry.kind in ("served", "tax"):
+        return [line for path in _files(entry.path) for line in json_problems(path)]
     folders = [path.parent for path in entry.path.rglob(MANIFEST)] if entry.kind != "hashes" else []
     return [line for folder in folders for line in problems_of(folder)]
 

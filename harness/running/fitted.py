@@ -64,6 +64,29 @@ class Fitted:
     methods: dict[str, FittedMethod]
 
 
+@dataclass(frozen=True)
+class _Asked:
+    task: str
+    model: str
+    profile: str
+    seed: int
+    settings: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class _Proxy:
+    mean: float
+    sd: float
+
+
+@dataclass(frozen=True)
+class _Needed:
+    """What answers need of what `Fitted` holds as plain data."""
+
+    asked: _Asked
+    proxy: _Proxy
+
+
 def write_fitted(folder: Path, context: RunContext, proxy: Scale, completions: Sequence[Mapping[str, Any]]) -> None:
     """Copy what the methods of a run fitted out of the cache; `completions` are the rows of its table."""
     config = context.config
@@ -139,7 +162,9 @@ def read_about_fitted(folder: Path) -> Fitted:
             "the command of its run again, or use the version that wrote it"
         )
     try:
-        return TypeAdapter(Fitted).validate_python(data)
+        about: Fitted = TypeAdapter(Fitted).validate_python(data)
+        TypeAdapter(_Needed).validate_python({"asked": about.asked, "proxy": about.proxy})
+        return about
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

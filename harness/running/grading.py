@@ -55,15 +55,25 @@ class GradedSamples:
 
     @property
     def within(self) -> float:
-        """Standard deviation of the scores of one prompt's samples, root mean square over prompts; NaN without any."""
-        parts = [np.var(of) for of in self._by_prompt() if len(of) > 1]
-        return math.sqrt(float(np.mean(parts))) if parts else math.nan
+        """Standard deviation among answers to one prompt; NaN where no prompt has two scores.
+
+        Of few samples a prompt: the squares of their deviations from its mean over the degrees of freedom of all.
+        """
+        freedom = sum(len(of) - 1 for of in self._several)
+        return math.sqrt(sum(float(np.var(of)) * len(of) for of in self._several) / freedom) if freedom else math.nan
 
     @property
     def between(self) -> float:
-        """Standard deviation of the prompts' means; NaN without any."""
-        means = [np.mean(of) for of in self._by_prompt() if len(of)]
-        return float(np.std(means)) if means else math.nan
+        """Standard deviation among the true means of prompts; NaN without two, 0 where nothing but chance is seen.
+
+        Means of few samples differ by chance alone, by the variance within over the number of samples, which is taken
+        off: the estimate of one-way random effects.
+        """
+        if len(self._several) < 2:
+            return math.nan
+        means = [np.mean(of) for of in self._several]
+        by_chance = self.within**2 * float(np.mean([1 / len(of) for of in self._several]))
+        return math.sqrt(max(0.0, float(np.var(means, ddof=1)) - by_chance))
 
     @property
     def telling(self) -> int:
@@ -73,6 +83,11 @@ class GradedSamples:
     @property
     def can_gain(self) -> bool:
         return self.telling > 0
+
+    @property
+    def _several(self) -> list[np.ndarray]:
+        """The scores of each prompt that has two at least."""
+        return [of for of in self._by_prompt() if len(of) > 1]
 
     def _by_prompt(self) -> list[np.ndarray]:
         scores = np.array([g.score for g in self.grades])

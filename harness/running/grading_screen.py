@@ -3,8 +3,11 @@
 show_graded(graded(config, workspace))
 """
 
+from math import isnan
+
 from harness.core.graders.grade import Grade
 from harness.core.types import Prompt
+from harness.evidence.markdown import digits_for
 from harness.evidence.terminal import Column, Terminal, grid
 from harness.running.grading import EACH, GradedSamples, Preflight
 
@@ -24,7 +27,7 @@ def show_graded(found: Preflight, terminal: Terminal | None = None) -> None:
             [
                 Column("prompt", [_tail(found.completions[i].prompt, _PROMPT + more) for i in rows], is_text=True),
                 Column("answer", [_head(found.completions[i].text, _ANSWER + more) for i in rows], is_text=True),
-                Column("score", [_score(proxy.grades[i]) for i in rows]),
+                Column("score", [_score(proxy.grades[i], digits_for(proxy.within)) for i in rows]),
             ],
             screen.width,
         )
@@ -49,7 +52,7 @@ def _lines(role: str, of: GradedSamples) -> list[str]:
         lines.append(f"  no score: {n} of {count} ({n / count:.0%}) {error}, such as: {detail[:160]}")
     if not of.is_deaf:
         lines.append(
-            f"  spread: sd {of.within:.3g} within a prompt, {of.between:.3g} between prompts; "
+            f"  spread: sd {_known(of.within)} within a prompt, {_known(of.between)} between prompts beyond chance; "
             f"{of.telling} of {len(set(of.prompts))} prompts have answers that differ in score"
         )
     same = (
@@ -59,8 +62,8 @@ def _lines(role: str, of: GradedSamples) -> list[str]:
     return lines
 
 
-def _score(grade: Grade) -> str:
-    return f"{grade.score:.3g}" if grade.error is None else grade.error
+def _score(grade: Grade, digits: str) -> str:
+    return f"{grade.score:{digits}}" if grade.error is None else grade.error
 
 
 def _tail(prompt: Prompt, width: int) -> str:
@@ -74,5 +77,11 @@ def _head(text: str, width: int) -> str:
     return line if len(line) <= width else f"{line[: width - 3]}..."
 
 
+def _known(spread: float) -> str:
+    return "unknown" if isnan(spread) else f"{spread:.3g}"
+
+
 def _time(seconds: float) -> str:
-    return f"{seconds:.2g} s" if seconds >= 1 else f"{1000 * seconds:.2g} ms"
+    if seconds >= 0.0995:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{1000 * seconds:.2g} ms"

@@ -25,19 +25,23 @@ from harness.core.api.use import USUAL, Use
 from harness.core.as_before import hashed
 from harness.core.digest import digest
 from harness.core.errors import UserError
+from harness.core.files import renewed
 from harness.core.ledger import Ledger
 from harness.core.manifest import write_manifest
 from harness.core.models.handle import PolicyHandle
 from harness.core.models.policy import Policy
 from harness.core.models.served.address import is_served
 from harness.core.nested import flatten
+from harness.core.proven import take_or_make
 from harness.core.reward import RewardHandle
+from harness.core.slug import short_enough
 from harness.core.task import GOLD, Task
 from harness.core.types import Completion, Prompt, Scorer, Work
 from harness.evidence.record import versions_in_words
-from harness.evidence.schema import ANSWER, BASE_NLL, PROXY, REFERENCES, Row
+from harness.evidence.schema import ANSWER, BASE_NLL, CLUSTER, PROXY, REFERENCES, Row
 from harness.evidence.store import TABLES, Run, find_run, is_done, load_run, write_about
 from harness.running.config import RunConfig, resolve
+from harness.running.finished import problems_of_run
 from harness.running.gold import GoldHandle
 from harness.running.material import policy_of
 from harness.running.request import FILES, Request
@@ -85,18 +89,27 @@ def import_answers(
     of.require_free(run)
     answers = _paired(run, given)
     asked = {"version": VERSION, "run": run.id, **asdict(of), "answers": answers.by_prompt}
-    folder = run.folder.parent.parent / "imports" / f"{run.id}-{of.method}-{digest(asked)[:10]}"
-    if is_done(folder):
-        return folder
-    config = _config(run, files)
-    policy = policy_of(config, cache, use)
-    task = TASKS[config.task](config.settings[config.task], policy, cache)
-    prompts = _prompts(run, task)
-    grading = _Grading(task, policy, config)
-    grading.require_as_stored(run, prompts)
-    texts = [(prompts[i], text) for i, text in answers.by_prompt.items()]
-    completions = [grading.completion(prompt, text) for prompt, text in texts]
-    _write(folder, run, of, given, answers, completions, grading.scores(completions))
+    beside = run.folder.parent.parent
+    folder = beside / "imports" / f"{short_enough(f'{run.id}-{of.method}')}-{digest(asked)[:10]}"
+
+    def wrong() -> list[str]:
+        return problems_of_run(folder) or ([] if is_done(folder) else ["it was not finished"])
+
+    def make() -> None:
+        config = _config(run, files)
+        policy = policy_of(config, cache, use)
+        task = TASKS[config.task](config.settings[config.task], policy, cache)
+        prompts = _prompts(run, task)
+        grading = _Grading(task, policy, config)
+        grading.require_as_stored(run, prompts)
+        texts = [(prompts[i], text) for i, text in answers.by_prompt.items()]
+        completions = [grading.completion(prompt, text) for prompt, text in texts]
+        scores = grading.scores(completions)
+        with renewed(folder) as part:
+            part.mkdir()
+            _write(part, run, of, given, answers, completions, scores)
+
+    take_or_make(folder, beside, folder.name, wrong, make)
     return folder
 
 
@@ -169,21 +182,27 @@ def _config(run: Run, files: Mapping[str, str]) -> RunConfig:
     if files and not of_files:
         raise UserError(f"{run.id} is of task {name}, which has its own prompts and rewards; leave "
                         f"{', '.join(f'--{option}' for option in files)} out")  # fmt: skip
-    needed = [option for option, key in FILES.items() if of_files and settings.get(key.partition(".")[2])]
+    # all but the column of clusters, which is no file
+    needed = [option for option, key in FILES.items() if of_files and option != "cluster" and settings.get(_last(key))]
     if missing := [option for option in needed if option not in files]:
         raise UserError(f"{run.id} is of files, which graded it; give {' and '.join(f'--{m} FILE' for m in missing)}, "
                         "as for the run")  # fmt: skip
-    of_task = {**settings, **{FILES[option].partition(".")[2]: path for option, path in files.items()}}
+    of_task = {**settings, **{_last(FILES[option]): path for option, path in files.items()}}
     kept = {part: asked["settings"].get(part, {}) for part in ("sampler", "model_args")}
     given = flatten({name: of_task, **kept})
     same = {key: asked[key] for key in ("task", "model", "profile", "seed", "dtype")}
     device = "auto" if is_served(same["model"]) else "cpu"
     config = resolve(Request(**same, device=device, methods=("base",), only=True, given=given))
     now = hashed(config.settings[name])
-    if of_files and (other := [o for o in FILES if settings.get(key := FILES[o].partition(".")[2]) != now.get(key)]):
+    if of_files and (other := [o for o in FILES if settings.get(key := _last(FILES[o])) != now.get(key)]):
         raise UserError(f"--{other[0]} {files.get(other[0])!r} holds something else than what {run.id} was made with; "
                         "give the same files")  # fmt: skip
     return config
+
+
+def _last(setting: str) -> str:
+    """Its name within its section."""
+    return setting.partition(".")[2]
 
 
 def _prompts(run: Run, task: Task) -> dict[str, Prompt]:
@@ -285,7 +304,7 @@ def _write(
         rows.append(
             {
                 **about,
-                **{name: first[name] for name in ("prompt", "reference") if name in first},
+                **{name: first[name] for name in (CLUSTER, "prompt", "reference") if name in first},
                 "response": "" if completion is None else completion.text,
                 "n_tokens": None if completion is None else len(completion.tokens),
                 **dict.fromkeys(asdict(Work()), nan),  # nobody counted them
@@ -297,20 +316,17 @@ def _write(
             for metric, value in metrics.items()
             if metric != BASE_NLL or not isnan(value)  # so that its mean is over the answers that have one
         ]
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    for path in sorted(run.folder.glob("*.parquet")):
-        if path.stem in (*TABLES, "trace", "values", "refits") and path.stem not in ("completions", "scores"):
-            shutil.copyfile(path, folder / path.name)
     tables = {"completions": (run.completions, rows), "scores": (run.scores, points)}
     counts = {}
+    for path in sorted(run.folder.glob("*.parquet")):
+        if path.stem in (*TABLES, "trace", "values", "refits") and path.stem not in tables:
+            shutil.copyfile(path, folder / path.name)
     for name, (stored, new) in tables.items():
         added = pl.DataFrame(new, infer_schema_length=None).select(pl.col(c) for c in new[0] if c in stored.columns)
         joined = pl.concat([stored, added], how="diagonal_relaxed")
         joined.write_parquet(folder / f"{name}.parquet")
         counts[f"{name}.parquet"] = len(joined)
-    write_manifest(folder, counts, rows=counts)
+    write_manifest(folder, (path.name for path in sorted(folder.glob("*.parquet"))), rows=counts)
     about = {
         **run.about,
         "budgets": {**run.about.get("budgets", {}), of.method: of.rows},

@@ -161,7 +161,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise UserError(f"--set {text!r}: write it as name=value, for instance --set iro.width=4")
-    return key.strip(), read_yaml(value, f"--set {text!r}: the value")
+    return key.strip(), read_yaml(value, f"--set {text!r:.120}: the value")
 
 
 def _settings_of(tree: Mapping[str, Any], where: str) -> list[tuple[str, Any]]:

@@ -76,6 +76,11 @@ class Preview:
         """What is left to do and was not counted, stage by stage."""
         return [one.stage.label for one in self.stages if not one.is_stored and one.stage.counts is None]
 
+    def unsaid(self, method: str) -> Counts | None:
+        """At least, of stages of a method that nobody can say beforehand and that are left; None without any."""
+        found = [one for one in self.stages if one.stage.label in self.unknown and one.stage.method == method]
+        return sum((one.stage.at_least.share(one.left) for one in found), Counts()) if found else None
+
     @property
     def untimed(self) -> list[str]:
         """Fits that no stored run tells the time of."""

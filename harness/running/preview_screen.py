@@ -34,7 +34,7 @@ def show_preview(found: Preview, terminal: Terminal | None = None) -> None:
         Column("", ["base samples" if name == "harness" else display_name(name) for name in methods], is_text=True),
         Column("stages", [str(len(of[name])) for name in methods]),
         Column("in the cache", [_share(sum(ahead.is_stored for ahead in of[name]), len(of[name])) for name in methods]),
-        Column("policy tokens", [f"{work[name].policy_tokens:,}" for name in methods]),
+        Column("policy tokens", [_tokens(found, name) for name in methods]),
         Column("reward calls", [f"{work[name].reward_calls:,}" for name in methods], may_go=True),
     ]
     screen.show(grid(columns, screen.width))
@@ -45,9 +45,14 @@ def show_preview(found: Preview, terminal: Terminal | None = None) -> None:
     )
     screen.say_after("cost", cost_of(found))
     screen.say_after("time", time_of(found))
+    show_unknown(found, screen)
+    screen.say(_NOT, "dim")
+
+
+def show_unknown(found: Preview, screen: Terminal) -> None:
+    """Which stages are left out of cost and time, where there are any."""
     if found.unknown:
         screen.say_after("not counted", in_words(found.unknown), "yellow")
-    screen.say(_NOT, "dim")
 
 
 def show_previews(
@@ -60,7 +65,7 @@ def show_previews(
         Column(title, [name for name, _ in runs], is_text=True),
         Column("run", [one.name for _, one in runs], is_text=True),
         Column("in the cache", ["done" if one.is_done else _stored(one) for _, one in runs]),
-        Column("policy tokens", [f"{one.work().policy_tokens:,}" for _, one in runs]),
+        Column("policy tokens", [f"{one.work().policy_tokens:,}" + "+" * bool(one.unknown) for _, one in runs]),
         Column("time", [_time(one) for _, one in runs]),
     ]
     screen.say(f"{len(found)} runs  {next(iter(found.values())).facts}", "bold")
@@ -130,6 +135,12 @@ def tries_in_words(found: Mapping[str, Preview], tries: int, most: int) -> str:
 def in_words(labels: Sequence[str], most: int = 3) -> str:
     more = len(labels) - most
     return ", ".join(labels[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def _tokens(found: Preview, method: str) -> str:
+    """At most; with a +, of the stages that it can be said of, or at least where it can be of none."""
+    tokens, unsaid = found.work(method=method).policy_tokens, found.unsaid(method)
+    return f"{tokens:,}" if unsaid is None else f"{tokens or unsaid.policy_tokens:,}+"
 
 
 def _share(part: int, of: int) -> str:

@@ -1,16 +1,16 @@
 """`harness score RUN --grader G`: a new grader on the answers that a run has stored; the run is left as it is.
 
-folder = score_run(Path("results"), "latest", Asked("checks.py:polite"), cache)
+folder = score_run(prospect(Path("results"), "latest", Asked("checks.py:polite"), cache))
 
 OUT/scores/<run>-<grader>-<hash of what was asked>/ holds scores.parquet (an answer each), table.parquet, report.md,
-about.json (the run, the grader and its identity) and, where scores are made of parts, parts.parquet. What is there is
-shown and not made again.
+about.json (the run, the grader and its identity) and, where scores are made of parts, parts.parquet. What is there as
+it was written is shown and not made again.
 """
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,16 @@ import polars as pl
 from harness.core.data.prompts import read_data
 from harness.core.digest import digest
 from harness.core.errors import UserError
-from harness.core.files import whole
+from harness.core.files import renewed
 from harness.core.graders.grade import Grade, Grader
 from harness.core.graders.load import load_grader
 from harness.core.graders.scorer import Scorer
 from harness.core.graders.worker import Limits
-from harness.core.manifest import write_manifest
+from harness.core.json_file import write_json
+from harness.core.manifest import problems_of, write_manifest
+from harness.core.proven import take_or_make
 from harness.core.reward import require_some
-from harness.core.slug import slug
+from harness.core.slug import short_enough, slug
 from harness.core.types import Completion, Prompt
 from harness.evidence.row import frame
 from harness.evidence.schema import ANSWER
@@ -59,13 +61,9 @@ class Prospect:
     mind: Sequence[str]
 
     @property
-    def is_done(self) -> bool:
-        return (self.folder / "report.md").exists()
-
-    @property
     def said(self) -> list[str]:
         """What scoring would take."""
-        if self.is_done:
+        if self.folder.exists() and not problems_of(self.folder):
             return [self.folder.name, "It is done: the command would show it, and grade nothing."]
         distinct = len({(c.prompt.id, c.text) for c in self.completions})
         prompts = len({c.prompt.id for c in self.completions})
@@ -86,15 +84,21 @@ def prospect(out: Path, reference: str, asked: Asked, cache: Path) -> Prospect:
     answers = run.completions.select("prompt_id", "response").iter_rows()
     completions = [Completion(prompts[name], (), text, None) for name, text in answers]
     what = {"version": VERSION, "run": run.id, "grader": grader.identity}
-    folder = out / "scores" / f"{run.id}-{slug(grader.name)[:40]}-{digest(what)[:10]}"
+    name = short_enough(f"{run.id}-{slug(grader.name)[:40]}")
+    folder = out / "scores" / f"{name}-{digest(what)[:10]}"
     return Prospect(run, grader, folder, what, completions, _mind(run, grader))
 
 
 def score_run(found: Prospect) -> Path:
     """The folder of the scores, made or found done. Raises UserError where no answer has a score."""
-    if found.is_done:
-        print(f"{found.folder.name} is done", file=sys.stderr)
-        return found.folder
+    folder = found.folder
+    wrong, make = partial(problems_of, folder), partial(_score, found)
+    if not take_or_make(folder, folder.parent.parent, folder.name, wrong, make):
+        print(f"{folder.name} is done", file=sys.stderr)
+    return folder
+
+
+def _score(found: Prospect) -> None:
     scorer, run = Scorer(found.grader), found.run
     grades = scorer.grades(found.completions)
     found.grader.close()
@@ -113,17 +117,16 @@ def score_run(found: Prospect) -> Path:
         "unscored": {reason: {"count": sum(grade.error == reason for grade in grades), "detail": of.detail}
                      for reason, of in scorer.failures.items()},
     }  # fmt: skip
-    with whole(found.folder) as part:
+    with renewed(found.folder) as part:
         part.mkdir()
         tables = {"scores": table, "table": frame(rows), **({} if parts is None else {"parts": parts})}
         for name, content in tables.items():
             content.write_parquet(part / f"{name}.parquet")
-        (part / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        write_json(part / "about.json", about)
         text = report_of_scores(found.folder.name, run, rows, parts, about)
         (part / "report.md").write_text(text, encoding="utf-8")
         counts = {f"{name}.parquet": len(content) for name, content in tables.items()}
         write_manifest(part, [*counts, "about.json", "report.md"], rows=counts)
-    return found.folder
 
 
 def _parts(keys: pl.DataFrame, grades: Sequence[Grade]) -> pl.DataFrame | None:

@@ -8,7 +8,7 @@ The stages are those of a run, whose tables lie in the cache: interrupted or rep
 import shutil
 import sys
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,20 @@ import numpy as np
 import polars as pl
 
 from harness.core.api.use import Use
+from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import cache_folder, renewed
 from harness.core.given_prompts import prompts_of
 from harness.core.given_reward import Reward
+from harness.core.lock import LOCKS
 from harness.core.nested import flatten
-from harness.evidence.store import load_run
+from harness.core.printable import printable
+from harness.evidence.markdown import digits_for
+from harness.evidence.store import load_run, read_json
 from harness.methods import METHODS
 from harness.running.config import FEWEST, iterations_of, resolve
 from harness.running.fitted import Fitted, asked_from_anywhere, read_about_fitted, read_fitted, write_about_fitted
-from harness.running.ranks import join_ranks
+from harness.running.ranks import Ranks, join_ranks
 from harness.running.request import NO_TREES, Request, Workspace
 from harness.running.run import complete
 from harness.serve.aligned import Aligned
@@ -71,19 +75,21 @@ def align(
     asked = asked.with_given(*_shares(asked, name, len(given)))
     held_out = resolve(asked).settings["evaluate"].prompts
     config = resolve(asked.with_given(*flatten({NAME: settings_of(given, scorer, held_out)})))
-    require_free(folder, asked_from_anywhere(config), replace_out)
     ranks = join_ranks()
     use = Use(key_variable)
-    run = complete(config, Workspace(cache_folder() / "aligned", cache_folder(), workers, use=use), ranks)
+    with alone_in(folder, cache_folder(), ranks):
+        require_free(folder, asked_from_anywhere(config), replace_out)
+        run = complete(config, Workspace(cache_folder() / "aligned", cache_folder(), workers, use=use), ranks)
+        if ranks.first:
+            _say(run, name)
+            fitted = read_fitted(run / "fitted")
+            keep(
+                run / "fitted",
+                folder,
+                replace(fitted, reward=scorer.source.reference, reward_source=scorer.source.identity),
+            )
+        ranks.wait()
     ranks.leave()
-    if ranks.first:
-        _say(run, name)
-        fitted = read_fitted(run / "fitted")
-        keep(
-            run / "fitted",
-            folder,
-            replace(fitted, reward=scorer.source.reference, reward_source=scorer.source.identity),
-        )
     return open_aligned(folder, name, None, scorer, None, device, use)
 
 
@@ -102,24 +108,45 @@ def _shares(asked: Request, name: str, count: int) -> list[tuple[str, Any]]:
     return [("evaluate.prompts", held_out), ("fit.prompts", each)]
 
 
+def alone_in(folder: Path, cache: Path, ranks: Ranks) -> AbstractContextManager[None]:
+    """One command at a time makes what OUT holds; whoever comes second waits, says for whom, and finds it done."""
+    name = f"aligned-{digest(str(folder.resolve()))[:20]}"
+    return ranks.alone(cache / LOCKS / name, f"the aligned model in {folder}")
+
+
 def require_free(folder: Path, asked: dict[str, Any], replace_out: bool) -> None:
     """Raises UserError where OUT holds anything but the same aligned model, or one that may be replaced."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     if not (folder / "about.json").is_file():
         raise UserError(f"out={str(folder)!r} holds other things; give a folder that is empty, or not there")
-    if not replace_out and read_about_fitted(folder).asked != asked:
+    if not replace_out and asked_of(folder) not in (None, asked):
         raise UserError(
             f"out={str(folder)!r} holds a model that was aligned with other prompts, another reward or other settings; "
             "give another folder, or replace_out=True (--replace)"
         )
 
 
+def asked_of(folder: Path) -> dict[str, Any] | None:
+    """What an aligned folder was asked for; None where that is damaged, so that nobody can answer from it any more.
+
+    Raises UserError where another version wrote it.
+    """
+    try:
+        read_json(folder / "about.json")
+    except UserError:
+        return None
+    return read_about_fitted(folder).asked
+
+
 def keep(fitted: Path, folder: Path, about: Fitted) -> None:
     """Write what the run fitted into OUT, with `about`, which says where the reward can be imported from."""
-    with suppress(UserError):  # what is damaged is written again
-        if (folder / "about.json").is_file() and read_fitted(folder) == about:
-            return
+    if (folder / "about.json").is_file():
+        try:
+            if read_fitted(folder) == about:
+                return
+        except UserError as error:
+            print(printable(f"{error}. It is made again"), file=sys.stderr)
     with renewed(folder) as part:
         shutil.copytree(fitted, part)
         write_about_fitted(part, about)
@@ -131,8 +158,9 @@ def _say(run: Path, name: str) -> None:
     proxy = stored.scores.filter(pl.col("metric") == "proxy_reward")
     last = proxy.filter((pl.col("method") == "base") | (pl.col("iteration") == proxy["iteration"].max()))
     means = last.group_by("method", "final_pick", maintain_order=True).agg(pl.col("value").fill_nan(None).mean())
+    digits = digits_for(float(np.nanstd(last["value"].to_numpy())))
     of_picks = ", ".join(
-        f"{method} ({pick}) {mean:.3g}" for method, pick, mean in means.iter_rows() if mean is not None
+        f"{method} ({pick}) {mean:{digits}}" for method, pick, mean in means.iter_rows() if mean is not None
     )
     n = stored.completions["prompt_id"].n_unique()
     print(f"{name}: mean reward on {n} prompts kept for the end: {of_picks}", file=sys.stderr)

@@ -20,14 +20,14 @@ from harness.evidence.store import load_run
 from harness.evidence.table import comparison
 from harness.evidence.terminal import Terminal
 from harness.running.config import RunConfig, resolve
-from harness.running.fitted import asked_from_anywhere, read_about_fitted, read_fitted
+from harness.running.fitted import asked_from_anywhere, read_fitted
 from harness.running.grading import graded
 from harness.running.grading_screen import show_findings
 from harness.running.preview import Preview, preview
 from harness.running.ranks import join_ranks
 from harness.running.request import NO_TREES, Request, Workspace
 from harness.running.run import complete
-from harness.serve.align import keep, require_free
+from harness.serve.align import alone_in, asked_of, keep, require_free
 from harness.serve.align_report import Judged, intervals_of, judged, report_of
 from harness.serve.until import Stopped, looks_of, until
 from harness.tasks import TASKS
@@ -57,12 +57,6 @@ def align_file(
     config, method, screen = _config(request, width), request.methods[0], Terminal()
     most: int = config.settings["evaluate"].prompts
     asked = asked_from_anywhere(config) | ({} if width is None else {"until": width})
-    require_free(folder, asked, replace_out)
-    if not _holds(folder, asked):
-        found = graded(config, workspace)
-        show_findings(found, screen)
-        if found.problems:
-            return AlignedFile(folder, None)
     ranks = join_ranks()
 
     def make(config: RunConfig, place: str = "") -> Path:
@@ -74,22 +68,30 @@ def align_file(
         if ranks.first:
             print(line, file=sys.stderr)
 
-    stopped = None
-    if width is None:
-        stored = load_run(make(config))
-        table: Sequence[Comparison] = comparison(stored)
-        judgement = judged(stored, table, method, intervals_of(stored))
-    else:
-        stopped = until(width, lambda n: _config(replace(request, limit=n)), most, make, method, say)
-        stored, table = stopped.run, stopped.table
-        judgement = judged(stored, stopped.valid, method, stopped.intervals)
+    with alone_in(folder, workspace.cache, ranks):
+        require_free(folder, asked, replace_out)
+        if not _holds(folder, asked):
+            found = graded(config, workspace)
+            show_findings(found, screen)
+            if found.problems:
+                ranks.leave()
+                return AlignedFile(folder, None)
+        stopped = None
+        if width is None:
+            stored = load_run(make(config))
+            table: Sequence[Comparison] = comparison(stored)
+            judgement = judged(stored, table, method, intervals_of(stored))
+        else:
+            stopped = until(width, lambda n: _config(replace(request, limit=n)), most, make, method, say)
+            stored, table = stopped.run, stopped.table
+            judgement = replace(judged(stored, stopped.valid, method, stopped.intervals), seconds=stopped.seconds)
+        if ranks.first:
+            write_report(stored, table)
+            keep(stored.folder / "fitted", folder, replace(read_fitted(stored.folder / "fitted"), asked=asked))
+            with whole(folder / "report.md") as part:
+                part.write_text(report_of(judgement, stored, beside_here(folder)), encoding="utf-8")
+            print(f"tables of the run: {stored.folder}", file=sys.stderr)
     ranks.leave()
-    if ranks.first:
-        write_report(stored, table)
-        keep(stored.folder / "fitted", folder, replace(read_fitted(stored.folder / "fitted"), asked=asked))
-        with whole(folder / "report.md") as part:
-            part.write_text(report_of(judgement, stored, beside_here(folder)), encoding="utf-8")
-        print(f"tables of the run: {stored.folder}", file=sys.stderr)
     return AlignedFile(folder, judgement, stopped)
 
 
@@ -138,4 +140,7 @@ def _within(workspace: Workspace) -> Workspace:
 
 
 def _holds(folder: Path, asked: dict[str, object]) -> bool:
-    return (folder / "about.json").is_file() and read_about_fitted(folder).asked == asked
+    try:
+        return (folder / "about.json").is_file() and asked_of(folder) == asked
+    except UserError:  # of another version, which --replace puts this in the place of
+        return False

@@ -10,18 +10,20 @@ from dataclasses import dataclass
 from math import isnan
 from statistics import fmean
 
+import numpy as np
 import polars as pl
 
 from harness.core.progress import duration
 from harness.core.statistics.stats import Estimate
 from harness.evidence.clusters import column_of, count_of, few, resampled
 from harness.evidence.graders import graders_in_words, oracle_columns
-from harness.evidence.markdown import markdown_table, one_line
+from harness.evidence.markdown import digits_of, markdown_table, one_line
 from harness.evidence.names import display_name
 from harness.evidence.record import Unit
 from harness.evidence.row import Comparison
 from harness.evidence.schema import GOLD
 from harness.evidence.store import Run
+from harness.evidence.table import answers_by_row
 
 _PICKS = ("value", "first", "reward")  # cheapest first
 _FEW = 100  # held-out prompts below which small gains do not show
@@ -51,6 +53,8 @@ class Judged:
     rows: Sequence[Comparison]
     unit: Unit
     intervals: Intervals
+    means: tuple[float, float]  # of row and base, in the grader's points, over the prompts that the gain is of
+    seconds: float | None = None  # wall clock of the command that made the run, of all looks together; None: unknown
 
     @property
     def gain(self) -> Estimate:
@@ -61,11 +65,10 @@ class Judged:
     @property
     def verdict(self) -> Verdict:
         gain = self.gain
-        means = (
-            f"{self.name} scores {self.mean(self.row):.3g} where the unaligned model scores {self.mean(self.base):.3g}"
-        )
+        ours, unaligned = (f"{mean:{self.digits}}" for mean in self.means)
+        means = f"{self.name} scores {ours} where the unaligned model scores {unaligned}"
         clusters = "" if self.row.clusters is None else f" in {self.row.clusters:,} clusters"
-        change = f"{means}: {_signed(gain)} points a prompt on {gain.n} held-out prompts{clusters}"
+        change = f"{means}: {self.signed(gain)} points a prompt on {gain.n} held-out prompts{clusters}"
         cost = f"An answer takes {self.times(self.row):.1f} times the compute of the unaligned model's."
         if isnan(gain.low):
             return Verdict(False, f"Not known: do not deploy. {self._unknown}")
@@ -88,14 +91,19 @@ class Judged:
         of, best = self.row.against_best_of_n, self.best
         if of is None or best is None or best.is_oracle or not of.high < 0:
             return ""
-        return f" {self.row.beside}, which fits nothing, scores more: {_signed(scaled(of, -self.unit.sd))}."
+        return f" {self.row.beside}, which fits nothing, scores more: {self.signed(scaled(of, -self.unit.sd))}."
 
     @property
     def name(self) -> str:
         return display_name(self.row.key.method)
 
-    def mean(self, row: Comparison) -> float:
-        return row.gold.value * self.unit.sd + self.unit.mean
+    @property
+    def digits(self) -> str:
+        """How its points are written."""
+        return digits_of(scaled(row.gold, self.unit.sd) for row in self.rows)
+
+    def signed(self, of: Estimate) -> str:
+        return f"{of.value:+{self.digits}} [{of.low:+{self.digits}}, {of.high:+{self.digits}}]"
 
     def times(self, row: Comparison) -> float:
         """Compute of an answer, in those of the unaligned model: FLOPs, or policy tokens where nothing is priced."""
@@ -118,7 +126,11 @@ def judged(run: Run, table: Sequence[Comparison], method: str, intervals: Interv
     best = next((one for one in table if one.key.method == "best_of_n" and one is not row), None)
     shown = [one for one in table if one.key.method != method or one.key.iteration == row.key.iteration]
     unit = run.record.required(f"units.{GOLD}", run.record.units.get(GOLD))
-    return Judged(row, base, best, shown, unit, intervals)
+    answers = answers_by_row(run)
+    golds = np.stack([answers[one.key][GOLD].to_numpy() for one in (row, base)])  # (2, P), by the same prompts
+    ours, unaligned = golds[:, ~np.isnan(golds).any(0)].mean(1) * unit.sd + unit.mean
+    means = float(ours), float(unaligned)
+    return Judged(row, base, best, shown, unit, intervals, means, run.record.seconds)
 
 
 def intervals_of(run: Run) -> Intervals:
@@ -160,10 +172,6 @@ def scaled(of: Estimate, sd: float) -> Estimate:
     return Estimate(of.value * sd, low, high, of.n, of.p)
 
 
-def _signed(of: Estimate) -> str:
-    return f"{of.value:+.3g} [{of.low:+.3g}, {of.high:+.3g}]"
-
-
 def _cells(found: Judged, row: Comparison) -> dict[str, str | None]:
     sd, mean = found.unit.sd, found.unit.mean
     of = scaled(row.gold, sd)
@@ -171,8 +179,8 @@ def _cells(found: Judged, row: Comparison) -> dict[str, str | None]:
     gain = None if row.key.method == "base" or row.drift.gold_gain is None else scaled(row.drift.gold_gain, sd)
     return {
         "model": _named(row),
-        "score [95%]": score.shown(".3g"),
-        "more than unaligned [95%]": "" if gain is None else gain.shown("+.3g"),
+        "score [95%]": score.shown(found.digits),
+        "more than unaligned [95%]": "" if gain is None else gain.shown(f"+{found.digits}"),
         "tokens worked": f"{row.costs.policy_tokens:,.0f}",
         "times the compute": f"{found.times(row):.1f}",
         "grader calls": f"{row.costs.reward_calls:.1f}".removesuffix(".0"),
@@ -219,7 +227,7 @@ def _against_best(found: Judged) -> str:
         compared = "is better than" if of.value > 0 else "is worse than"
     return (
         f"Beside the usual way to spend as much: {found.name} {compared} {found.row.beside}{oracle}, by "
-        f"{_signed(of)} points."
+        f"{found.signed(of)} points."
     )
 
 
@@ -236,7 +244,9 @@ def _done(run: Run) -> str:
 def _cost(found: Judged, run: Run) -> str:
     costs = found.row.costs
     flops = "" if costs.fit_flops is None else f" ({costs.fit_flops / 1e12:,.3g} TFLOPs)"
-    took = "" if run.record.seconds is None else f" The whole job took {duration(run.record.seconds)}."
+    took = ""
+    if found.seconds is not None:
+        took = f" Making this took {duration(found.seconds)}, without what earlier commands had left in the cache."
     return (
         f"Fitting, once: {costs.fit_policy_tokens:,} tokens{flops} and {costs.fit_proxy_calls:,} calls of the grader. "
         f"Then {found.times(found.row):.1f} times the compute of the unaligned model for every answer, and "
@@ -265,7 +275,13 @@ def _samples(run: Run, found: Judged) -> str:
                 pl.col("final_pick") == key.final_pick,
                 pl.col("metric") == GOLD,
             )["value"]
-            rows.append({"model": _named(row), "score": f"{fmean(scores):.3g}", "answer": one_line(of["response"][0])})
+            rows.append(
+                {
+                    "model": _named(row),
+                    "score": f"{fmean(scores):{found.digits}}",
+                    "answer": one_line(of["response"][0]),
+                }
+            )
             prompt = of["prompt"][0]
         lines += [f"**{one_line(prompt)}**", "\n".join(markdown_table(rows))]
     return "\n\n".join(lines)

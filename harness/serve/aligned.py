@@ -23,6 +23,7 @@ from harness.core.contents import file_sha256, files_below
 from harness.core.data.given import asked_like_the_file
 from harness.core.digest import digest
 from harness.core.errors import UserError, unknown
+from harness.core.files import read_whole
 from harness.core.generator import Generator
 from harness.core.given_prompts import plain, prompts_of
 from harness.core.given_reward import Reward
@@ -277,7 +278,8 @@ class Aligned:
             reward = RewardHandle(self._score, self._ledger, Scale(**self.about.proxy))
             made = METHODS[self.method](self._config.settings[self.method], handle, reward, Streams(seed))
             if self.iteration:
-                made.load(self._fitted)
+                with read_whole(f"what {self.method} fitted, in {self._fitted},", "run its command again"):
+                    made.load(self._fitted)
             self._generators = {seed: made}
         return self._generators[seed]
 

@@ -75,6 +75,6 @@ def _read(path: Path) -> list[Any]:
     for n, line in numbered:
         try:
             rows.append(json.loads(line))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"line {n} of {path} is no JSON ({error}): write a row with prompt or messages") from error
     return rows

@@ -19,7 +19,9 @@ import numpy as np
 
 from harness.core.digest import digest
 from harness.core.errors import UserError
-from harness.core.files import from_cache, whole
+from harness.core.json_file import read_json, write_json
+from harness.core.lock import LOCKS, alone
+from harness.core.printable import printable
 from harness.core.progress import duration
 from harness.core.statistics.stats import Estimate, difference, holm, mean
 from harness.core.types import Prompt
@@ -41,9 +43,10 @@ class Compared:
     base: Estimate
     greedy: Estimate
     aligned: Estimate
-    difference: Estimate  # aligned - base
+    difference: Estimate  # aligned - base, turned round where lower is better: less than 0 is a loss
     p: float  # Holm over all rows
     unscored: int  # documents that the metric does not score, of either model
+    lower_is_better: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,10 +76,13 @@ class Tax:
 
     @property
     def verdict(self) -> str:
-        lowest = min(self.rows, key=lambda row: row.difference.low)
         if self.worse:
             names = "; ".join(f"{row.task} {row.metric} {row.difference.shown('+.3f')}" for row in self.worse)
             return f"A tax: {names} (p < 0.05, Holm)."
+        known = [row for row in self.rows if not np.isnan(row.difference.low)]
+        if not known:
+            return "Not known: fewer than two documents have a score in both models."
+        lowest = min(known, key=lambda row: row.difference.low)
         return (
             f"No metric falls beyond chance. A loss that is not ruled out: {-min(lowest.difference.low, 0):.3f} of "
             f"{lowest.task} {lowest.metric} ({lowest.difference.n} documents)."
@@ -133,24 +139,38 @@ def _answered(
     started, found = time.perf_counter(), list[Answered]()
     chosen = pick if model.method not in (BASE, GREEDY) else None
     of = [_VERSION, model.identity, chosen, opened.name]
-    for start in range(0, len(prompts), _TOGETHER):
-        # methods see neither the document nor its reference, and so does a reward that the pick asks
-        batch = [replace(prompt, row={}, reference=None) for prompt in prompts[start : start + _TOGETHER]]
-        said = [[p.id, p.text, [[m.role, m.content] for m in p.messages or ()]] for p in batch]
-        path = cache / "tax" / f"{digest([of, said])[:20]}.json"
-        if not path.exists():
-            made = [[a.text, a.policy_tokens] for a in model.answered(batch, pick=chosen)]
-            with whole(path) as part:
-                part.write_text(json.dumps(made), encoding="utf-8")
-        with from_cache(path, remove=path):
-            stored = json.loads(path.read_text(encoding="utf-8"))
-        found += [
-            Answered(opened.name, model.method, prompt.id, _shown(prompt), text, tokens)
-            for prompt, (text, tokens) in zip(batch, stored, strict=True)
-        ]
+    with alone(cache / LOCKS / f"tax-{digest(of)[:20]}", f"answers of {model.method} to {opened.name}"):
+        for start in range(0, len(prompts), _TOGETHER):
+            # methods see neither the document nor its reference, and so does a reward that the pick asks
+            batch = [replace(prompt, row={}, reference=None) for prompt in prompts[start : start + _TOGETHER]]
+            said = [[p.id, p.text, [[m.role, m.content] for m in p.messages or ()]] for p in batch]
+            path = cache / "tax" / f"{digest([of, said])[:20]}.json"
+            stored = _stored(path, len(batch))
+            if stored is None:
+                stored = [(a.text, a.policy_tokens) for a in model.answered(batch, pick=chosen)]
+                write_json(path, {"answers": stored})
+            found += [
+                Answered(opened.name, model.method, prompt.id, _shown(prompt), text, tokens)
+                for prompt, (text, tokens) in zip(batch, stored, strict=True)
+            ]
     seconds = duration(time.perf_counter() - started)
     print(f"{opened.name}, {model.method}: {len(found)} documents in {seconds}", file=sys.stderr, flush=True)
     return found
+
+
+def _stored(path: Path, count: int) -> list[tuple[str, int]] | None:
+    """Texts and policy tokens of a kept batch; None where there is none to be believed, which is answered again."""
+    if not path.exists():
+        return None
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        answers = kept if isinstance(kept, list) else read_json(path, "")["answers"]  # a list: of earlier versions
+        if len(answers) != count:
+            raise ValueError(f"{len(answers)} answers to {count} documents")
+        return [(str(text), int(tokens)) for text, tokens in answers]
+    except (UserError, ValueError, LookupError, TypeError, RecursionError) as error:
+        print(printable(f"{path} is damaged ({error}); answered again"), file=sys.stderr)
+        return None
 
 
 def _values(opened: Opened, prompt: Prompt, response: str) -> dict[str, float]:
@@ -174,6 +194,7 @@ def _compared(opened: Opened, metric: str, values: Sequence[Sequence[dict[str, f
         paired,
         paired.p,
         int((np.isnan(base) | np.isnan(aligned)).sum()),
+        sign < 0,
     )
 
 

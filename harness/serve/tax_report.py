@@ -3,12 +3,15 @@
 show_tax(found, stored)
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import polars as pl
 
-from harness.core.files import whole
+from harness.core.files import renewed
+from harness.core.manifest import problems_of, write_manifest
+from harness.core.proven import take_or_make
 from harness.evidence.markdown import markdown_table, one_line, p_value
 from harness.evidence.names import display_name
 from harness.evidence.screen import beside_here
@@ -22,7 +25,7 @@ def show_tax(found: Tax, folder: Path, terminal: Terminal | None = None) -> None
     screen.show(
         grid(
             [
-                Column("task, metric", [f"{row.task} {row.metric}" for row in rows], is_text=True, wraps=True),
+                Column("task, metric", [f"{row.task} {_metric(row)}" for row in rows], is_text=True, wraps=True),
                 Column("n", [str(row.difference.n) for row in rows], may_go=True),
                 Column("base", [f"{row.base.value:.3f}" for row in rows]),
                 Column("greedy", [f"{row.greedy.value:.3f}" for row in rows], may_go=True),
@@ -34,7 +37,7 @@ def show_tax(found: Tax, folder: Path, terminal: Terminal | None = None) -> None
             plain=screen.is_plain,
         )
     )
-    screen.say(_LEGEND)
+    screen.say(_legend(rows))
     screen.say_after("verdict", found.verdict, "bold red" if found.worse else "")
     for line in _minds(found):
         screen.say_after("mind", line, "yellow")
@@ -43,14 +46,18 @@ def show_tax(found: Tax, folder: Path, terminal: Terminal | None = None) -> None
 
 
 def write_tax(found: Tax, aligned: Aligned, out: Path) -> Path:
-    """The folder; one of that name holds the same."""
+    """The folder; one of that name holds the same, where it is as it was written."""
     folder = out / "tax" / found.name
-    if not folder.exists():
-        with whole(folder) as part:
+
+    def make() -> None:
+        with renewed(folder) as part:
             part.mkdir()
             pl.DataFrame([asdict(answer) for answer in found.answers]).write_parquet(part / "answers.parquet")
             pl.DataFrame([_flat(row) for row in found.rows]).write_parquet(part / "table.parquet")
             (part / "report.md").write_text(_report(found, aligned), encoding="utf-8")
+            write_manifest(part, [path.name for path in part.iterdir()])
+
+    take_or_make(folder, out, folder.name, lambda: problems_of(folder), make)
     return folder
 
 
@@ -58,6 +65,18 @@ _LEGEND = (
     "Means over documents, each as lm-eval scores it alone. Difference: aligned - base, paired by document, both "
     "sampled by the folder's rule from the same streams; p by bootstrap, Holm over the rows."
 )
+_TURNED = (
+    " Of metrics that are better where they are lower the difference is base - aligned, so that a minus is a loss in "
+    "all rows."
+)
+
+
+def _legend(rows: Sequence[Compared]) -> str:
+    return _LEGEND + (_TURNED if any(row.lower_is_better for row in rows) else "")
+
+
+def _metric(row: Compared) -> str:
+    return row.metric + (" (lower is better)" if row.lower_is_better else "")
 
 
 def _minds(found: Tax) -> list[str]:
@@ -73,7 +92,7 @@ def _report(found: Tax, aligned: Aligned) -> str:
     cells = [
         {
             "task": one_line(row.task),
-            "metric": one_line(row.metric),
+            "metric": one_line(_metric(row)),
             "n": str(row.difference.n),
             "base": row.base.shown(".3f"),
             "base (greedy)": row.greedy.shown(".3f"),
@@ -88,7 +107,7 @@ def _report(found: Tax, aligned: Aligned) -> str:
         f"{one_line(aligned.model)}, {name} after iteration {aligned.iteration}, of run {aligned.about.run}.",
         f"**{one_line(found.verdict)}**",
         "\n".join(markdown_table(cells)),
-        _LEGEND,
+        _legend(found.rows),
         *(f"*{one_line(line)}*" for line in _minds(found)),
         f"An answer takes {found.times:.1f} times the policy tokens of the base's.",
     ]

@@ -36,6 +36,7 @@ class Look:
 
     prompts: int
     gain: Estimate
+    seconds: float | None = None  # that its run took, beside what the looks before had left in the cache
 
     @property
     def half_width(self) -> float:
@@ -55,6 +56,12 @@ class Stopped:
     asked: float
     most: int  # prompts there were
     looks: Sequence[Look]
+
+    @property
+    def seconds(self) -> float | None:
+        """Of all looks together; None where one's are unknown."""
+        known = [look.seconds for look in self.looks if look.seconds is not None]
+        return sum(known) if len(known) == len(self.looks) else None
 
     @property
     def is_reached(self) -> bool:
@@ -121,7 +128,7 @@ def until(
         valid = valid_table(run, table)
         gain = speaking(valid, method).drift.gold_gain
         assert gain is not None, "only the base has none"
-        looks.append(Look(prompts, gain))
+        looks.append(Look(prompts, gain, run.record.seconds))
         say(f"look {i} of at most {len(planned)}: {prompts} held-out prompts, gain {gain.shown('+.3f')} sd")
         if looks[-1].is_enough(asked):
             break

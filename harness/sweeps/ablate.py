@@ -14,6 +14,7 @@ from typing import Any
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.json_file import write_json
+from harness.core.lock import LOCKS, alone
 from harness.core.statistics.stats import PLANNING_SD, detectable_difference
 from harness.core.yaml_text import read_yaml
 from harness.evidence.ablation import write_ablation
@@ -61,8 +62,9 @@ def ablate(axes: str, values: str | None, request: Request, workspace: Workspace
     }
     made_of = digest([entry["run"] for entry in about["runs"]])[:10]
     folder = workspace.out / "ablations" / f"{plain.task}-{'-'.join(axis['name'] for axis in about['axes'])}-{made_of}"
-    write_json(folder / "about.json", about)
-    write_ablation(folder, workspace.out)
+    with alone(workspace.out / LOCKS / f"ablations-{folder.name}", f"the ablation {folder.name}"):
+        write_json(folder / "about.json", about)
+        write_ablation(folder, workspace.out)
     return folder
 
 

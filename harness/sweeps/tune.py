@@ -13,17 +13,19 @@ iteration K + 1 is left as it is.
 import json
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import polars as pl
 import yaml
+from pydantic import Field, TypeAdapter, ValidationError
 
 from harness.core.digest import digest
 from harness.core.errors import UserError
-from harness.core.files import whole
-from harness.core.json_file import write_json
+from harness.core.files import to_disk, whole
+from harness.core.json_file import read_json, write_json
 from harness.core.lock import LOCKS
 from harness.core.nested import flatten, nested
 from harness.core.printable import printable
@@ -31,7 +33,7 @@ from harness.core.streams import Streams
 from harness.core.tuning import Facts, Numeric
 from harness.evidence.proven_table import write_proven
 from harness.evidence.row import Comparison, flat
-from harness.evidence.store import load_run, read_json
+from harness.evidence.store import load_run
 from harness.evidence.table import comparison
 from harness.evidence.tuning import write_tuning
 from harness.methods import METHODS
@@ -47,6 +49,8 @@ from harness.tasks import TASKS
 PROMPTS = 64  # of the development slice, unless --limit says otherwise
 ROUNDS = 3  # of as many tries as a method has, at most, unless --most-tries says otherwise
 _PICKS = ("value", "first", "reward")  # cheapest first: which row of a method is compared
+_GOES_ON = "the search goes on from the tries of sessions that have ended, and of this one"
+_PAIRS = TypeAdapter(list[tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]])
 
 
 def tune(
@@ -58,7 +62,7 @@ def tune(
     plain = resolve(asked)
     folder, ranks = _folder(plain, workspace, iterations), join_ranks()
     with ranks.alone(workspace.out / LOCKS / f"tuning-{folder.name}", f"the tuning {folder.name}"):
-        sessions = ranks.of_first(_sessions(folder, (tries, most)))
+        sessions = ranks.of_first(_sessions(folder, (tries, most)) if ranks.first else [])
         searches = []
         for name in plain.methods:
             search = _Search(name, asked, plain, replace(workspace, out=folder), ranks, iterations)
@@ -108,6 +112,15 @@ def _folder(plain: RunConfig, workspace: Workspace, iterations: int | None) -> P
 
 
 @dataclass(frozen=True)
+class Judged:
+    """What a try came to."""
+
+    row: Comparison  # of the last iteration, whose pick costs least
+    seconds: float  # of fitting and answering
+    prompts: int  # that it answered, whether or not each has a score
+
+
+@dataclass(frozen=True)
 class Try:
     """One run of a method alone, and the row of its table that is compared."""
 
@@ -116,8 +129,7 @@ class Try:
     why: str
     run_id: str
     tried: Tried
-    row: Comparison | None  # None in launched processes that write nothing
-    seconds: float
+    judged: Judged | None  # None in launched processes that write nothing
 
 
 @dataclass
@@ -192,10 +204,11 @@ class _Search:
         config = self.config(settings)
         place = f"{self.name}, try {len(self.tries) + 1} of {max(self.until, len(self.tries) + 1)}"
         folder = complete(config, self.workspace, self.ranks, place=place)
-        row, seconds = _judged(folder, self.name) if self.ranks.first else (None, 0.0)
+        judged = _judged(folder, self.name) if self.ranks.first else None
+        row = None if judged is None else judged.row
         cost = 0.0 if row is None else row.costs.flops or row.costs.policy_tokens
         gold, cost = self.ranks.of_first((0.0 if row is None else row.gold.value, cost))
-        self.tries.append(Try(point, settings, why, folder.name, Tried(point, gold, cost), row, seconds))
+        self.tries.append(Try(point, settings, why, folder.name, Tried(point, gold, cost), judged))
 
     def config(self, settings: Mapping[str, Any]) -> RunConfig:
         """The run of a try."""
@@ -226,32 +239,47 @@ class _Search:
 
     def budget(self) -> dict[str, Any]:
         """What it had: tries, prompts of each, FLOPs and seconds as if each had worked alone, iterations if cut."""
-        rows = [one.row for one in self.tries if one.row is not None]
+        made = [one.judged for one in self.tries if one.judged is not None]
         flops = [
-            row.costs.flops * row.gold.n + row.costs.fit_flops
-            for row in rows
-            if row.costs.flops is not None and row.costs.fit_flops is not None
+            one.row.costs.flops * one.prompts + one.row.costs.fit_flops
+            for one in made
+            if one.row.costs.flops is not None and one.row.costs.fit_flops is not None
         ]
         return {
             "tries": len(self.tries),
-            "prompts": rows[0].gold.n,
-            "flops": sum(flops) if len(flops) == len(rows) else None,
-            "seconds": sum(one.seconds for one in self.tries),
+            "prompts": made[0].prompts,
+            "flops": sum(flops) if len(flops) == len(made) else None,
+            "seconds": sum(one.seconds for one in made),
             **({"iterations": self.iterations} if self.is_cut else {}),
         }
 
 
 def _sessions(folder: Path, now: tuple[int, int]) -> list[tuple[int, int]]:
-    """`tries` and `most` of every command that worked on this tuning, this one last; written down before any work."""
-    path = folder / "sessions.json"
-    stored: list[tuple[int, int]] = []
+    """`tries` and `most` of every command that worked on this tuning, this one last; on the disk before any work.
+
+    Where the file is damaged, which a line says, those that ended stand in about.json.
+    """
+    path, stored = folder / "sessions.json", list[tuple[int, int]]()
     try:
-        stored = [(int(a), int(b)) for a, b in read_json(path)["sessions"]] if path.exists() else []
-    except (UserError, LookupError, TypeError, ValueError) as error:
-        print(printable(f"{error}. Begun with this command alone; its tries are found again"), file=sys.stderr)
+        stored = _sessions_in(path)
+    except UserError as error:
+        print(printable(str(error)), file=sys.stderr)
+        with suppress(UserError):
+            stored = _sessions_in(folder / "about.json")
     sessions = stored if now in stored else [*stored, now]
     write_json(path, {"sessions": sessions})
+    to_disk([path])
     return sessions
+
+
+def _sessions_in(path: Path) -> list[tuple[int, int]]:
+    """Those that a file holds; none where there is none. Raises UserError where it does not hold such pairs."""
+    if not path.exists():
+        return []
+    try:
+        return _PAIRS.validate_python(read_json(path, _GOES_ON).get("sessions"))
+    except ValidationError as error:
+        raise UserError(f"{path} has other sessions than were written; {_GOES_ON}") from error
 
 
 def _for(name: str, plain: RunConfig, given: Given) -> list[tuple[str, Any]]:
@@ -262,14 +290,13 @@ def _for(name: str, plain: RunConfig, given: Given) -> list[tuple[str, Any]]:
     return [(key, value) for key, value in given if key.split(".")[0] not in others | bare] + n
 
 
-def _judged(folder: Path, name: str) -> tuple[Comparison, float]:
-    """The row of the last iteration whose pick costs least, and the seconds of fitting and answering."""
+def _judged(folder: Path, name: str) -> Judged:
     run = load_run(folder)
     table = comparison(run)
     last = max(row.key.iteration for row in table)
     row = min((row for row in table if row.key.iteration == last), key=lambda row: _PICKS.index(row.key.final_pick))
     work = run.ledger.filter(pl.col("method") == name, pl.col("phase").is_in(["fit", "generate"]))
-    return row, float(work["seconds"].sum())
+    return Judged(row, float(work["seconds"].sum()), run.completions["prompt_id"].n_unique())
 
 
 def _write(
@@ -280,10 +307,11 @@ def _write(
         {
             "method": search.name, "try": i, "why": one.why, "chosen": one is search.best, "run_id": one.run_id,
             "settings": yaml.safe_dump(nested(one.settings)), "point": json.dumps(dict(one.point)),
-            "seconds": one.seconds, **flat(one.row),
+            "seconds": one.judged.seconds, **flat(one.judged.row),
         }
         for search in searches
         for i, one in enumerate(search.tries, 1)
+        if one.judged is not None
     ]  # fmt: skip
     write_proven(pl.DataFrame(columns, infer_schema_length=None), folder / "tries.parquet")
     about = {"sessions": sessions, "methods": {search.name: search.about() for search in searches}}

@@ -6,6 +6,7 @@ three samples in two epochs, a scorer with letters and one with parts.
 
 import json
 import shutil
+from dataclasses import replace
 from math import nan
 from pathlib import Path
 
@@ -240,3 +241,37 @@ def test_runs_are_compared_by_a_row_and_only_under_the_same_rewards(capsys, plac
     assert "such scores do not compare" in refused(capsys, "toy-one", "toy-new")
     assert "has no row 'dpo'; there: base, iro/1/value" in refused(capsys, "toy-one@dpo", "toy-two")
     assert "no run 'nothing'" in refused(capsys, "nothing", "toy-two")
+
+
+def test_prompts_of_one_customer_count_as_one_where_a_run_says_so():
+    """Ten customers of ten prompts that all answer alike are ten differences, and were compared as a hundred."""
+    rng = np.random.default_rng(1)
+    apart = np.repeat(rng.normal(0.4, 1, 10), 10)
+    alone = [Record("line", {TEXT: f"p{i}"}, {"acc": x}) for i, x in enumerate(apart)]
+    grouped = [replace(one, cluster=f"c{i // 10}") for i, one in enumerate(alone)]
+    zeros = records({f"p{i}": 0.0 for i in range(100)}, "b")
+    plain = compare(Records("a", "rows", alone), zeros)
+    for found in (compare(Records("a", "rows", grouped), zeros), compare(zeros, Records("a", "rows", grouped))):
+        assert found.clusters == 10 and found.pairs == 100 and plain.clusters is None
+        ten = stats.difference(apart[::10], np.zeros(10))
+        assert sorted(map(abs, (found.difference.low, found.difference.high))) == pytest.approx(
+            sorted(map(abs, (ten.low, ten.high)))
+        )
+        assert found.difference.p == pytest.approx(ten.p)
+        assert found.wins.p == stats.win_rate(apart[::10], np.zeros(10)).p
+        sd = float(apart[::10].std(ddof=1))
+        assert found.detectable == pytest.approx(stats.detectable_difference(sd, 10))
+    assert plain.detectable < found.detectable / 2
+
+
+def test_a_run_with_clusters_brings_them(capsys, place):
+    rows = {("base", 0, "first"): ([0.0] * 4, list("abcd")), ("iro", 1, "value"): ([1.0, 2.0, 0.0, 1.0], list("efgh"))}
+    planted.store("toy-one", rows, ids=("p0", "p1", "p2", "p3"))
+    path = Path("results/runs/toy-one/completions.parquet")
+    table = pl.read_parquet(path)
+    table.with_columns(pl.col("prompt_id").replace({"p1": "p0", "p3": "p2"}).alias("cluster")).write_parquet(path)
+    assert compared(capsys, "toy-one@iro", "toy-one@base")["clusters"] == 2
+    assert cli.main(["compare", "toy-one@iro", "toy-one@base"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "4 prompts in 2 clusters, drawn whole" in said and "sign flips of clusters" in said
+    assert "2 clusters (of prompts) are few" in said

@@ -5,10 +5,11 @@ import pwd
 from pathlib import Path
 
 import pytest
+from safetensors import SafetensorError
 
 from harness import cli
 from harness.core.errors import UserError
-from harness.core.files import cache_folder
+from harness.core.files import cache_folder, read_whole, whole
 
 ROOT = Path(__file__).parents[2]
 TEXT = {"read_text", "write_text"}
@@ -73,3 +74,20 @@ def test_every_text_is_read_and_written_as_utf_8():
     files = [path for top in ("harness", "methods", "tasks") for path in sorted((ROOT / top).rglob("*.py"))]
     lines = [f"{p.relative_to(ROOT)}:{n}" for p in files for n in unnamed_encodings(p.read_text(encoding="utf-8"))]
     assert len(files) > 50 and not lines
+
+
+def test_a_file_does_not_vanish_where_a_folder_has_its_name(tmp_path):
+    """It was taken for what another process had made, and a report or a table was lost without a word."""
+    (tmp_path / "report.md").mkdir()
+    with pytest.raises(OSError), whole(tmp_path / "report.md") as part:
+        part.write_text("a report")
+    assert [path.name for path in tmp_path.iterdir()] == ["report.md"]
+
+
+@pytest.mark.parametrize("damage", [SafetensorError("header too large"), RecursionError("deep"), AttributeError("x")])
+def test_what_a_library_says_of_a_torn_file_is_one_error(damage):
+    with (
+        pytest.raises(UserError, match=r"is damaged .*; run its command again"),
+        read_whole("it", "run its command again"),
+    ):
+        raise damage

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.core.slug import distinct_slugs, slug
+from harness.core.slug import distinct_slugs, short_enough, slug
 
 NAMES = [
     "../../PWNED",
@@ -13,6 +13,7 @@ NAMES = [
     ".hidden",
     "x" * 300,
     "ä" * 300,
+    "𝒳" * 300,
     "CON",
     "nul.txt",
     "a\x1b[31m",
@@ -33,3 +34,11 @@ def test_names_that_shorten_alike_stay_apart():
     found = distinct_slugs(["m 1", "m_1", "M_1", *("y" * 100 + str(i) for i in range(3))])
     assert found["M_1"] == "M_1" and len({part.casefold() for part in found.values()}) == 6
     assert found == distinct_slugs(reversed(["m 1", "m_1", "M_1", *("y" * 100 + str(i) for i in range(3))]))
+
+
+def test_a_name_of_parts_stays_as_it_is_until_a_disk_would_not_take_it(tmp_path):
+    assert short_enough("imdb-3f2a-base-gold") == "imdb-3f2a-base-gold"
+    long = [short_enough("r" * 240 + end) for end in ("-base", "-best_of_n")]
+    assert len(set(long)) == 2
+    for name in long:
+        (tmp_path / f"{name}-0123456789.lock").touch()

@@ -11,7 +11,7 @@ from harness import cli
 from harness.core.errors import UserError
 from harness.core.statistics import stats
 from harness.evidence.budgets import TooLarge, beside, best_of, budget_of, first_picks, largest, rival
-from harness.evidence.report import table_markdown
+from harness.evidence.report_table import table_markdown
 from harness.evidence.seeds import over_seeds
 from harness.evidence.store import Run, load_run
 from harness.evidence.table import answers_by_row, answers_of, comparison

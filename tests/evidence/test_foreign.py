@@ -10,8 +10,11 @@ import pytest
 
 from harness import cli
 from harness.core.errors import UserError
+from harness.core.json_file import write_json
+from harness.evidence.ablation_rows import read_ablation
 from harness.evidence.foreign import NO_RUN, foreign, why_no_run
 from harness.evidence.markdown import markdown_table, plain
+from harness.evidence.proven_table import write_proven
 from harness.evidence.report import write_report
 from harness.evidence.seeds import write_seeds
 from harness.evidence.store import TABLES, load_run, write_about, write_table
@@ -126,3 +129,22 @@ def test_brackets_in_out_are_no_pattern(stored, capsys):
     shutil.copytree(stored, folder)
     assert cli.main(["export", "toy-planted", "--csv", "--out", "exp[1]"]) == 0
     assert capsys.readouterr().out.count("\n") > 3
+
+
+def test_a_folder_that_is_no_run_proves_itself_by_what_lies_beside_its_tables(tmp_path):
+    """A tuning whose about.json lacked a key ended in a traceback."""
+    (tmp_path / "about.json").write_text("{}")
+    with pytest.raises(UserError, match="does not hold what a tuning holds"), foreign(tmp_path, what="a tuning"):
+        raise KeyError("methods")
+    write_json(tmp_path / "about.json", {"methods": {}})
+    write_proven(pl.DataFrame({"a": [1]}), tmp_path / "tries.parquet")
+    with pytest.raises(KeyError), foreign(tmp_path, what="a tuning"):  # a fault of the code
+        raise KeyError("methods")
+
+
+def test_points_of_an_ablation_that_are_no_values_are_one_error(tmp_path):
+    axis = {"name": "keep", "label": "keep", "method": "iro", "is_budget": False, "column": None}
+    about = {"axes": [axis], "reference": [[1]], "runs": [{"point": [[1]], "run": "x"}]}
+    (tmp_path / "about.json").write_text(json.dumps(about))
+    with pytest.raises(UserError, match=r"about.json: reference.0"):
+        read_ablation(tmp_path, tmp_path)

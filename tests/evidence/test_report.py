@@ -1,13 +1,19 @@
 """What the report says and draws, on a planted run."""
 
+import io
 import xml.etree.ElementTree
 from dataclasses import replace
 
 import polars as pl
 import pytest
 
-from harness.evidence.report import table_markdown, write_report
+from harness.evidence.page.verdict import stored_rows, verdict
+from harness.evidence.report import write_report
+from harness.evidence.report_table import table_markdown
+from harness.evidence.schema import Row
+from harness.evidence.screen import show_run
 from harness.evidence.table import best_of_n_curve, comparison
+from harness.evidence.terminal import Terminal
 from tests.conftest import PRICES
 
 
@@ -115,3 +121,23 @@ def test_layers_and_poolings_that_were_tried_are_compared(planted, unrendered):
     assert "| method | pooling | layer 6 | layer 9 |" in section
     assert "| iro V2 | last | 0.20 (0.10) | 0.30 (0.15) |" in section
     assert "| iro V2 | mean_all | n/a | 0.40 (0.20) |" in section
+
+
+def test_a_count_of_prompts_is_of_those_that_share_a_cost_and_an_n_of_those_that_have_a_score(planted, unrendered):
+    """Answers of references without gold: 57 prompts were said to share what all 60 do, and 60 pairs to be compared."""
+    lost = pl.col("method").is_in(["base", "best_of_n"]) & (pl.col("prompt_id") < "p03")
+    lost &= pl.col("metric") == "gold_reward"
+    scores = planted.scores.with_columns(pl.when(lost).then(float("nan")).otherwise("value").alias("value"))
+    run = replace(planted, scores=scores, about={**planted.about, "flops": PRICES})
+    table = comparison(run)
+    assert table[0].costs.flops_with_fitting == table[0].costs.flops and table[0].gold.n == 57
+    (iro,) = (row for row in table if row.key == Row("iro", 1, "value"))
+    assert iro.costs.flops_with_fitting - iro.costs.flops == pytest.approx(iro.costs.fit_flops / 60)
+    text = write_report(run).read_text(encoding="utf-8")
+    assert "toy (planted), toy, 60 test prompts" in text and "shared by the 60 prompts of this table" in text
+    assert "n = 57 to 60 prompts. Gains are" in text
+    file = io.StringIO()
+    show_run(run, table, Terminal(file))
+    assert "fitting shared by these 60." in " ".join(file.getvalue().split())
+    said = str(verdict(stored_rows(run.folder)))
+    assert iro.gold.n == 60 and "sd of gold on 57 prompts" in said

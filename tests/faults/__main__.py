@@ -6,17 +6,20 @@
     together                                 equal commands at once: one run, same bytes
     full-disk                                a disk that is full at every write in turn (--count 0), or at some
 
-Prints a line a problem, and adds the numbers, with the command that made them, to FOLDER/<what>.jsonl.
+Prints a line a problem, and puts the numbers, with the command that made them, into FOLDER/<what>.jsonl. Kills, flips
+and odd inputs are decided by seed and number each, and FOLDER/sequences/ has a line of each as it ends: the same
+command, interrupted or with --minutes, goes on from there, and with a larger --count does what is missing alone.
 """
 
 import argparse
 import json
+import resource
 import shutil
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,9 +31,16 @@ from tests.faults.full_disk import Full, begun_files, may_mount, small_disk
 from tests.faults.jobs import JOBS, PARALLEL, Job
 from tests.faults.kills import killed
 from tests.faults.malformed import malformed
+from tests.faults.sequences import Sequences
 from tests.faults.together import together
 
 _ALL = {**JOBS, "parallel": PARALLEL}
+Make = Callable[[Job, Sequence[int], Path, int], Iterator[Any]]
+_SEQUENCES: dict[str, tuple[Make, Callable[[dict[str, Any]], bool]]] = {  # how they are made, and which are problems
+    "kills": (killed, lambda line: bool(line["problem"])),
+    "flips": (faults, lambda line: line["end"] not in ("nothing", "mended", "named")),
+    "malformed": (lambda _, *asked: malformed(*asked), lambda line: line["end"] in ("traceback", "hang")),
+}
 
 
 def main() -> int:
@@ -39,7 +49,7 @@ def main() -> int:
     parser.add_argument("job", nargs="?", choices=sorted(_ALL), default="run")
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--minutes", type=float, help="stop after so many; what was done until then is counted")
+    parser.add_argument("--minutes", type=float, help="stop after so many; the same command goes on")
     parser.add_argument("--to", type=Path, help="folder of the numbers")
     given = parser.parse_args()
     without_drawing()
@@ -48,51 +58,38 @@ def main() -> int:
         found = _found(given, place, started)
     finally:
         shutil.rmtree(place, ignore_errors=True)
+    of = f"{given.what} {given.job} --count {given.count} --seed {given.seed}"
     commit, dirty = commit_of_code()
-    command = " ".join(["python -m tests.faults", *sys.argv[1:]])
-    line = {"command": command, "commit": commit[:10], "dirty": dirty, "seconds": round(time.time() - started), **found}
+    line = {"command": f"python -m tests.faults {of}", "commit": commit[:10], "dirty": dirty, **found}
     print(json.dumps(line))
     if given.to is not None:
         given.to.mkdir(parents=True, exist_ok=True)
-        with (given.to / f"{given.what}.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        _put(given.to / f"{given.what}.jsonl", line)
     return 1 if found["problems"] else 0
+
+
+def _put(path: Path, line: dict[str, Any]) -> None:
+    """A line of the same command is of what was done until then, and gives way."""
+    stored = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    kept = [one for one in stored if json.loads(one)["command"] != line["command"]]
+    path.write_text("".join([*kept, json.dumps(line) + "\n"]), encoding="utf-8")
 
 
 def _found(given: argparse.Namespace, place: Path, started: float) -> dict[str, Any]:
     def is_time() -> bool:
         return given.minutes is not None and time.time() - started > 60 * given.minutes
 
-    job, counts, problems = _ALL[given.job], Counter[str](), list[str]()
-    if given.what == "kills":
-        ways = Counter[str]()
-        for one in killed(job, given.count, place, given.seed):
-            ways[one.way] += 1
-            counts["kills"] += one.kills
-            problems += [f"{one.way}: {one.problem}"] if one.problem else []
-            if is_time():
-                break
-        return {"asked": given.count, "sequences": dict(ways), **counts, **_told(problems)}
-    if given.what == "flips":
-        for fault in faults(job, given.count, place, given.seed):
-            counts[fault.end] += 1
-            if fault.end not in ("nothing", "mended", "named"):
-                problems.append(json.dumps(asdict(fault)))
-            if is_time():
-                break
-        return {"asked": given.count, "faults": counts.total(), "ends": dict(counts), **_told(problems)}
-    if given.what == "malformed":
-        for bad in malformed(given.count, place, given.seed):
-            counts[bad.end] += 1
-            if bad.end in ("traceback", "hang"):
-                problems.append(json.dumps(asdict(bad)))
-            if is_time():
-                break
-        return {"asked": given.count, "inputs": counts.total(), "ends": dict(counts), **_told(problems)}
+    job = _ALL[given.job]
+    if given.what in _SEQUENCES:
+        make, wrong = _SEQUENCES[given.what]
+        name = f"{given.what}-{given.job}-{given.seed}.jsonl"
+        stored = Sequences(None if given.to is None else given.to / "sequences" / name)
+        _go_on(stored, make, job, given.count, place, given.seed, is_time)
+        return _counted(given.count, list(stored.lines.values()), wrong)
     if given.what == "together":
         made = together(job, given.count, place)
-        wrong = made.problem or made.did_the_run != 1 or made.openings != 1
-        return {**asdict(made), **_told([str(made)] if wrong else [])}
+        wrong_one = made.problem or made.did_the_run != 1 or made.openings != 1
+        return {**asdict(made), **_told([str(made)] if wrong_one else [])}
     tries = []
     for full in _full_disks(job, place, given.count):
         tries.append(full)
@@ -100,6 +97,49 @@ def _found(given: argparse.Namespace, place: Path, started: float) -> dict[str, 
             break
     kinds = Counter(one.disk.split()[-1] if one.disk[0].isdigit() else "begun files" for one in tries)
     return {"disks": dict(kinds), **_told([f"{one.disk}: {one.problem}" for one in tries if one.problem])}
+
+
+def _go_on(
+    stored: Sequences, make: Make, job: Job, count: int, place: Path, seed: int, is_time: Callable[[], bool]
+) -> None:
+    """Do what is not stored yet, in order, and store each as it ends."""
+    missing = stored.missing(count)
+    commit = commit_of_code()[0][:10]
+    clock, cpu = time.monotonic(), _cpu_seconds()
+    for number, one in zip(missing, make(job, missing, place, seed), strict=False):
+        now, spent = time.monotonic(), _cpu_seconds()
+        times = {"seconds": round(now - clock, 2), "cpu_seconds": round(spent - cpu, 2), "commit": commit}
+        stored.add(number, {**_as_plain(one), **times})
+        clock, cpu = now, spent
+        if is_time():
+            return
+
+
+def _as_plain(one: Any) -> dict[str, Any]:
+    """What is too long to be kept of every sequence is cut; places of this machine are no part of it."""
+    said = json.loads(json.dumps(asdict(one), default=str, ensure_ascii=True))
+    return {name: value[-900:] if isinstance(value, str) else value for name, value in said.items()}
+
+
+def _counted(asked: int, lines: Sequence[dict[str, Any]], wrong: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """The numbers of all sequences that are stored, of this call and those before."""
+    kinds = Counter(line["way"] if "way" in line else line["end"] for line in lines)
+    kills = {"kills": sum(line["kills"] for line in lines)} if any("kills" in line for line in lines) else {}
+    return {
+        "asked": asked,
+        "done": len(lines),
+        "kinds": dict(sorted(kinds.items())),
+        **kills,
+        "cpu_seconds": round(sum(line["cpu_seconds"] for line in lines)),
+        "commits": sorted({line["commit"] for line in lines}),
+        **_told([json.dumps(line) for line in lines if wrong(line)]),
+    }
+
+
+def _cpu_seconds() -> float:
+    """Of this process and of those that it waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def _full_disks(job: Job, place: Path, count: int) -> Iterator[Full]:

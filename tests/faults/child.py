@@ -139,10 +139,11 @@ def without_drawing() -> None:
     import harness.sweeps.ablate
     import harness.sweeps.tune  # noqa: F401
     from harness.core.files import whole
+    from harness.core.slug import slug
 
     def draw_all(drawings: Mapping[str, object], folder: Path) -> None:
         for name in drawings:
-            with whole(folder / f"{name}.png") as part:
+            with whole(folder / f"{slug(name)}.png") as part:
                 part.write_bytes(b"")
 
     report.draw_all = ablation.draw_all = tuning.draw_all = draw_all

@@ -5,7 +5,7 @@ says so), it was named (one error, exit code 2), or it was silently wrong (other
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +29,10 @@ class Fault:
     said: str
 
 
-def faults(job: Job, count: int, place: Path, seed: int) -> Iterator[Fault]:
+def faults(job: Job, numbers: Iterable[int], place: Path, seed: int) -> Iterator[Fault]:
     """Break one file of a finished command's cache or results, then ask for the same and for a report.
+
+    Which file and how is decided by seed and number.
 
     Where it is in the cache, the results are removed first, so that they are made of what the cache has.
     """
@@ -38,9 +40,8 @@ def faults(job: Job, count: int, place: Path, seed: int) -> Iterator[Fault]:
     expected, code, _ = reference(job, whole)
     [stored] = (whole / "out" / "runs").iterdir()
     shown = call(["export", stored.name, "--csv", "--out", "out"], whole).text
-    rng = np.random.default_rng(seed)
-    for i in range(count):
-        folder = place / f"fault-{i}"
+    for i in numbers:
+        folder, rng = place / f"fault-{i}", np.random.default_rng([seed, i])
         shutil.copytree(whole, folder, symlinks=True)
         in_cache = i % 2 == 0
         files = sorted(path for path in (folder / ("cache" if in_cache else "out")).rglob("*") if path.is_file())

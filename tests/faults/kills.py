@@ -7,7 +7,7 @@ were written last cut short or filled with zeros, as a disk leaves them that had
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,15 +30,17 @@ class Killed:
     problem: str  # empty: the same bytes
 
 
-def killed(job: Job, count: int, place: Path, seed: int, ways: tuple[str, ...] = WAYS) -> Iterator[Killed]:
-    """`count` times, the ways in turn. A command that ended before it could be killed counts as killed 0 times."""
+def killed(job: Job, numbers: Iterable[int], place: Path, seed: int, ways: tuple[str, ...] = WAYS) -> Iterator[Killed]:
+    """The sequences of these numbers, the ways in turn; each is decided by seed and number.
+
+    A command that ended before it could be killed counts as killed 0 times.
+    """
     expected, code, seconds = reference(job, place / "whole")
-    rng = np.random.default_rng(seed)
-    for i in range(count):
+    for i in numbers:
         folder = place / f"killed-{i}"
         folder.mkdir(parents=True)
         job.prepare(folder)
-        yield _kill(job, folder, ways[i % len(ways)], seconds, rng, expected, code)
+        yield _kill(job, folder, ways[i % len(ways)], seconds, np.random.default_rng([seed, i]), expected, code)
         shutil.rmtree(folder)
 
 

@@ -7,7 +7,7 @@ are what must not come of any. How it ends besides is the command's business.
 import json
 import random
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from tests.faults.child import call
 from tests.faults.jobs import JOBS
 
 _LIMIT = 60.0  # seconds
+_BLOCK = 100  # inputs that hypothesis makes at once, so that those of a number do not depend on how many are asked for
 _FEW = ["--set", "fit.prompts=12", "--set", "fit.samples=2", "--set", "fit.layers=[1]", "--workers", "1"]
 _WORD = st.one_of(
     st.sampled_from(["", "-1", "0", "1e309", "nan", "null", "~", "[]", "{}", "[[[", "!!python/name:os.system", "a=b",
@@ -82,20 +83,22 @@ class _Asked:
     inputs: list[tuple[Any, ...]] = field(default_factory=list)
 
 
-def malformed(count: int, place: Path, seed: int) -> Iterator[Malformed]:
-    """Call `count` commands with odd inputs, in a place with a finished run."""
+def malformed(numbers: Iterable[int], place: Path, seed: int) -> Iterator[Malformed]:
+    """Call the commands of these numbers with odd inputs, in a place with a finished run."""
+    numbers = list(numbers)
     whole = place / "whole"
     whole.mkdir(parents=True)
     JOBS["align"].prepare(whole)
     done = call([*JOBS["run"].arguments[:-2], "--out", "results"], whole)
     assert done.code == 0, done.text
     [run] = [path.name for path in (whole / "results" / "runs").iterdir()]
-    asked, rng = _inputs(count, seed), random.Random(seed)
-    for i, one in enumerate(asked):
-        folder = place / f"odd-{i}"
-        shutil.copytree(whole, folder)
-        yield _called(one, folder, run, rng)
-        shutil.rmtree(folder)
+    for block in sorted({number // _BLOCK for number in numbers}):
+        asked = _inputs(_BLOCK, seed * 1000 + block)
+        for i in (number for number in numbers if number // _BLOCK == block):
+            folder = place / f"odd-{i}"
+            shutil.copytree(whole, folder)
+            yield _called(asked[i % _BLOCK % len(asked)], folder, run, random.Random(f"{seed} {i}"))
+            shutil.rmtree(folder)
 
 
 def _inputs(count: int, seed: int) -> list[tuple[Any, ...]]:

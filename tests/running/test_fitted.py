@@ -11,7 +11,7 @@ from harness.core.errors import UserError
 from harness.core.json_file import write_json
 from harness.core.types import Prompt
 from harness.evidence.store import read_json
-from harness.running.fitted import read_fitted
+from harness.running.fitted import read_about_fitted, read_fitted
 from tests.conftest import TINY_SAMPLER, tiny_prompts
 from tests.methods.test_contract import World
 
@@ -79,3 +79,20 @@ def test_trained_weights_are_safetensors_too(tiny, tmp_path):
     World(tiny, TINY_SAMPLER, tiny_prompts(), fit_prompts, (2, 3)).fit("dpo").save(tmp_path)
     assert {path.suffix for path in tmp_path.iterdir()} <= {".safetensors", ".json", ".md"}
     assert (tmp_path / "adapter_model.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    "odd, where",
+    [({"asked": {}}, "asked.task"), ({"asked": {"settings": 3}}, "asked"), ({"proxy": {}}, "proxy.mean")],
+)
+def test_an_about_that_lacks_what_answers_need_is_one_error(tmp_path, odd, where):
+    """Edited by hand, it ended in a traceback of whoever answered from it."""
+    about = {"format": 1, "version": "0", "commit": "c", "run": "r", "dtype": "auto", "fingerprint": "f", "task": None,
+             "asked": {"task": "toy", "model": "toy", "profile": "quick", "seed": 0, "settings": {}},
+             "proxy": {"mean": 0.0, "sd": 1.0}, "reward": None, "reward_source": None, "facts": {},
+             "methods": {"iro": {"reference": None, "iterations": [1], "reward_calls": {}}}}  # fmt: skip
+    (tmp_path / "about.json").write_text(json.dumps(about))
+    assert read_about_fitted(tmp_path).run == "r"
+    (tmp_path / "about.json").write_text(json.dumps({**about, **odd}))
+    with pytest.raises(UserError, match=where):
+        read_about_fitted(tmp_path)

@@ -8,10 +8,14 @@ import polars as pl
 import pytest
 
 from harness import cli
+from harness.evidence.export_answers import answer_lines
 from harness.evidence.schema import ANSWER, GOLD
 from harness.evidence.store import Run, find_run, load_run
 from harness.evidence.table import comparison
+from harness.judging.opponents import Selection, contests
+from harness.running import imported as imported_module
 from harness.tasks.toy import Toy
+from tests.twins import twins
 
 TOY = ["--model", "toy", "--set", "sampler.max_new_tokens=4", "--set", "sampler.top_k=0", "--workers", "1"]
 CHECKS = "def letters(prompt, response, answer):\n    return response.count(answer)\n"
@@ -78,6 +82,11 @@ def test_missing_answers_are_unscored_and_others_are_counted(results, run, capsy
     (row,) = (row for row in comparison(made) if row.key.method == "some")
     assert row.unscored == 2 and row.gold.n == 6 and row.budget == 4 and row.beside == "best-of-4"
     assert row.tokens == 2.0 and row.base_nll == row.base_nll
+    assert row.drift.repetition.n == 6 and row.win_rate_over_base.n == 6
+    assert sum(json.loads(line)["method"] == "some" for line in answer_lines(made, None)) == 6
+    some = Selection(method="some")
+    (met,) = contests(made, some, "base", None, Selection())  # two answers that are none were judged as empty ones
+    assert len(met.pairs) == 6 and all(pair.ours.text == "aa" for pair in met.pairs)
     assert "nan" not in (made.folder / "report.md").read_text()
 
 
@@ -166,3 +175,49 @@ def test_a_run_of_files_is_imported_with_the_same_files_alone(place, unrendered,
     Path("checks.py").write_text(CHECKS.replace("answer)", "answer) + 1"), encoding="utf-8")
     assert bring(Path("out"), theirs, "--run", run.id, *files, method="x") == 2
     assert "--grader 'checks.py:letters' holds something else" in capsys.readouterr().err
+
+
+def test_of_two_equal_imports_at_once_one_grades_and_the_other_finds_it_done(results, run, monkeypatch):
+    """The slower removed the folder of the faster, and a reader met half of it."""
+    rows = [{"prompt_id": i, "response": "ab"} for i in sorted(run.completions["prompt_id"].unique())]
+    file = write(rows)
+    found = twins(lambda: bring(results, file, "--run", run.id, method="twin"), imported_module, "_write", monkeypatch)
+    assert found.codes == [0, 0] and found.made == 1 and len(found.said) == 1
+    assert imported(results, "twin").completions.filter(pl.col("method") == "twin").height == len(rows)
+
+
+def test_a_damaged_import_is_made_again_by_its_command(results, run, capsys):
+    rows = [{"prompt_id": i, "response": "ba"} for i in sorted(run.completions["prompt_id"].unique())]
+    file = write(rows)
+    assert bring(results, file, "--run", run.id, method="torn") == 0
+    folder = imported(results, "torn").folder
+    before = state(folder)
+    for name in ("scores.parquet", "run.json", "pool.parquet"):
+        (folder / name).write_bytes((folder / name).read_bytes()[:40])
+        capsys.readouterr()
+        assert bring(results, file, "--run", run.id, method="torn") == 0
+        assert capsys.readouterr().err.count("is damaged") == 1
+        apart = {"run.json", "manifest.json", "report.md"}  # which say when it was made
+        assert {k: v for k, v in state(folder).items() if k not in apart} == {
+            k: v for k, v in before.items() if k not in apart
+        }
+
+
+def test_imported_answers_are_in_the_clusters_of_their_prompts(place, unrendered, capsys):
+    """Such a run could not be imported beside; and answers in no cluster would be one: no interval."""
+    asked = [{"prompt": f"question {i} about topic {i % 2}", "answer": "ab"[i % 2]} for i in range(40)]
+    data = write([{**row, "who": f"{i % 7}"} for i, row in enumerate(asked)], "d.jsonl")
+    Path("checks.py").write_text(CHECKS, encoding="utf-8")
+    files = ["--data", data, "--grader", "checks.py:letters"]
+    words = ["run", *files, *TOY, "--cluster", "who", "--method", "base", "--set", "fit.prompts=5", "--limit", "8"]
+    assert cli.main([*words, "--out", "out"]) == 0
+    run = load_run(find_run(Path("out"), "data"))
+    base = run.completions.filter(pl.col("method") == "base")
+    theirs = [{"prompt_id": i, "response": text} for i, text in base.select("prompt_id", "response").iter_rows()]
+    assert bring(Path("out"), write(theirs), "--run", run.id, *files) == 0
+    made = {row.key.method: row for row in comparison(imported(Path("out")))}
+    own = {row.key.method: row for row in comparison(run)}
+    assert own["base"].clusters == made["theirs"].clusters == made["base"].clusters
+    assert str(made["theirs"].gold) == str(made["base"].gold) == str(own["base"].gold)
+    assert "[" in str(made["theirs"].gold)
+    assert str(made["best_of_n"].drift.gold_gain) == str(own["best_of_n"].drift.gold_gain)

@@ -93,6 +93,7 @@ def test_how_long_fits_take_is_told_by_stored_runs_of_the_same_model(place, caps
 def test_what_cannot_be_said_beforehand_is_named(place, capsys):
     said = dry(capsys, "run", *TOY, "--method", "cards", "--limit", "5")
     assert "not counted cards: answers" in said
+    assert re.search(r"CARDS \d+ [1-9][\d,]*\+ ", said)  # it said that no token was needed
 
 
 def test_the_mistakes_of_a_run_are_said_by_its_preview(place, capsys):

@@ -13,7 +13,9 @@ from harness.evidence.schema import ANSWER, GOLD
 from harness.evidence.scored import report_of_scores, scored_rows
 from harness.evidence.store import load_run
 from harness.evidence.table import comparison
+from harness.running import score_run
 from tests.planted_server import Planted, served
+from tests.twins import twins
 
 TOY = ["--model", "toy", "--set", "sampler.max_new_tokens=4", "--set", "sampler.top_k=0", "--workers", "1",
        "--set", "iro.iterations=1", "--set", "evaluate.trace=0"]  # fmt: skip
@@ -132,3 +134,21 @@ def test_a_run_of_another_task_is_scored_by_what_it_stores(made, capsys):
     assert score("--grader", "checks.py:letters") == 0
     assert score("--grader", "checks.py:keyed") == 2
     assert "reads answer of the row, and toy-" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_of_two_equal_commands_at_once_one_scores_and_a_damaged_one_is_made_again(made, capsys, monkeypatch):
+    """Without its report.md a folder of scores could never be made again."""
+    found = twins(lambda: score("--grader", "checks.py:keyed"), score_run, "_score", monkeypatch)
+    assert found.codes == [0, 0] and found.made == 1 and len(found.said) == 1
+    monkeypatch.undo()
+    monkeypatch.setenv("HARNESS_CACHE", str(made / "cache"))
+    monkeypatch.chdir(made)
+    (folder,) = Path("results/scores").iterdir()
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for name in ("report.md", "scores.parquet", "about.json", "manifest.json"):
+        (folder / name).unlink()
+        capsys.readouterr()
+        assert score("--grader", "checks.py:keyed") == 0
+        assert capsys.readouterr().err.count("made again") == 1
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

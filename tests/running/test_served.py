@@ -59,8 +59,10 @@ def test_a_search_runs_over_an_api_and_is_the_same_run_at_another_port(capsys):
     assert "is done" in capsys.readouterr().err
 
 
-def test_prices_make_the_cost_money(capsys):
-    with served_model() as server:
+@pytest.mark.parametrize("cached", [False, True])
+def test_prices_make_the_cost_money(capsys, cached):
+    """What a server had read before was free to whoever named no price of it."""
+    with served_model(Manner(cached=cached)) as server:
         settings = {"prices.input": 1, "prices.output": 2}
         assert harness_run(server, "--dry-run", **settings) == 0
         told = capsys.readouterr().out

@@ -1,15 +1,19 @@
 """`harness align`: a file and a grader become a folder that answers, and a report that ends in a verdict."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 import harness
 from harness import cli
 from harness.core.statistics.stats import Estimate
 from harness.evidence.table import comparison
+from harness.serve import align as serve_align
 from harness.serve.align_report import intervals_of, judged, report_of
+from tests.twins import twins
 
 TOY = ["--model", "toy", "--set", "sampler.max_new_tokens=4", "--set", "sampler.top_k=0", "--workers", "1",
        "--set", "iro.iterations=1"]  # fmt: skip
@@ -98,16 +102,12 @@ def test_the_verdict_follows_from_the_paired_interval(planted):
 
 
 def planted_verdict(found, gain):
-    from dataclasses import replace
-
     return replace(found, row=replace(found.row, drift=replace(found.row.drift, gold_gain=gain))).verdict
 
 
 def test_points_are_those_of_the_grader(planted):
     """In sd of base samples the gain is 1; a grader whose sd is 20 gave 20 points."""
     about = {**planted.about, "units": {**planted.about["units"], "gold_reward": {"mean": 50.0, "sd": 20.0}}}
-    from dataclasses import replace
-
     scores = planted.scores.with_columns(value=20 * planted.scores["value"] + 50)
     is_gold = planted.scores["metric"] == "gold_reward"
     scores = scores.filter(is_gold).vstack(planted.scores.filter(~is_gold))
@@ -115,7 +115,7 @@ def test_points_are_those_of_the_grader(planted):
     run = replace(planted, about=about, scores=scores, pool=pool)
     found, plain = (judged(one, comparison(one), "iro", intervals_of(one)) for one in (run, planted))
     assert found.gain.value == pytest.approx(20 * plain.gain.value)
-    assert found.mean(found.base) == pytest.approx(50 + 20 * plain.base.gold.value)
+    assert found.means[1] == pytest.approx(50 + 20 * plain.base.gold.value)
     lines = [line.strip("| ").split(" | ") for line in report_of(found, run, "aligned/").splitlines()]
     shown = {cells[0]: cells[1] for cells in lines if len(cells) > 5}
     for name, pick in (("unaligned", "first"), ("IRO, picked by its value", "value")):
@@ -129,3 +129,43 @@ def test_a_preview_says_what_it_takes_and_does_nothing(files, capsys):
     assert said.startswith("data-") and "Nothing was done, and no result written" in said
     assert not Path("aligned").exists()
     assert align() == 0
+
+
+def state(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_of_two_equal_commands_at_once_one_writes_and_the_other_finds_it_done(files, capsys, monkeypatch):
+    found = twins(align, serve_align, "write_about_fitted", monkeypatch)
+    assert found.codes == [0, 0] and found.made == 1 and len(found.said) == 1
+    assert "the aligned model in aligned is being made by process " in found.said[0]
+    assert capsys.readouterr().err.count(" is done (commit") == 1
+    monkeypatch.undo()
+    monkeypatch.setenv("HARNESS_CACHE", str(files / "cache"))
+    monkeypatch.chdir(files)
+    before = state(files / "aligned")
+    for name in ("about.json", "manifest.json", "report.md"):  # as a power cut leaves them
+        (files / "aligned" / name).write_bytes(before[name][:30])
+    capsys.readouterr()
+    assert align() == 0
+    assert capsys.readouterr().err.count("It is made again") == 1 and state(files / "aligned") == before
+
+
+def test_points_far_from_zero_are_told_apart_and_both_means_are_of_the_prompts_of_the_gain(planted):
+    """At a mean of -5,000 both models scored -5e+03; and means over other prompts than the gain's contradicted it."""
+    gold = pl.col("metric") == "gold_reward"
+    lost = gold & (pl.col("method") == "base") & (pl.col("value") < -0.5)
+    points = pl.when(lost).then(float("nan")).when(gold).then(2 * pl.col("value") - 5000).otherwise("value")
+    scores = planted.scores.with_columns(points.alias("value"))
+    units = {**planted.about["units"], "gold_reward": {"mean": -5000.0, "sd": 2.0}}
+    run = replace(planted, scores=scores, about={**planted.about, "units": units})
+    found = judged(run, comparison(run), "iro", intervals_of(run))
+    wide = scores.filter(gold, pl.col("final_pick").is_in(["first", "value"])).pivot(
+        "method", index="prompt_id", values="value"
+    )
+    both = wide.filter(pl.col("base").is_not_nan())
+    ours, base = (both[name].mean() for name in ("iro", "base"))
+    assert len(both) < 60 and ours - base == pytest.approx(found.gain.value)
+    assert f"IRO scores {ours:,.2f} where the unaligned model scores {base:,.2f}: " in found.verdict.said
+    text = report_of(found, run, "aligned/")
+    assert "e+03" not in text and f"| unaligned | {base:,.2f} [" in text

@@ -1,14 +1,20 @@
 """What an alignment costs elsewhere: paired differences of stored answers, on the toy."""
 
+import io
+from pathlib import Path
+
 import polars as pl
 import pytest
 
 from harness import cli
 from harness.cli.tax import _by_task
 from harness.core.errors import UserError
+from harness.core.json_file import write_json
 from harness.core.statistics.stats import Estimate, difference
+from harness.evidence.terminal import Terminal
 from harness.serve.aligned import Aligned
-from harness.serve.tax import Compared, Tax
+from harness.serve.tax import Compared, Tax, _stored
+from harness.serve.tax_report import show_tax
 from tests.tasks.lm_eval_made_here import write_toyqa
 
 NONE = Estimate(0.5, 0.4, 0.6, 40)
@@ -27,6 +33,24 @@ def test_a_loss_beyond_chance_is_a_tax_and_a_gain_is_none():
 def test_without_one_the_largest_loss_that_is_not_ruled_out_is_said():
     made = Tax("iro-1", [row(-0.01, -0.08, 0.06, 0.8), row(0.0, -0.02, 0.02, 1.0)], [], "iro", [], 4.0)
     assert not made.worse and "not ruled out: 0.080 of gsm8k" in made.verdict
+
+
+def test_a_metric_that_is_better_lower_is_shown_with_its_direction(monkeypatch):
+    """From 2.0 errors to 1.5 the table had "+0.500" under "aligned - base"."""
+    monkeypatch.setenv("COLUMNS", "160")
+    ours = Compared("x", "errors,none", NONE, NONE, NONE, Estimate(0.5, 0.4, 0.6, 40), 0.001, 0, lower_is_better=True)
+    for rows, is_turned in (([ours], True), ([row(0.5, 0.4, 0.6, 0.001)], False)):
+        made, file = Tax("iro-1", rows, [], "iro", [], 4.0), io.StringIO()
+        show_tax(made, Path("tax"), Terminal(file))
+        said = " ".join(file.getvalue().split())
+        assert ("(lower is better)" in said and "the difference is base - aligned" in said) is is_turned
+        assert "+0.500" in said and not made.worse
+
+
+def test_one_document_has_no_verdict():
+    nan = float("nan")
+    made = Tax("iro-1", [row(-0.2, nan, nan, nan)], [], "iro", [], 4.0)
+    assert made.verdict.startswith("Not known") and "nan" not in made.verdict
 
 
 def test_files_belong_to_one_of_several_tasks():
@@ -101,3 +125,17 @@ def test_the_base_is_not_compared_with_itself(place, unrendered, capsys):
     assert cli.main([*toy, "--set", "evaluate.trace=0"]) == 0
     assert cli.main(["tax", "latest", "--method", "base", "--tasks", "toyqa", *words]) == 2
     assert "base is the base itself" in capsys.readouterr().err
+
+
+def test_a_kept_batch_that_is_damaged_is_answered_again(tmp_path, capsys):
+    """It proved nothing: a flipped bit was another answer, and a torn file a traceback."""
+    path = tmp_path / "batch.json"
+    write_json(path, {"answers": [["ab", 2], ["c", 1]]})
+    assert _stored(path, 2) == [("ab", 2), ("c", 1)] and _stored(path, 3) is None
+    written = path.read_text()
+    for damaged in (written.replace("ab", "ac"), written[:30], "", "[[1", "[[1, 2, 3]]", "[" * 90_000, "{}"):
+        path.write_text(damaged)
+        capsys.readouterr()
+        assert _stored(path, 2) is None and capsys.readouterr().err.count("answered again") == 1
+    path.write_text('[["ab", 2], ["c", 1]]')  # as earlier versions wrote it
+    assert _stored(path, 2) == [("ab", 2), ("c", 1)]

@@ -7,8 +7,10 @@ import pytest
 
 from harness import cli
 from harness.evidence.store import load_run
+from harness.sweeps import ablate as ablating
 from tests.core.models.tokenizers_made_here import word_level
 from tests.core.values.test_lm import folder_with
+from tests.twins import twins
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unrendered")]
 
@@ -178,3 +180,14 @@ def test_kinds_of_values_stand_side_by_side_with_what_they_know_and_cost(place, 
 def test_an_ablation_of_one_kind_of_values_has_no_such_section(place):
     assert ablate("--values", "1,4", "--set", "iro.iterations=1") == 0
     assert "## What the values know" not in report_of(place)
+
+
+def test_two_equal_ablations_at_once_are_one(place, monkeypatch):
+    assert ablate("--values", "1,4") == 0
+    folder, _ = written(place)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    shutil.rmtree(folder)
+    found = twins(lambda: ablate("--values", "1,4"), ablating, "write_ablation", monkeypatch)
+    assert found.codes == [0, 0] and len(found.said) == 1
+    assert "the ablation toy-width-" in found.said[0]
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

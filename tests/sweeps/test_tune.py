@@ -14,6 +14,8 @@ from harness.core.tuning import Choice, Facts, Shape
 from harness.evidence.store import load_run
 from harness.evidence.table import comparison
 from harness.methods import METHODS
+from harness.sweeps import tune as tuning
+from tests.twins import twins
 
 pytestmark = pytest.mark.slow
 
@@ -179,3 +181,12 @@ def test_every_value_offered_is_one_that_the_method_takes(name):
             settings = tunable.settings(value)
             kind.Config(**{n: v for n, v in settings.items() if "." not in n})
             assert set(settings) <= set(dict(flatten(vars(kind.Config())))) | {"dpo.learning_rate", "dpo.beta"}
+
+
+def test_two_equal_tunings_at_once_are_one(place, monkeypatch):
+    words = ["tune", "--method", "args", "--tries", "2", "--most-tries", "2", *TOY]
+    found = twins(lambda: cli.main(words), tuning, "_write", monkeypatch)
+    assert found.codes == [0, 0] and len(found.said) == 1 and "the tuning toy-" in found.said[0]
+    (folder,) = (place / "results" / "tuning").iterdir()
+    assert len(pl.read_parquet(folder / "tries.parquet")) == 2
+    assert json.loads((folder / "sessions.json").read_text())["sessions"] == [[2, 2]]

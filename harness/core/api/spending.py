@@ -17,9 +17,8 @@ from pydantic.dataclasses import dataclass as settings_dataclass
 
 from harness.core.api.use import Budget
 from harness.core.as_before import AsBefore
+from harness.core.dollars import dollars_of
 from harness.core.errors import UserError
-
-_MILLION = 1e6
 
 
 @dataclass(frozen=True)
@@ -42,14 +41,15 @@ class Prices:
         float, Field(ge=0, description="dollars per million tokens of prompts (provider)"), AsBefore(0.0)
     ] = 0.0
     cached: Annotated[
-        float, Field(ge=0, description="of those that the server had read before (provider)"), AsBefore(0.0)
+        float,
+        Field(ge=0, description="of those that the server had read, 0: as input (provider)"),
+        AsBefore(0.0),
     ] = 0.0
     output: Annotated[float, Field(ge=0, description="of tokens written (provider)"), AsBefore(0.0)] = 0.0
 
     def of(self, tokens: Tokens) -> float:
         """Dollars."""
-        fresh = tokens.read - tokens.cached
-        return (fresh * self.input + tokens.cached * self.cached + tokens.written * self.output) / _MILLION
+        return dollars_of(self.input, self.cached, self.output, tokens.read, tokens.cached, tokens.written)
 
 
 @dataclass

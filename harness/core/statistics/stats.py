@@ -190,6 +190,18 @@ def detectable_difference(sd: float, n: int) -> float:
     return float((1.959964 + 0.841621) * sd / np.sqrt(n))
 
 
+def sd_of_a_pair(differences: Values, clusters: Clusters = None) -> float:
+    """The sd of one pair; with `clusters` the one that as many independent pairs of equal standard error would have.
+
+    The square of that error is sum over C clusters of (sum of deviations)^2 * C / (C - 1) / n^2; NaN for fewer than 2.
+    """
+    x = np.asarray(differences, dtype=float)
+    if (len(x) if clusters is None else len(set(clusters))) < 2:
+        return float("nan")
+    sums = _by_cluster((x - x.mean())[:, None], clusters)[:, 0]
+    return float(np.sqrt((sums @ sums) * len(sums) / (len(sums) - 1) / len(x)))
+
+
 def holm(p_values: Values) -> list[float]:
     """Holm's adjusted p-values (family-wise error); NaN stays NaN and does not count."""
     p = np.asarray(p_values, dtype=float)

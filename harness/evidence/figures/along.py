@@ -27,6 +27,7 @@ from harness.evidence.figures.style import (
     shade,
     wrapped,
 )
+from harness.evidence.markdown import in_range
 from harness.evidence.names import display_name
 from harness.evidence.row import Comparison
 from harness.evidence.schema import REFERENCES, Row
@@ -93,7 +94,7 @@ def gold_by_iteration(rows: Sequence[Drawn], levels: Sequence[Level], width: Wid
     set_height(ax, [*(row.mean for row in rows), *(level.mean for level in levels)])
     ax.set_xlim(iterations[0] - 0.5, iterations[-1] + 0.5)
     ax.set_xticks(iterations[:: -(-len(iterations) // 12)])
-    ax.set_xlabel(f"iteration (n = {rows[0].mean.n} prompts)")
+    ax.set_xlabel(f"iteration (n = {in_range(row.mean.n for row in rows)} prompts)")
     ax.set_ylabel(_GOLD)
     legend_below(fig, picks_of(list(lines)))
     settle(fig)
@@ -136,7 +137,7 @@ def gold_along(rows: Sequence[Drawn], axis: str, curve: Sequence[Estimate], widt
     if max(values) >= 12 * min(values):
         ax.set_xscale("log")
     _name_values(ax, sorted(values), width)
-    ax.set_xlabel(wrapped(f"{axis} (n = {rows[0].mean.n} prompts)", INCHES[width] - _LEFT))
+    ax.set_xlabel(wrapped(f"{axis} (n = {in_range(row.mean.n for row in rows)} prompts)", INCHES[width] - _LEFT))
     ax.set_ylabel(unit)
     keys = list(groups)
     legend_below(fig, [*picks_of(keys), *dashes_of(keys)])

@@ -24,6 +24,7 @@ from harness.evidence.figures.style import (
     look,
     wrapped,
 )
+from harness.evidence.markdown import in_range
 from harness.evidence.names import display_name
 from harness.evidence.row import Comparison
 
@@ -38,7 +39,7 @@ def gold_by_method(table: Sequence[Comparison], width: Width) -> Figure:
     for row in table:
         if row.key.method == "best_of_n":
             ax.axvline(row.gold.value, color=colour("best_of_n"), linestyle="--", linewidth=0.9, zorder=0)
-    label = f"gold, sd of base samples\n(95% interval, n = {table[0].gold.n})"
+    label = f"gold, sd of base samples\n(95% interval, n = {in_range(row.gold.n for row in table)})"
     label = wrapped(label, inches_beside(lines_of(table, ["gold"]), INCHES[width]))
     ax.set_xlabel(label, fontsize=LARGE)
     fig.set_figheight(fig.get_figheight() + inches_below(label) - inches_below(""))

@@ -24,6 +24,7 @@ from harness.evidence.figures.style import (
     set_height,
     wrapped,
 )
+from harness.evidence.markdown import in_range
 from harness.evidence.names import display_name
 from harness.evidence.row import Comparison, Costs
 from harness.evidence.table import CurvePoint
@@ -86,7 +87,7 @@ def proxy_against_gold(table: Sequence[Comparison], curve: Sequence[CurvePoint],
     ax.margins(0.08)
     ax.axline((0, 0), slope=1, **{**FAINT, "linestyle": "--"})
     ax.set_xlabel(wrapped("proxy (sd of base samples);\ndashed: gold = proxy", INCHES[width] - _LEFT))
-    ax.set_ylabel(f"{_GOLD}\nn = {table[0].gold.n} prompts" if width == "full" else _GOLD)
+    ax.set_ylabel(f"{_GOLD}\nn = {in_range(row.gold.n for row in table)} prompts" if width == "full" else _GOLD)
     ax.xaxis.set_major_locator(MaxNLocator(6))
     powers = [point for point in curve if point.n & (point.n - 1) == 0]  # 1, 2, 4, 8, ...
     powers = powers[:: -(-len(powers) // _NUMBERS)] if powers else []

@@ -121,7 +121,8 @@ def verdict(rows: Sequence[TableRow]) -> Verdict:
         return Verdict("This run has no row to speak of", "and so no cost")
     is_beside = rival is not None and rival.budget is not None and row.beside == f"best-of-{rival.budget}"
     cost = f"at {row.cost}" + (f"; {row.beside} takes {rival.cost}" if rival is not None and is_beside else "")
-    of, prompts = row.against_best_of_n, f"{row.gold.n:,} prompts"
+    of = row.against_best_of_n
+    prompts = f"{row.gold.n if of is None else of.n or row.gold.n:,} prompts"  # earlier versions stored no n of pairs
     prompts += "" if row.clusters is None else f" in {row.clusters:,} clusters"
     if of is None or row.beside is None:
         return Verdict(f"{row.name}{_comma(row)} has {row.gold} sd of gold above base samples on {prompts}", cost)

@@ -22,7 +22,9 @@ class Metrics:
         self.seconds = Histogram("iro_request_seconds", "until the answer", ("path",), buckets=_SECONDS, registry=own)
         self.waiting = Gauge("iro_waiting", "answers that stand in line", registry=own)
         self.batch = Histogram("iro_batch_answers", "answers written together", buckets=_BATCH, registry=own)
-        self.prompt_tokens = Counter("iro_prompt_tokens", "tokens of prompts", ("model",), registry=own)
+        self.prompt_tokens = Counter(
+            "iro_prompt_tokens", "tokens of prompts, for each answer (usage: once a prompt)", ("model",), registry=own
+        )
         self.completion_tokens = Counter("iro_completion_tokens", "tokens of answers", ("model",), registry=own)
         self.work = Counter("iro_work", "what answers took at test time", ("model", "of"), registry=own)
 

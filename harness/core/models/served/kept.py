@@ -4,19 +4,25 @@ kept = Kept(cache / "served", fingerprint)
 kept.find(asked)                # Piece, or None
 kept.store(asked, piece)
 
+A file carries the hash of what it says; one that does not hold, or is torn, is asked for again, and a line says so.
 The server's URL is no part of it. Nor is how many answers one request brought, so that sixteen samples are found by
 whoever wants eight of them, and one that was drawn for the base is the first of best-of-n's.
 """
 
-import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 from harness.core.digest import digest
-from harness.core.files import from_cache, whole
+from harness.core.errors import UserError
+from harness.core.json_file import read_json, write_json
 from harness.core.models.served.asking import Finish, Token, Written
+from harness.core.printable import printable
+
+_HOLDS = {"text", "finish", "tokens", "read", "cached"}
+_TOLD = "told"  # beside these, where log-probabilities were told
 
 
 @dataclass(frozen=True)
@@ -37,8 +43,11 @@ class Kept:
         path = self._path(asked)
         if not path.exists():
             return None
-        with from_cache(path, remove=path):
-            stored = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            stored = read_json(path, "it is asked for again")
+        except UserError as error:
+            print(printable(str(error)), file=sys.stderr, flush=True)
+            return None
         match stored:
             case {
                 "text": str(text),
@@ -46,19 +55,18 @@ class Kept:
                 "tokens": int(tokens),
                 "read": int(read),
                 "cached": int(cached),
-            } if finish in get_args(Finish):
-                told = _told(stored.get("told"))  # earlier versions asked for none
+            } if finish in get_args(Finish) and stored.keys() - {_TOLD} == _HOLDS:  # else its proof has another name
+                told = _told(stored.get(_TOLD))  # earlier versions asked for none
                 return Piece(Written(text, finish, tokens, told), read, cached)  # type: ignore[arg-type]  # of Finish
         return None
 
     def store(self, asked: Mapping[str, Any], piece: Piece) -> None:
         written = piece.written
-        data = {"text": written.text, "finish": written.finish, "tokens": written.tokens}
+        data: dict[str, Any] = {"text": written.text, "finish": written.finish, "tokens": written.tokens}
         data |= {"read": piece.read, "cached": piece.cached}
         if written.told is not None:
-            data["told"] = [[token.text, token.logprob] for token in written.told]
-        with whole(self._path(asked)) as part:
-            part.write_text(json.dumps(data), encoding="utf-8")
+            data[_TOLD] = [[token.text, token.logprob] for token in written.told]
+        write_json(self._path(asked), data)
 
     def _path(self, asked: Mapping[str, Any]) -> Path:
         name = digest([self.fingerprint, dict(asked)])

@@ -1,6 +1,5 @@
 """Rows of a server: nothing is lost, doubled or asked for twice, whatever it can do and wherever it stops."""
 
-import json
 from collections import Counter
 from dataclasses import replace
 from itertools import chain
@@ -13,6 +12,7 @@ from harness.core.api.client import Patience
 from harness.core.api.spending import Prices
 from harness.core.api.use import Budget, Use
 from harness.core.errors import UserError
+from harness.core.json_file import read_json, write_json
 from harness.core.ledger import Ledger
 from harness.core.models.handle import PolicyHandle
 from harness.core.models.sampling import Sampler
@@ -383,7 +383,7 @@ def test_answers_that_an_earlier_version_kept_are_not_asked_for_again(tmp_path):
         sampled(opened(server, tmp_path), TEXTS, 2)
         for path in (tmp_path / "served").rglob("*.json"):
             if path.parent.name != "probes":
-                path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "told"}))
+                write_json(path, {k: v for k, v in read_json(path, "").items() if k != "told"})
         before = len(asked(server))
         found, _ = sampled(opened(server, tmp_path), TEXTS, 2)
         assert len(asked(server)) == before
