@@ -15,9 +15,9 @@ PUBLIC = [
     "load_run", "run",
 ]  # fmt: skip
 PARAMETERS = {
-    "align": "model prompts reward method out seed device dtype workers replace_out settings",
+    "align": "model prompts reward method out seed device dtype workers key_variable replace_out settings",
     "run": "method task out config fresh options",
-    "load": "source method iteration reward model device out",
+    "load": "source method iteration reward model device out key_variable",
     "load_run": "name out",
 }
 

@@ -274,7 +274,7 @@ def test_grade_shows_samples_and_what_speaks_for_or_against_a_run(files, capsys)
     assert cli.main(["grade", "--grader", "checks.py:letters", "--gold", "checks.py:keyed", *words]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "no score: 7 of 40 (18%) python_grader_runtime_error, such as: ValueError: no c" in said
-    assert "spread: sd 1.13 within a prompt" in said and "graded again: the same scores" in said
+    assert "spread: sd 1.17 within a prompt" in said and "graded again: the same scores" in said
     assert "cost at most" in said and said.count("about topic") == 10
     assert not (files / "results").exists()
     assert cli.main(["grade", "--grader", "checks.py:constant", *words]) == 1
