@@ -7,7 +7,7 @@ The grader is the proxy that methods may ask. With --gold another one judges, wh
 is both, and every table says so. What either cannot score is NaN, counted by its reason.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from statistics import median
@@ -21,7 +21,6 @@ from harness.core.as_before import AsBefore, ByContent
 from harness.core.assets import ASSETS
 from harness.core.chat.ask import Asking
 from harness.core.chat.reply import Reply
-from harness.core.contents import file_sha256
 from harness.core.data.asked import ORIGINS
 from harness.core.data.clusters import cluster_of, require_clusters
 from harness.core.data.prompts import Data as File
@@ -29,12 +28,13 @@ from harness.core.data.prompts import read_data
 from harness.core.embedding import Embedding
 from harness.core.errors import UserError
 from harness.core.graders.grade import ERRORS, AskError, Conversation, Grade, Outside
+from harness.core.graders.graded_task import GradedTask, from_anywhere, grader_contents
 from harness.core.graders.load import load_grader
-from harness.core.graders.told import GOLD_ERROR, PROXY_ERROR, ToldScorer, error_codes
+from harness.core.graders.told import GOLD_ERROR, PROXY_ERROR, error_codes
 from harness.core.graders.worker import Limits
 from harness.core.printable import printable
-from harness.core.task import GOLD, PART, Kind, Profiles, Slice, Task, TextCutter
-from harness.core.types import Completion, Prompt, Scorer
+from harness.core.task import GOLD, PART, Kind, Profiles, Slice, TextCutter
+from harness.core.types import Completion, Prompt
 
 
 def _rows(path: str) -> str:
@@ -42,10 +42,7 @@ def _rows(path: str) -> str:
 
 
 def _grader_file(named: str) -> str:
-    """What a grader's own file holds; the modules that it imports are in its identity, which keys have as well."""
-    file, _, function = named.partition(".py:")
-    path = Path(f"{file}.py" if function else named)
-    return f"{file_sha256(path)[:20]}{function and ':'}{function}" if path.is_file() else ""
+    return grader_contents(named) or ""
 
 
 def _nowhere(_: str) -> str:
@@ -81,7 +78,7 @@ class DataConfig:
     ] = ""
 
 
-class Data(Task):
+class Data(GradedTask):
     Config = DataConfig
     config: DataConfig
     source = "prompts and graders in files of the user's"
@@ -108,14 +105,8 @@ class Data(Task):
         if not config.grader:
             raise UserError("the task data needs a grader; give --grader FILE.py:function, GRADER.json or GRADER.yaml")
         limits, outside = Limits(config.seconds, config.memory_gib), outside_of(config, cache)
-        self.grader = load_grader(config.grader, outside, limits)
-        self.gold_grader = load_grader(config.gold, outside, limits) if config.gold else self.grader
-        self._proxy = ToldScorer(self.grader)
-        self._gold = self._proxy if self.has_one_grader else ToldScorer(self.gold_grader)
-
-    @property
-    def has_one_grader(self) -> bool:
-        return self.gold_grader.identity == self.grader.identity
+        grader = load_grader(config.grader, outside, limits)
+        self.graded_by(grader, load_grader(config.gold, outside, limits) if config.gold else grader)
 
     @cached_property
     def data(self) -> File:
@@ -130,9 +121,6 @@ class Data(Task):
 
     def cluster(self, prompt: Prompt) -> str | None:
         return cluster_of(prompt, self.config.cluster) if self.config.cluster else None
-
-    def reward(self) -> Scorer:
-        return self._proxy
 
     def score(self, completions: Sequence[Completion]) -> dict[str, np.ndarray]:
         """Gold, and of each grader which answers it could not score and why, which costs no further call."""
@@ -152,14 +140,11 @@ class Data(Task):
 
     @property
     def reward_file(self) -> tuple[str, str]:
-        file, ending, function = self.config.grader.partition(".py:")
-        return f"{Path(file).resolve()}{ending}{function}", self.grader.identity
+        return from_anywhere(self.config.grader), self.grader.identity
 
     @property
-    def reads(self) -> list[str]:
-        """Columns of the rows that the proxy reads: who asks it at test time has to bring them."""
-        reads, columns = self.grader.reads, self.data.columns
-        return [name for name in columns if reads == "everything" or name in reads]
+    def columns(self) -> Collection[str]:
+        return self.data.columns
 
     def describe(self) -> dict[str, Any]:
         data = self.data

@@ -10,6 +10,7 @@ from pathlib import Path
 from harness.core.errors import UserError
 from harness.core.files import cache_folder
 from harness.core.given_reward import Reward
+from harness.core.graders.graded_task import function_of
 from harness.core.models.policy import Policy
 from harness.core.registry import import_file
 from harness.core.types import Scorer
@@ -50,8 +51,7 @@ def _imported(about: Fitted) -> Reward:
 def _grader(about: Fitted, policy: Policy) -> Scorer:
     """The grader that a model was aligned with, if it lies where it lay and is still the same."""
     assert about.reward is not None, "a run of data has graders"
-    file = Path(about.reward.partition(".py:")[0] + (".py" if ".py:" in about.reward else ""))
-    if not file.is_file():
+    if not function_of(about.reward)[0].is_file():
         raise UserError(f"the grader {about.reward!r} is gone; put it back, or choose a pick that asks for none")
     endpoint, key = about.facts.get("asked_at", ("", ""))
     files = {"file": "", "grader": about.reward, "gold": "", "endpoint": endpoint, "key_variable": key}

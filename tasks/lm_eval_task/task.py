@@ -7,7 +7,7 @@ Prompts are what lm-eval sends, and scores what it makes of the same answers. Me
 grader of one's own; without, the metric that judges is the one that is optimised, and every table says so.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -17,14 +17,14 @@ from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from harness.core.as_before import ByContent, hashed
-from harness.core.contents import file_sha256
 from harness.core.digest import digest
 from harness.core.graders.grade import ERRORS, Grader
+from harness.core.graders.graded_task import GradedTask, from_anywhere, grader_contents
 from harness.core.graders.load import load_grader
-from harness.core.graders.told import GOLD_ERROR, PROXY_ERROR, ToldScorer, error_codes
+from harness.core.graders.told import GOLD_ERROR, PROXY_ERROR, error_codes
 from harness.core.printable import printable
-from harness.core.task import GOLD, Kind, Profiles, Slice, Task, TextCutter
-from harness.core.types import Completion, Prompt, Scorer
+from harness.core.task import GOLD, Kind, Profiles, Slice, TextCutter
+from harness.core.types import Completion, Prompt
 from harness.tasks.lm_eval_task.metric import MetricGrader, metric_named
 from harness.tasks.lm_eval_task.opened import Asked, Opened
 from harness.tasks.lm_eval_task.opening import open_task
@@ -42,9 +42,7 @@ def _somewhere(_: tuple[str, ...] | str) -> str:
 
 
 def _reward(named: str) -> str:
-    file, _, function = named.partition(".py:")
-    path = Path(f"{file}.py" if function else named)
-    return f"{file_sha256(path)[:20]}{function and ':'}{function}" if path.is_file() else named
+    return grader_contents(named) or named
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -81,7 +79,7 @@ class LmEvalConfig:
         return Asked(self.name, self.include_path, self.dataset_files, self.num_fewshot, self.chat)
 
 
-class LmEval(Task):
+class LmEval(GradedTask):
     Config = LmEvalConfig
     config: LmEvalConfig
     source = "a task of lm-eval"
@@ -106,14 +104,8 @@ class LmEval(Task):
         super().__init__(config, policy, cache)
         self.opened = open_task(config.asked)
         self.metric = metric_named(config.metric, self.opened)
-        self.gold_grader: Grader = MetricGrader(self.opened, self.metric)
-        self.grader = _grader(config.reward, self.opened) if config.reward else self.gold_grader
-        self._proxy = ToldScorer(self.grader)
-        self._gold = self._proxy if self.has_one_grader else ToldScorer(self.gold_grader)
-
-    @property
-    def has_one_grader(self) -> bool:
-        return self.gold_grader.identity == self.grader.identity
+        gold = MetricGrader(self.opened, self.metric)
+        self.graded_by(_grader(config.reward, self.opened) if config.reward else gold, gold)
 
     @classmethod
     def sizes(cls, config: LmEvalConfig) -> Mapping[Slice, int] | None:
@@ -128,9 +120,6 @@ class LmEval(Task):
 
     def prompts(self, part: Slice) -> list[Prompt]:
         return list(self.opened.prompts.get(part, ()))
-
-    def reward(self) -> Scorer:
-        return self._proxy
 
     def score(self, completions: Sequence[Completion]) -> dict[str, np.ndarray]:
         """Gold, all metrics of the task as lm-eval names them, and which answers a grader could not score."""
@@ -166,14 +155,11 @@ class LmEval(Task):
     def reward_file(self) -> tuple[str, str] | None:
         if not self.config.reward or self.config.reward.startswith(_METRIC):
             return None
-        file, ending, function = self.config.reward.partition(".py:")
-        return f"{Path(file).resolve()}{ending}{function}", self.grader.identity
+        return from_anywhere(self.config.reward), self.grader.identity
 
     @property
-    def reads(self) -> list[str]:
-        """Columns of the documents that the proxy reads: who asks it at test time has to bring them."""
-        columns = sorted({name for of in self.opened.prompts.values() for prompt in of for name in prompt.row})
-        return [name for name in columns if self.grader.reads == "everything" or name in self.grader.reads]
+    def columns(self) -> Collection[str]:
+        return sorted({name for of in self.opened.prompts.values() for prompt in of for name in prompt.row})
 
     def describe(self) -> dict[str, Any]:
         opened = self.opened
