@@ -2,24 +2,28 @@
 
 On a CPU the processes are forked: they share the model's memory, and each computes on one thread, which does more work
 than several threads waiting for each other. They end when their parent ends, also where that is killed: each waits for
-the end of a pipe that the parent alone holds open.
+the end of a pipe that the parent alone holds open. Each has a pipe of its own to the parent and shares no lock with the
+others, so one that is ended in the middle of anything keeps nobody waiting.
 """
 
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkProcess
+from typing import NoReturn
 
 import psutil
 
 from harness.core.errors import UserError
 
-_job: Callable[[int], None]  # inherited by the forked children
-_is_ending = False
+_SIGNALS = {signal.SIGINT, signal.SIGTERM}
+_TIDY_S = 20  # for what a process that is asked to end may still do: a file half written is removed
 
 
 def choose_workers(asked: int | None, device: str, need_gb: float) -> int:
@@ -43,56 +47,117 @@ def run_batches(job: Callable[[int], None], batches: Sequence[int], workers: int
             job(i)
             yield i
         return
-    global _job
-    _job = job
-    context = multiprocessing.get_context("fork")
     ending, held = os.pipe()
-    with (
-        os.fdopen(ending),
-        os.fdopen(held, "w"),
-        ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(ending, held)) as pool,
-    ):
+    processes: dict[Connection, ForkProcess] = {}
+    with os.fdopen(ending), os.fdopen(held, "w"):
         try:
-            futures = {pool.submit(_call, i): i for i in batches}
-            for future in as_completed(futures):
-                future.result()
-                yield futures[future]
-        except BrokenProcessPool as error:
-            raise UserError(
-                "a worker process died (out of memory, or killed). Finished batches are kept: run the same command "
-                "again, with --workers 1 or a smaller batch.memory_gb if memory was short"
-            ) from error
-        except BaseException:
-            for process in list(pool._processes.values()):
-                process.terminate()
-            pool.shutdown(cancel_futures=True)  # waits until they have tidied up
-            raise
+            for _ in range(workers):
+                _start(job, processes, ending, held)
+            yield from _hand_out(batches, processes)
+        finally:
+            _end(processes)
+
+
+def _start(job: Callable[[int], None], processes: dict[Connection, ForkProcess], ending: int, held: int) -> None:
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("fork").Process(target=_work, args=(job, theirs, ours, ending, held))
+    processes[ours] = process  # before it starts: whatever happens then, it is ended
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # else Python may drop one that comes while it forks
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    theirs.close()
+
+
+def _hand_out(batches: Sequence[int], processes: dict[Connection, ForkProcess]) -> Iterator[int]:
+    """Give each process its next batch as soon as it is done with the last."""
+    left = iter(batches)
+    at_work = {connection: i for connection, i in zip(processes, left, strict=False)}
+    for connection, i in at_work.items():
+        _say(connection, i)
+    while at_work:
+        ready = wait(list(at_work))
+        for connection in [c for c in at_work if c in ready]:
+            try:
+                failure = connection.recv()
+            except (EOFError, ConnectionResetError):
+                _died()
+            if failure is not None:
+                raise failure
+            done = at_work.pop(connection)
+            if (following := next(left, None)) is not None:
+                at_work[connection] = following
+                _say(connection, following)
+            yield done
+
+
+def _say(connection: Connection, i: int) -> None:
+    try:
+        connection.send(i)
+    except BrokenPipeError:
+        _died()
+
+
+def _died() -> NoReturn:
+    raise UserError(
+        "a worker process died (out of memory, or killed). Finished batches are kept: run the same command "
+        "again, with --workers 1 or a smaller batch.memory_gb if memory was short"
+    )
+
+
+def _end(processes: dict[Connection, ForkProcess]) -> None:
+    """End them all and wait until they have tidied up; who does not in time is killed."""
+    started = [process for process in processes.values() if process.pid]
+    for process in started:
+        process.terminate()
+    for process in started:
+        process.join(_TIDY_S)
+        process.kill()
+        process.join()
+    for connection in processes:
+        connection.close()
 
 
 class _Ended(SystemExit):
     """The parent ends this process: what is half written is removed on the way out."""
 
 
-def _call(i: int) -> None:
+def _work(job: Callable[[int], None], connection: Connection, parents: Connection, ending: int, held: int) -> None:
+    """Do what the parent hands out, one batch after the other, until it ends this process."""
     try:
-        _job(i)
-    except _Ended:
-        os._exit(1)  # the pool would take it for the batch's own failure, and go on with the next
+        signal.signal(signal.SIGTERM, _stop)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group: the parent decides
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        parents.close()
+        os.close(held)
+        threading.Thread(target=_end_with_parent, args=(ending,), daemon=True).start()
+        while True:
+            i = connection.recv()
+            try:
+                job(i)
+            except Exception as error:
+                connection.send(_as_told(error))
+            else:
+                connection.send(None)
+    except (_Ended, EOFError):
+        os._exit(1)
 
 
-def _end(*_: object) -> None:
-    global _is_ending
-    if not _is_ending:  # the pool asks as well, when the first of its processes is gone
-        _is_ending = True
-        raise _Ended(1)
+def _stop(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: the second would cut the tidying short
+    raise _Ended(1)
 
 
-def _begin(ending: int, held: int) -> None:
-    """Ctrl-C reaches the whole process group, and the parent decides; without a parent there is nobody to work for."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _end)
-    os.close(held)
-    threading.Thread(target=_end_with_parent, args=(ending,), daemon=True).start()
+def _as_told(error: Exception) -> Exception:
+    """The error as the parent raises it: with where it came from, which no pipe carries."""
+    told = "".join(traceback.format_exception(error))
+    try:
+        copy: Exception = pickle.loads(pickle.dumps(error))
+    except Exception:
+        copy = RuntimeError(str(error))
+    copy.add_note(f"in a worker process:\n{told}")
+    return copy
 
 
 def _end_with_parent(ending: int) -> None:

@@ -1,6 +1,8 @@
 """Batches over processes, which live no longer than who started them."""
 
 import os
+import random
+import re
 import signal
 import subprocess
 import sys
@@ -77,6 +79,54 @@ def test_workers_remove_what_they_have_half_written_when_their_parent_is_interru
     to(process.pid, signal.SIGINT)
     process.wait(timeout=60)
     assert not list(tmp_path.iterdir())
+
+
+class _Unsendable(Exception):
+    def __init__(self, what, where):
+        super().__init__(f"{what} at {where}")
+
+
+@pytest.mark.parametrize(
+    "raised, seen",
+    [(UserError("no such layer"), UserError), (OSError(28, "full"), OSError), (_Unsendable(1, 2), RuntimeError)],
+)
+def test_a_failure_of_a_worker_is_that_of_the_parent_and_says_where_it_was(raised, seen):
+    def job(i: int) -> None:
+        if i == 3:
+            raise raised
+
+    with pytest.raises(seen, match=re.escape(str(raised))) as caught:
+        list(run_batches(job, range(6), 2))
+    assert "in job\n    raise raised" in "".join(caught.value.__notes__)
+    assert getattr(caught.value, "errno", None) == getattr(raised, "errno", None)
+
+
+def test_a_worker_that_is_killed_is_one_clear_error():
+    with pytest.raises(UserError, match="a worker process died"):
+        list(run_batches(lambda i: os.kill(os.getpid(), signal.SIGKILL) if i == 3 else None, range(6), 2))
+
+
+MANY = """
+from harness.running.workers import run_batches
+print("begins", flush=True)
+for _ in run_batches(lambda i: None, range(10**6), 3):
+    pass
+"""
+
+
+@pytest.mark.slow
+def test_an_interruption_at_any_moment_ends_them_all():
+    """Workers shared locks: one that was ended with a lock in its hands kept the parent waiting for ever, 2 of 40."""
+    pauses = random.Random(0)
+    for _ in range(40):
+        process = subprocess.Popen(
+            [sys.executable, "-c", MANY], start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert process.stdout.readline() == b"begins\n"
+        time.sleep(0.2 * pauses.random())
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        assert said.endswith(b"KeyboardInterrupt\n") and said.count(b"Traceback") == 1, said
 
 
 def _until(holds) -> None:
