@@ -66,7 +66,7 @@ def model(tmp_path_factory) -> Path:
     return folder
 
 
-def run(model: Path, out: Path, monkeypatch) -> dict[str, pl.DataFrame]:
+def run(model: Path, out: Path, monkeypatch, *options: str) -> dict[str, pl.DataFrame]:
     monkeypatch.setenv("HARNESS_CACHE", str(out / "cache"))
     settings = [f"{name}.{setting}" for name, given in METHODS.items() for setting in given]
     settings += [
@@ -85,6 +85,7 @@ def run(model: Path, out: Path, monkeypatch) -> dict[str, pl.DataFrame]:
         "--method",
         ",".join(METHODS),
     ]
+    command += options
     assert cli.main([*command, "--out", str(out), "--workers", "1", *(x for s in settings for x in ("--set", s))]) == 0
     (folder,) = (out / "runs").iterdir()
     return {path.stem: pl.read_parquet(path) for path in folder.glob("*.parquet")}

@@ -54,7 +54,8 @@ def _continued(policy: TransformersPolicy, handle: PolicyHandle, layers: tuple[i
     rows = handle.decode_tokens(_PROMPTS, 3, Streams(0), layers)
     guide = handle.guide_scorer([policy.encode(p) for p in _PROMPTS])
     guide.reorder(rows.owner)
-    followed = torch.zeros(len(rows.owner))
+    device = policy.device
+    followed = torch.zeros(len(rows.owner), device=device)
     logits, ahead = [], []
     for step in range(3):
         chunk = rows.extend(7)
@@ -62,8 +63,9 @@ def _continued(policy: TransformersPolicy, handle: PolicyHandle, layers: tuple[i
         logits.append(_worst(policy, rows))
         if layers and not rows.finished.all():
             ahead.append(_looked_ahead(policy, rows))
-        index = torch.tensor([3 * p + j for p in range(3) for j in ((1, 1, 2), (0, 2, 2), (2, 0, 1))[step]])
-        rows.select(index, torch.arange(3).repeat(3))
+        picked = ((1, 1, 2), (0, 2, 2), (2, 0, 1))[step]
+        index = torch.tensor([3 * p + j for p in range(3) for j in picked], device=device)
+        rows.select(index, torch.arange(3, device=device).repeat(3))
         guide.reorder(index)
         followed = followed[index]
     completions = rows.completions()
@@ -84,7 +86,8 @@ def _taken_back(policy: TransformersPolicy, handle: PolicyHandle) -> float:
     worst = 0.0
     for counts in ([4, 0, 3, 1, 0, 2], [0, 5, 1, 0, 2, 0]):
         rows.extend(6)
-        back = torch.tensor(counts).minimum(torch.tensor([len(t) for t in rows.tokens_of()]))
+        written = torch.tensor([len(t) for t in rows.tokens_of()])
+        back = torch.tensor(counts).minimum(written).to(policy.device)
         at = [
             _plain(policy, c.prompt, c.tokens[: len(c.tokens) - n])
             for c, n in zip(rows.completions(), back.tolist(), strict=True)
@@ -119,12 +122,12 @@ def _looked_ahead(policy: TransformersPolicy, rows: TokenRows) -> float:
 def _log_probabilities(policy: TransformersPolicy, completion: Completion) -> np.ndarray:
     prompt, tokens = policy.encode(completion.prompt), torch.tensor(completion.tokens)
     logits = _plain(policy, completion.prompt, completion.tokens)[0, len(prompt) - 1 : -1].float().log_softmax(-1)
-    return logits.gather(1, tokens[:, None])[:, 0].numpy()
+    return logits.cpu().gather(1, tokens[:, None])[:, 0].numpy()
 
 
 def _plain(policy: TransformersPolicy, prompt: Prompt, tokens: Sequence[int]) -> torch.Tensor:
     """Logits (1, n, V) of one text by one forward pass without a cache."""
-    ids = torch.tensor([[*policy.encode(prompt), *tokens]])
+    ids = torch.tensor([[*policy.encode(prompt), *tokens]], device=policy.device)
     logits: torch.Tensor = policy.model(input_ids=ids, use_cache=False).logits
     return logits
 

@@ -1,0 +1,44 @@
+"""What only a CUDA device shows: as here, in kernels that no stand-in has. `pytest -m gpu` where there is one."""
+
+import numpy as np
+import pytest
+import torch
+
+from tests.core.models.architectures import ARCHITECTURES, make
+from tests.core.models.architectures_page import row
+from tests.core.models.examined import examined
+from tests.core.models.test_architectures import TOLERANCE, stored, without_numbers
+from tests.core.models.tokenizers_made_here import word_level
+from tests.core.test_devices import METHODS, model, run  # noqa: F401  # a fixture
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.slow,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_model_is_right_or_refused_there_as_here(name):
+    found = examined(make(name).cuda(), word_level(), name)
+    assert max(found.errors.values(), default=0.0) < TOLERANCE.get(name, 1e-4), found.errors
+    assert without_numbers(row(name, found)).split(" | ")[:3] == without_numbers(stored()[name]).split(" | ")[:3]
+
+
+def test_a_whole_run_is_that_of_the_cpu(model, tmp_path, monkeypatch, unrendered):  # noqa: F811
+    """Every method on the same numbers: streams know no device."""
+    here, there = (
+        run(model, tmp_path / device, monkeypatch, "--device", device, "--dtype", "float32")
+        for device in ("cpu", "cuda")
+    )
+    keys = ["method", "iteration", "final_pick", "prompt_id"]
+    mine, others = (tables["completions"].sort(keys).select(*keys, "response") for tables in (here, there))
+    assert mine.equals(others) and len(mine) > 4 * len(METHODS)
+    for table, column in (("values", "bias"), ("fits", "r2"), ("scores", "value")):
+        a, b = here[table][column].to_numpy(), there[table][column].to_numpy()
+        assert np.allclose(a, b, atol=1e-3, equal_nan=True), table
+
+
+def test_a_whole_run_in_the_precision_that_the_device_chooses(model, tmp_path, monkeypatch, unrendered):  # noqa: F811
+    tables = run(model, tmp_path, monkeypatch, "--device", "cuda")
+    assert tables["scores"]["gold"].is_finite().all() and set(tables["completions"]["method"]) >= set(METHODS)
