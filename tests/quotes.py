@@ -1,8 +1,8 @@
 """Numbers and tables that pages take from stored runs, between markers; `python -m tests.quotes` writes them anew.
 
-gains <!--q imdb-c771ef4927 iro/3/value against_best_of_n-->+0.44 [+0.36, +0.52]<!--/q-->
-<!--q imdb-c771ef4927 iro/3/value-args/0/first gold-->                  # their difference, paired by prompt
-<!--table imdb-c771ef4927-->...<!--/table-->                            # a row a method
+gains <!--q imdb-050d22a3a2 iro/3/value against_best_of_n-->+0.59 [+0.52, +0.68]<!--/q-->
+<!--q imdb-050d22a3a2 iro/3/value-args/0/first gold-->                  # their difference, paired by prompt
+<!--table imdb-050d22a3a2-->...<!--/table-->                            # a row a method
     <!--screen run --task toy-->...<!--/screen-->                           # what a command ends on, 80 columns wide
 """
 
@@ -15,17 +15,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import polars as pl
+import numpy as np
 
 from harness.core.statistics import stats
 from harness.core.statistics.stats import Estimate
 from harness.evidence.markdown import giga, markdown_table, percent, signed
 from harness.evidence.names import display_name
-from harness.evidence.row import Comparison
-from harness.evidence.schema import GOLD, Row
+from harness.evidence.refits import golds_by_fit
+from harness.evidence.row import Comparison, Costs, OverRefits
+from harness.evidence.schema import Row
 from harness.evidence.screen import chosen_rows
 from harness.evidence.store import Run, load_run
-from harness.evidence.table import comparison
+from harness.evidence.table import answers_by_row, comparison
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", ROOT / "results" / "README.md")
@@ -70,11 +71,11 @@ def quoted_runs(page: str) -> set[str]:
 
 
 def quote(run: str, rows: str, field: str) -> str:
-    """A field of a row of a run's table, or of the difference of two rows in gold."""
+    """A field of a row of a run's table, or of the difference of two rows in gold, in the first fit or over all."""
     if "-" in rows:
-        ours, theirs = (_gold(_run(run), _key(row)) for row in rows.split("-"))
-        assert field == "gold", f"{rows} differ in gold alone, not in {field}"
-        return str(signed(stats.difference(ours, theirs)))
+        ours, theirs = (_key(row) for row in rows.split("-"))
+        assert field in ("gold", "gold_over_refits"), f"{rows} differ in gold alone, not in {field}"
+        return str(signed(_difference(_run(run), ours, theirs, over_refits=field == "gold_over_refits")))
     name, _, form = field.partition(":")
     value: Any = _rows(run)[_key(rows)]
     for part in name.split("."):
@@ -90,13 +91,23 @@ def table(run: str) -> str:
         {
             "method": display_name(row.key.method) + (" (weights trained)" if row.trains_weights else ""),
             "gold, sd [95%]": row.gold.shown(),
+            "over three fits": "" if row.over_refits is None else _over(row.over_refits),
             "against best-of-n [95%]": signed(row.against_best_of_n) or "",
-            "GFLOPs a prompt": giga(row.costs.flops or 0.0),
+            "GFLOPs a prompt (with fitting)": _with_fitting(row.costs),
             "reward calls": f"{row.costs.reward_calls:.0f}",
         }
         for row in rows
     ]
     return "\n".join(markdown_table(cells)) + "\n"
+
+
+def _with_fitting(costs: Costs) -> str:
+    assert costs.flops is not None and costs.flops_with_fitting is not None
+    return f"{giga(costs.flops)} ({giga(costs.flops_with_fitting)})"
+
+
+def _over(refits: OverRefits) -> str:
+    return f"{refits.gold_over_refits.value:.2f} ± {refits.sd_of_refits:.2f}"
 
 
 def _shown(field: str, value: Any) -> str:
@@ -127,11 +138,16 @@ def _rows(run: str) -> dict[Row, Comparison]:
     return {row.key: row for row in comparison(_run(run))}
 
 
-def _gold(run: Run, key: Row) -> Any:
-    """(P,) gold in sd of base samples, by prompt id."""
-    same = {"method": key.method, "iteration": key.iteration, "final_pick": key.final_pick, "metric": GOLD}
-    scores = run.scores.filter(*(pl.col(name) == value for name, value in same.items())).sort("prompt_id")
-    return run.record.standardised(GOLD, scores["value"].to_numpy())
+def _difference(run: Run, ours: Row, theirs: Row, over_refits: bool) -> Estimate:
+    """Paired by prompt; over refits, prompts and fits are drawn crossed, and what is fitted once is the same in all."""
+    parts = answers_by_row(run)
+    golds = [golds_by_fit(run, parts, key) for key in (ours, theirs)]
+    if not over_refits:
+        return stats.difference(golds[0][0], golds[1][0])
+    fits, prompts = max(map(len, golds)), parts[ours]["prompt_id"].to_list()
+    assert {len(of) for of in golds} <= {1, fits} and prompts == parts[theirs]["prompt_id"].to_list()
+    pair = [np.concatenate(list(of) * (fits // len(of))) for of in golds]
+    return stats.difference_over_seeds(*pair, prompts * fits, np.repeat(np.arange(fits), len(prompts)))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from harness.evidence.schema import Row
 
 ROOT = Path(__file__).parents[1]
 OUT = ["--out", str(ROOT / "results")]
-RUN = "imdb-9c6816a774"  # three iterations of IRO on 64 prompts, values stored
+RUN = "imdb-050d22a3a2"  # three iterations of IRO among all methods, values stored
 KEYS = [Row("base", 0, "first"), *(Row("iro", i, pick) for i in (1, 2) for pick in ("value", "reward"))]
 
 
@@ -43,9 +43,9 @@ def test_chosen_rows_and_columns_are_all_that_is_drawn(capsys):
 
 
 def test_an_ablation_has_figures_of_its_own(capsys):
-    assert figure("imdb-iteration", "--format", "png") == 0
+    assert figure("imdb-ensemble", "--format", "png") == 0
     (name,) = capsys.readouterr().out.split()
-    assert re.fullmatch(r"imdb-iteration-\w+-gold_by_iteration\.png", name) and Path(name).exists()
+    assert re.fullmatch(r"imdb-ensemble-\w+-gold_by_ensemble\.png", name) and Path(name).exists()
 
 
 def test_a_kind_that_is_not_there_lists_those_that_are(capsys):
@@ -61,9 +61,9 @@ def test_a_kind_that_is_not_there_lists_those_that_are(capsys):
     [
         (["--format", "eps"], "unknown format 'eps'. Valid: pdf, png, svg"),
         (["--columns", "golds"], "unknown column 'golds'. Did you mean 'gold'?"),
-        (["--columns", "seconds"], "--columns seconds: none of these rows"),
+        (["--rows", "best_of_n", "--columns", "against_best_of_n"], "--columns against_best_of_n: none of these rows"),
         (["--columns", "gold", "--kind", "win_rates"], "name two figures; give one of them"),
-        (["--rows", "iro:9"], "no row of imdb-9c6816a774 is 'iro:9'"),
+        (["--rows", "iro:9"], "no row of imdb-050d22a3a2 is 'iro:9'"),
         (["--rows", "base", "--kind", "calibration"], "unknown kind of figure"),
         (["--to", str(ROOT / "LICENSE")], "is a file; give a folder"),
     ],
@@ -74,5 +74,5 @@ def test_mistakes_are_told(arguments, says, capsys):
 
 
 def test_rows_of_an_ablation_cannot_be_chosen(capsys):
-    assert figure("imdb-iteration", "--rows", "base") == 2
-    assert "--rows chooses from the table of a run, and 'imdb-iteration' is an ablation" in capsys.readouterr().err
+    assert figure("imdb-ensemble", "--rows", "base") == 2
+    assert "--rows chooses from the table of a run, and 'imdb-ensemble' is an ablation" in capsys.readouterr().err

@@ -35,6 +35,21 @@ def test_every_quoted_number_is_what_its_stored_run_gives(name):
         assert not about["dirty"] and about["status"] == "done"
 
 
+def test_base_samples_of_a_cpu_and_of_a_gpu_are_the_same_texts_as_often_as_is_said():
+    """Of equal texts the proxy is the same to its last digits, on any machine."""
+    said = re.search(
+        r"of the ([\d,]+) base samples[^.]*?([\d,]+) are the same texts", RESULTS["results/README.md"], re.S
+    )
+    assert said is not None
+    runs = ROOT / "results" / "tuning" / "imdb-standard-3719e78ec4" / "runs"
+    there = load_run(ROOT / "results" / "runs" / "imdb-050d22a3a2")
+    here = next(run for run in map(load_run, sorted(runs.iterdir())) if len(run.pool) == 3_200)
+    assert (there.about["device"], here.about["device"]) == ("cuda:0", "cpu")
+    both = there.pool.join(here.pool, on=["prompt_id", "row"], suffix="_here")
+    same = (both["proxy_reward"] - both["proxy_reward_here"]).abs() < 1e-4
+    assert [f"{len(same):,}", f"{same.sum():,}"] == list(said.groups())
+
+
 @pytest.mark.slow
 def test_the_screen_in_the_readme_is_what_its_command_ends_on():
     """Its id names versions of libraries too."""

@@ -22,7 +22,7 @@ from harness.evidence.store import Run
 
 def over_refits(run: Run, parts: Mapping[Row, pl.DataFrame], key: Row, rival: Floats | None) -> OverRefits | None:
     """A row over all its fits; None where it was fitted once. `rival` is the gold (P,) of what it is set beside."""
-    golds = _golds(run, parts, key)
+    golds = golds_by_fit(run, parts, key)
     if len(golds) < 2:
         return None
     prompts, clusters = parts[key]["prompt_id"].to_list(), clusters_in(parts[key])
@@ -38,7 +38,7 @@ def over_refits(run: Run, parts: Mapping[Row, pl.DataFrame], key: Row, rival: Fl
 
     def of_iteration(iteration: int) -> list[Floats] | None:
         other = key._replace(iteration=iteration)
-        return _golds(run, parts, other) if 1 <= iteration < key.iteration and other in parts else None
+        return golds_by_fit(run, parts, other) if 1 <= iteration < key.iteration and other in parts else None
 
     gold = against([np.zeros(len(prompts))] * len(golds))
     assert gold is not None
@@ -53,7 +53,7 @@ def over_refits(run: Run, parts: Mapping[Row, pl.DataFrame], key: Row, rival: Fl
     )
 
 
-def _golds(run: Run, parts: Mapping[Row, pl.DataFrame], key: Row) -> list[Floats]:
+def golds_by_fit(run: Run, parts: Mapping[Row, pl.DataFrame], key: Row) -> list[Floats]:
     """Gold (P,) of a row in sd of base samples after every fit, the run's own first, by the prompts of the run."""
     own = parts[key]
     golds: list[Floats] = [own[GOLD].to_numpy()]

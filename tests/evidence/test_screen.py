@@ -155,15 +155,18 @@ def test_where_room_is_short_numbers_stay_and_intervals_go_first():
 def test_sweeps_judgements_and_seeds_end_on_a_screen_too(monkeypatch, width):
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.chdir(ROOT)
-    for kind, show in (("ablations", show_ablation), ("judgements", show_judgement), ("seeds", show_seeds)):
-        for folder in sorted(Path("results", kind).iterdir()):
+    shown = {
+        "results/ablations": show_ablation,
+        "results/judgements": show_judgement,
+        "tests/evidence/seeds": show_seeds,
+    }
+    for kind, show in shown.items():
+        for folder in sorted(Path(kind).iterdir()):
             file = io.StringIO()
             show(folder, Terminal(file))
-            lines = file.getvalue().splitlines()
+            lines, text = file.getvalue().splitlines(), file.getvalue().replace("\n       ", "")
             assert lines[0].startswith(folder.name) and max(map(cell_len, lines)) <= width
-            assert len(lines) <= 23 and f"report results/{kind}/{folder.name}/report.md" in file.getvalue().replace(
-                "\n       ", ""
-            )
+            assert len(lines) <= 23 and f"report {kind}/{folder.name}/report.md" in text
 
 
 @pytest.mark.parametrize("no_color", [False, True])
@@ -172,7 +175,7 @@ def test_on_a_terminal_it_has_its_width_and_colour_unless_that_is_not_wanted(no_
 import sys
 from pathlib import Path
 from harness.evidence.screens import show_seeds
-show_seeds(next(Path("results/seeds").iterdir()))
+show_seeds(next(Path("tests/evidence/seeds").iterdir()))
 """
     environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR")}
     environment |= {"TERM": "xterm-256color"} | ({"NO_COLOR": "1"} if no_color else {})

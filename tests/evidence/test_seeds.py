@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from polars.testing import assert_frame_equal
 
 from harness import cli
 from harness.core.errors import UserError
@@ -177,16 +176,3 @@ def test_reporting_two_seeds_of_the_toy_and_every_mistake(place, capsys, unrende
         pl.read_parquet(path).with_columns(prompt_id=pl.lit("x") + pl.col("prompt_id")).write_parquet(path)
     code, _, error = report(zero, one)
     assert code == 2 and f"{zero} (16), {one} (12) share no prompts" in error
-
-
-def test_the_committed_tables_over_seeds_are_what_the_stored_runs_give(tmp_path):
-    folders = sorted((ROOT / "results" / "seeds").iterdir())
-    assert folders
-    for folder in folders:
-        table = pl.read_parquet(folder / "table.parquet")
-        runs = [load_run(ROOT / "results" / "runs" / name) for name in table["run_ids"][0]]
-        assert not any(run.about["dirty"] for run in runs)
-        made = write_seeds(runs, tmp_path)
-        assert made.parent.name == folder.name
-        assert made.read_text() == (folder / "report.md").read_text()
-        assert_frame_equal(pl.read_parquet(made.with_name("table.parquet")), table)  # but for last digits

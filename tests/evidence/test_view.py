@@ -15,7 +15,7 @@ from harness.evidence.page.site import write_site
 pytestmark = pytest.mark.slow
 
 RUNS = Path(__file__).parents[2] / "results" / "runs"
-THREE = ("imdb-c771ef4927", "imdb-0d6692a604", "imdb-a727a3e16a")
+THREE = ("imdb-050d22a3a2", "imdb-442cf1f6c2", "imdb-6a4e3be271")
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,7 @@ def out(tmp_path_factory, stored) -> Path:
     texts = shutil.copytree(RUNS / THREE[1], place / "runs" / "texts") / "table.parquet"
     pl.read_parquet(texts).with_columns(gold=pl.lit("<b>high</b>")).write_parquet(texts)
     typed = shutil.copytree(RUNS / THREE[1], place / "runs" / "typed") / "completions.parquet"
+    typed.with_name("manifest.json").unlink(missing_ok=True)
     pl.read_parquet(typed).with_columns(n_tokens=pl.lit(None), method=pl.lit(1)).write_parquet(typed)
     odd = place / "runs" / "imdb odd & 'name"
     shutil.copytree(RUNS / THREE[0], odd)
@@ -111,7 +112,7 @@ def test_runs_are_filtered_by_task_model_method_and_name(index, stored, opened):
     page.keyboard.press("Escape")
     page.evaluate("document.activeElement.blur()")
     page.keyboard.press("/")
-    page.keyboard.type("c771")
+    page.keyboard.type("050d")
     assert shown(page) == [THREE[0]]
     page.get_by_label("Search in names").fill("nothing")
     assert "No run is like this." in page.locator("#results").inner_text()

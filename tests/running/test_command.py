@@ -20,6 +20,8 @@ from harness.running.options import options_from, read_options
 from tests.test_readme import example
 
 RUNS = Path(__file__).parents[2] / "results" / "runs"
+OLD = Path(__file__).parents[1] / "evidence" / "old_runs"  # run.json of versions that knew less
+STORED = sorted([*RUNS.glob("*/run.json"), *OLD.glob("*/run.json")])
 TUNING = Path(__file__).parents[2] / "results" / "tuning"
 
 
@@ -122,7 +124,7 @@ def test_a_method_made_in_python_has_no_command(monkeypatch):
     assert made_by(read_record(Path("run.json"), about)) is None
 
 
-@pytest.mark.parametrize("path", sorted(RUNS.glob("*/run.json")), ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", STORED, ids=lambda path: path.parent.name)
 def test_runs_stored_before_commands_were_are_written_out_in_full(path):
     about = json.loads(path.read_text(encoding="utf-8"))
     shown = made_by(read_record(path, about))

@@ -96,7 +96,7 @@ def test_of_the_base_alone(planted, width):
 
 @WIDTHS
 def test_of_a_stored_run_of_all_methods(width):
-    run = load_run(RUNS / "imdb-c771ef4927")
+    run = load_run(RUNS / "imdb-050d22a3a2")
     table, curve = comparison(run), best_of_n_curve(run)
     drawings = of_run(table, curve, run.values)
     for draw in drawings.values():
