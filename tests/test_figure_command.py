@@ -9,6 +9,8 @@ from PIL import Image
 from harness import cli
 from harness.evidence.schema import Row
 
+pytestmark = pytest.mark.slow  # whole runs
+
 ROOT = Path(__file__).parents[1]
 OUT = ["--out", str(ROOT / "results")]
 RUN = "imdb-050d22a3a2"  # three iterations of IRO among all methods, values stored

@@ -25,6 +25,7 @@ def test_flops_are_a_column_where_the_run_has_prices(planted):
     assert "| 20 (20) |" in shown and "| 90 (257) | 91 |" in shown
 
 
+@pytest.mark.slow
 def test_the_report_says_which_best_of_n_is_as_good(planted, unrendered):
     report = write_report(planted).read_text()
     section = report.split("## The best-of-n that is as good")[1].split("\n## ")[0]
@@ -43,6 +44,7 @@ def test_the_report_says_which_best_of_n_is_as_good(planted, unrendered):
     assert "share of its FLOPs, with fitting" in write_report(priced).read_text()
 
 
+@pytest.mark.slow
 def test_the_report_shows_over_optimisation_and_drift(planted, unrendered):
     section = write_report(planted).read_text().split("## Over-optimisation and drift")[1].split("\n## ")[0]
     value, reward = (line for line in section.splitlines() if line.startswith("| iro"))
@@ -72,6 +74,7 @@ def test_kl_is_an_estimate_or_a_bound_and_never_both(planted, unrendered):
     assert "two columns that do not compare" in text
 
 
+@pytest.mark.slow
 def test_every_figure_is_a_png_an_svg_and_a_pdf_and_comes_out_the_same_again(planted):
     def drawn() -> dict[str, bytes]:
         write_report(planted)
@@ -103,6 +106,7 @@ def test_a_run_of_the_base_alone_has_a_report(planted):
     assert "best-of-n that is as good" not in report and "| base | first |" in report
 
 
+@pytest.mark.slow
 def test_layers_and_poolings_that_were_tried_are_compared(planted, unrendered):
     scored = {("last", 6): 0.2, ("last", 9): 0.3, ("mean_all", 9): 0.4}
     tried = [
@@ -123,6 +127,7 @@ def test_layers_and_poolings_that_were_tried_are_compared(planted, unrendered):
     assert "| iro V2 | mean_all | n/a | 0.40 (0.20) |" in section
 
 
+@pytest.mark.slow
 def test_a_count_of_prompts_is_of_those_that_share_a_cost_and_an_n_of_those_that_have_a_score(planted, unrendered):
     """Answers of references without gold: 57 prompts were said to share what all 60 do, and 60 pairs to be compared."""
     lost = pl.col("method").is_in(["base", "best_of_n"]) & (pl.col("prompt_id") < "p03")

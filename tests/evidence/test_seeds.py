@@ -132,6 +132,7 @@ def test_other_weights_rewards_or_code_are_no_seed(planted, tmp_path):
 TOY = ["run", "--task", "toy", "--method", "iro", "--set", "fit.prompts=20", "--set", "iro.iterations=2"]
 
 
+@pytest.mark.slow
 def test_reporting_two_seeds_of_the_toy_and_every_mistake(place, capsys, unrendered):
     assert cli.main([*TOY, "--limit", "16", "--workers", "1"]) == 0
     (zero,) = (path.name for path in (place / "results" / "runs").iterdir())

@@ -8,6 +8,8 @@ from harness import cli
 from harness.evidence.store import load_run
 from harness.evidence.table import comparison
 
+pytestmark = pytest.mark.slow  # whole runs
+
 RUN = ["run", "--task", "toy", "--method", "iro,controlled_decoding", "--limit", "12", "--set", "fit.prompts=20",
        "--set", "iro.iterations=3", "--set", "iro.value.epochs=2", "--workers", "1"]  # fmt: skip
 

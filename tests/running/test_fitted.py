@@ -15,6 +15,8 @@ from harness.running.fitted import read_about_fitted, read_fitted
 from tests.conftest import TINY_SAMPLER, tiny_prompts
 from tests.methods.test_contract import World
 
+pytestmark = pytest.mark.slow  # whole runs
+
 RUN = ["run", "--task", "toy", "--method", "iro,args", "--limit", "4", "--set", "fit.prompts=20", "--workers", "1"]
 
 

@@ -35,6 +35,7 @@ def plans(monkeypatch):
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -57,6 +58,7 @@ def test_a_run_does_the_stages_of_its_plan_in_order(place, plans, capsys, unrend
     }
 
 
+@pytest.mark.slow
 def test_the_work_of_the_plan_bounds_the_ledger_and_is_near_it(place, plans, unrendered):
     """Texts of the toy end early, at 2.9 of 4 tokens on average; so a plan may say up to twice what was done."""
     candidates = ["--set", "controlled_decoding.candidates=2"]

@@ -64,7 +64,6 @@ def table_bytes(place: Path, out: str) -> dict[str, bytes]:
     return {name: (folder / f"{name}.parquet").read_bytes() for name in ("completions", "scores", "fits", "pool")}
 
 
-@pytest.mark.slow
 def test_a_run_leaves_tables_with_unique_keys_a_report_and_figures(place, capsys):
     assert run() == 0
     stored = the_run(place)
@@ -99,13 +98,11 @@ def test_asking_again_reports_and_changes_nothing(ran, capsys):
     assert {p: p.read_bytes() for p in the_run(ran).folder.rglob("*") if p.is_file()} == before
 
 
-@pytest.mark.slow
 def test_the_number_of_workers_changes_no_byte(place, finished, unrendered):
     run("--workers", "3", "--out", "three")
     assert table_bytes(finished, "results") == table_bytes(place, "three")
 
 
-@pytest.mark.slow
 def test_two_launched_processes_end_with_the_same_bytes_as_one(place, finished):
     """What `accelerate launch` starts, on a CPU (which its own flag --cpu would silently make one process)."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
@@ -116,7 +113,6 @@ def test_two_launched_processes_end_with_the_same_bytes_as_one(place, finished):
     assert table_bytes(finished, "results") == table_bytes(place, "two")
 
 
-@pytest.mark.slow
 def test_a_killed_rank_ends_the_others_with_a_message(place):
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
     command = [*launcher, "harness", *RUN, "--limit", "200", "--set", "batch.rows=4", "--out", str(place / "two")]
@@ -214,7 +210,6 @@ def test_a_tree_has_every_value_apart_and_the_scores_of_its_finalists(ran):
     assert np.allclose(both["proxy_reward"], both["proxy_reward_of_tree"])
 
 
-@pytest.mark.slow
 def test_killed_at_any_moment_and_run_again_it_ends_with_the_same_bytes(place):
     """Ten kills at random moments (SIGKILL to the whole group), each followed by the same command."""
     run("--out", "whole")
@@ -236,7 +231,6 @@ def test_killed_at_any_moment_and_run_again_it_ends_with_the_same_bytes(place):
     assert table_bytes(place, "whole") == table_bytes(place, "cut")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("how, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_interrupting_says_how_to_go_on_and_loses_nothing(place, how, code):
     command = [sys.executable, "-m", "harness", *RUN, "--limit", "200", "--set", "batch.rows=4"]
@@ -327,7 +321,6 @@ def test_a_finished_run_whose_tables_are_damaged_is_made_again_by_its_command(ra
     assert table_bytes(ran, "results") == before and len(the_run(ran).about["openings"]) == 3
 
 
-@pytest.mark.slow
 def test_all_openings_of_the_test_slice_are_recorded_also_of_runs_that_died(place, monkeypatch, unrendered):
     """A run.json that a power cut left half took the openings with it."""
     monkeypatch.setattr(Iro, "save", _dies)
@@ -348,7 +341,6 @@ def _dies(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-@pytest.mark.slow
 def test_an_interrupted_fit_leaves_no_half_of_what_was_fitted(place, monkeypatch, unrendered):
     """A folder with V_1 and without V_2 was taken for a finished one by whoever looked into it."""
     plain = Iro.save
@@ -411,7 +403,6 @@ def test_fresh_recomputes_next_to_the_stored_run_and_prints_the_differences(ran,
     assert the_run(ran, ending="fresh1").ledger.filter(pl.col("method") == "harness")["computed"].all()
 
 
-@pytest.mark.slow
 def test_fresh_uses_no_stored_artifact_where_there_is_no_run_yet(ran, unrendered):
     run("--out", "two", "--fresh")
     assert the_run(ran, "two").ledger.filter(pl.col("method") == "base")["computed"].all()
@@ -609,6 +600,8 @@ def test_a_damaged_file_of_a_stored_run_is_named(ran, capsys, name, content, say
 
 OWN_POLICY = '''
 from harness.methods.base import Base
+
+pytestmark = pytest.mark.slow  # whole runs
 
 
 class Tilted(Base):

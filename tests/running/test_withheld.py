@@ -13,6 +13,8 @@ from harness.core.withheld import Withheld
 from harness.methods.iro import Iro
 from harness.tasks.toy import Toy, proxy_of
 
+pytestmark = pytest.mark.slow  # whole runs
+
 FILE = Path(__file__)
 RUN = ["run", "--task", f"{FILE}:Told", "--model", "toy", "--limit", "6", "--set", "fit.prompts=10", "--workers", "1"]
 

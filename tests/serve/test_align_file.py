@@ -15,6 +15,8 @@ from harness.serve import align as serve_align
 from harness.serve.align_report import intervals_of, judged, report_of
 from tests.twins import twins
 
+pytestmark = pytest.mark.slow  # whole runs
+
 TOY = ["--model", "toy", "--set", "sampler.max_new_tokens=4", "--set", "sampler.top_k=0", "--workers", "1",
        "--set", "iro.iterations=1"]  # fmt: skip
 GRADERS = """

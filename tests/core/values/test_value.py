@@ -36,6 +36,7 @@ def fitted(toy):
     return fit_value(data, settings, np.random.default_rng(0))
 
 
+@pytest.mark.slow
 def test_fitted_values_equal_the_enumerated_ones(toy, fitted):
     """A node seen m times is known to about sd / sqrt(m); nodes of 1% of the mass or more to 0.2 here."""
     exact = toy.values(TOY_SAMPLER, lambda _, y: proxy_of(toy.text(y)))

@@ -27,6 +27,7 @@ save(gold_along(rows, "rows", [], "column"), Path(sys.argv[1]))
 """
 
 
+@pytest.mark.slow
 def test_two_processes_draw_the_same_bytes(tmp_path):
     """Subsets of fonts are named by a hash, which differs from process to process where it is one of texts."""
     for name, seed in (("a", "1"), ("b", "2")):
