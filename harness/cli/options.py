@@ -96,7 +96,7 @@ def add_benchmark_options(parser: argparse.ArgumentParser) -> None:
 def add_job_options(parser: argparse.ArgumentParser) -> None:
     """What `grade` and `align` take of the options of a run: a file of prompts and its graders are needed."""
     add_file_options(parser, required=True)
-    parser.add_argument("--method", help="method, or several by comma (default: iro)")
+    parser.add_argument("--method", help="method (default: iro)")
     parser.add_argument("--model", help="folder, hub id, embedded name, or openai:BASE_URL#MODEL of a server "
                         "(default: smollm2-135m-instruct)")  # fmt: skip
     parser.add_argument("--profile", help="quick or standard (default: quick)")
