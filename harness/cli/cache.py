@@ -82,7 +82,7 @@ def _verified(found: Sequence["Entry"], cache: Path) -> int:
     from harness.running.cached import problems
 
     lines = []
-    with Progress("reading", len(found), "entry") as progress:
+    with Progress("reading", len(found), "item") as progress:
         for entry in found:
             lines += [f"{entry.path.relative_to(cache)}: {line}" for line in problems(entry)]
             progress.step()

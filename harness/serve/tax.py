@@ -139,7 +139,7 @@ def _answered(
     started, found = time.perf_counter(), list[Answered]()
     chosen = pick if model.method not in (BASE, GREEDY) else None
     of = [_VERSION, model.identity, chosen, opened.name]
-    with alone(cache / LOCKS / f"tax-{digest(of)[:20]}", f"answers of {model.method} to {opened.name}"):
+    with alone(cache / LOCKS / f"tax-{digest(of)[:20]}", f"the set of answers of {model.method} to {opened.name}"):
         for start in range(0, len(prompts), _TOGETHER):
             # methods see neither the document nor its reference, and so does a reward that the pick asks
             batch = [replace(prompt, row={}, reference=None) for prompt in prompts[start : start + _TOGETHER]]

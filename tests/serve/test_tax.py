@@ -12,10 +12,12 @@ from harness.core.errors import UserError
 from harness.core.json_file import write_json
 from harness.core.statistics.stats import Estimate, difference
 from harness.evidence.terminal import Terminal
+from harness.serve import tax as tax_module
 from harness.serve.aligned import Aligned
 from harness.serve.tax import Compared, Tax, _stored
 from harness.serve.tax_report import show_tax
 from tests.tasks.lm_eval_made_here import write_toyqa
+from tests.twins import twins
 
 NONE = Estimate(0.5, 0.4, 0.6, 40)
 
@@ -103,6 +105,19 @@ def test_base_and_aligned_model_are_paired_by_document(place, unrendered, capsys
 
     monkeypatch.setattr(Aligned, "answered", never)
     assert cli.main(asked) in (0, 1) and [*(place / "results" / "tax").iterdir()] == [folder]
+
+
+@pytest.mark.slow
+def test_of_two_equal_commands_at_once_one_asks_the_models(place, unrendered, capsys, monkeypatch):
+    words = write_toyqa(place / "task")
+    toy = ["run", "--task", "toy", "--limit", "8", "--set", "fit.prompts=20", "--workers", "1"]
+    assert cli.main([*toy, "--set", "iro.iterations=1", "--set", "evaluate.trace=0"]) == 0
+    found = twins(
+        lambda: cli.main(["tax", "latest", "--tasks", "toyqa", *words]), tax_module, "write_json", monkeypatch
+    )
+    assert set(found.codes) <= {0, 1} and found.made == 3 * 2  # batches of three models
+    assert found.said and "answers of base to lm_eval:toyqa is being made" in found.said[0]
+    assert len(list((place / "results" / "tax").iterdir())) == 1
 
 
 @pytest.mark.slow
