@@ -10,7 +10,8 @@ from harness.core.statistics.stats import correlation
 from harness.core.task import GOLD, PART
 from harness.core.types import Answer, Completion, Prompt
 from harness.evidence.schema import CLUSTER
-from harness.running.stages import Key, Own, Pool, RunContext, key_of, label_of, score
+from harness.running.scoring import Key, Own, key_of, score
+from harness.running.stages import Pool, RunContext, label_of
 
 _ERROR = "_error"  # at the end of the name of a metric: why a grader has no score
 Rows = dict[str, list[dict[str, Any]]]  # table -> rows

@@ -17,7 +17,8 @@ from harness.core.generator import Generator
 from harness.core.types import Candidate, FitReport, Prompt
 from harness.evidence.schema import GOLD, PROXY, Row
 from harness.running.identity import method_code
-from harness.running.stages import Pool, RunContext, answer, fit, key_of, label_of, roll_out, score
+from harness.running.scoring import key_of, score
+from harness.running.stages import Pool, RunContext, answer, fit, label_of, roll_out
 
 
 @dataclass(frozen=True)

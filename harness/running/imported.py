@@ -46,7 +46,8 @@ from harness.running.gold import GoldHandle
 from harness.running.material import policy_of
 from harness.running.request import FILES, Request
 from harness.running.rescore import TOLERANCE
-from harness.running.stages import RAW, SCORED_TOGETHER
+from harness.running.scoring import SCORED_TOGETHER
+from harness.running.stages import RAW
 from harness.tasks import TASKS
 
 VERSION = 1  # of what is stored here

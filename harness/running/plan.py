@@ -18,7 +18,8 @@ from harness.core.time_left import Planned
 from harness.core.types import Prompt, Work
 from harness.running.config import RunConfig
 from harness.running.fits import charged_as
-from harness.running.stages import SCORED_TOGETHER, RunContext, label_of
+from harness.running.scoring import SCORED_TOGETHER
+from harness.running.stages import RunContext, label_of
 
 Kind = Literal["sampling", "fit", "scores"]
 

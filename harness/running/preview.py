@@ -33,7 +33,8 @@ from harness.running.measured import Speed, measure
 from harness.running.plan import Counts, PlannedStage
 from harness.running.ranks import Ranks
 from harness.running.request import Workspace
-from harness.running.stages import Pool, RunContext, answer, own_of, sample_pool
+from harness.running.scoring import own_of
+from harness.running.stages import Pool, RunContext, answer, sample_pool
 from harness.running.trees import trace
 
 

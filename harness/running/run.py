@@ -44,15 +44,9 @@ from harness.running.material import Material, chosen_in_words, material_of
 from harness.running.provenance import PeakMemory, open_slice
 from harness.running.ranks import Ranks, join_ranks
 from harness.running.request import Workspace
+from harness.running.scoring import own_of
 from harness.running.settings_source import settings_from
-from harness.running.stages import (
-    Pool,
-    RunContext,
-    answer,
-    label_of,
-    own_of,
-    sample_pool,
-)
+from harness.running.stages import Pool, RunContext, answer, label_of, sample_pool
 from harness.running.trees import trace
 
 _FRESH = re.compile(r"-fresh\d+$")

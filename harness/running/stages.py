@@ -1,4 +1,4 @@
-"""The stages of a run: base samples, rollouts, fit, answers, scores. Each is stored batch by batch under its inputs.
+"""The stages of a run: base samples, rollouts, fit, answers, and scores (scoring.py), each stored batch by batch.
 
 A stage's key is a hash of everything that shapes its numbers, earlier stages' keys included; so the same work is found
 again by any run that needs it, and an interrupted run goes on where it stopped. Prompts enter it with all that the
@@ -29,15 +29,12 @@ from harness.core.progress import RunProgress
 from harness.core.reward import RewardHandle, Scale, require_some
 from harness.core.search.finalists import sample_rows
 from harness.core.streams import Streams
-from harness.core.task import PART, Task
+from harness.core.task import Task
 from harness.core.types import Answer, Candidate, Completion, FitReport, Prompt
 from harness.core.withheld import Withheld
-from harness.evidence.schema import BASE_NLL, OWN_NLL
 from harness.methods import METHODS
 from harness.running.artifacts import Artifacts, Made, StageResult, nothing_beside, run_stage
-from harness.running.base_nll import BaseNll, nll_of
 from harness.running.config import RunConfig
-from harness.running.gold import GoldHandle
 from harness.running.identity import engine_of, task_code
 from harness.running.ranks import Ranks
 from harness.running.serialise import (
@@ -57,10 +54,7 @@ VERSIONS = {
     "score": 1,
     "trace": 1,
 }  # raised when a change alters numbers; tests/running/test_golden.py says when
-SCORED_TOGETHER = 64  # completions of a score batch
 RAW = Scale(0.0, 1.0)
-
-Key = tuple[str, tuple[int, ...], str]  # of a completion: prompt id, tokens, text (all there is behind an API)
 
 
 @dataclass
@@ -109,8 +103,6 @@ class RunContext:
         if "states" not in self.policy.capabilities:
             return ()
         asked, depth = self.config.settings["fit"].layers, self.policy.depth
-        if "states" not in self.policy.capabilities and not asked:
-            return ()
         if any(not 0 <= layer <= depth for layer in asked):
             raise UserError(f"fit.layers={list(asked)}: layers of {self.policy.name} are 0..{depth}")
         return tuple(sorted(set(asked))) or tuple(sorted({round(depth * share) for share in (0.2, 0.3, 0.4, 0.6)}))
@@ -274,70 +266,6 @@ def answer(
     if [a.prompt.id for a in answers] != sorted(by_id):
         raise RuntimeError(f"{name} gave {len(answers)} answers for {len(prompts)} prompts, or in another order")
     return answers
-
-
-@dataclass(frozen=True)
-class Own:
-    """The policy whose plain samples the answers of a method are, and what names it: the key of its fit."""
-
-    policy: PolicyHandle
-    key: str
-
-
-def own_of(method: Generator, key: str) -> Own | None:
-    """The method's own policy, where log-probabilities under it say how far it is from the base.
-
-    They are at temperature 1, so that samples at another one say nothing of it.
-    """
-    policy = method.own_policy
-    if policy is None or "logprobs" not in policy.capabilities or policy.sampler.temperature != 1:
-        return None
-    return Own(policy, key)
-
-
-def score(
-    context: RunContext,
-    label: str,
-    name: str,
-    iteration: int,
-    completions: Sequence[Completion],
-    nll: bool,
-    own: Own | None = None,
-) -> dict[Key, dict[str, float]]:
-    """Metrics of completions in raw units: the task's, the proxy, where asked for NLL a token under base and `own`."""
-    ordered = [c for _, c in sorted({key_of(c): c for c in completions}.items())]
-    cuts = [ordered[i : i + SCORED_TOGETHER] for i in range(0, len(ordered), SCORED_TOGETHER)]
-    base_nll = BaseNll(context.handle)
-    gold = GoldHandle(context.task, context.ledger, base_nll)
-    proxy = RewardHandle(context.task.reward(), context.ledger, RAW)
-
-    def job(batch: list[Completion]) -> Made:
-        metrics = {**gold(batch), "proxy_reward": proxy(batch)}
-        if nll:
-            metrics[BASE_NLL] = base_nll(batch)
-        if own is not None:
-            metrics[OWN_NLL] = nll_of(own.policy, batch)
-        return {name: values.astype(float).tolist() for name, values in metrics.items()}, {}
-
-    inputs = {"nll": nll, "completions": digest([context.completion_key(c) for c in ordered])}
-    if own is not None:
-        inputs["own"] = own.key
-    _, result = context.run("score", label, inputs, cuts, job, "score")
-    context.charge(name, iteration, result)
-    out: dict[Key, dict[str, float]] = {}
-    told = "logprobs" in context.policy.capabilities
-    for metric in result.payloads[0] if result.payloads else ():
-        if metric.startswith(PART) or (metric == BASE_NLL and not told):  # what not every answer has
-            continue
-        require_some(metric, np.concatenate([payload[metric] for payload in result.payloads]), ordered)
-    for batch, metrics in zip(cuts, result.payloads, strict=True):
-        for i, completion in enumerate(batch):
-            out[key_of(completion)] = {metric: values[i] for metric, values in metrics.items()}
-    return out
-
-
-def key_of(completion: Completion) -> Key:
-    return completion.prompt.id, completion.tokens, completion.text
 
 
 def label_of(name: str, iteration: int) -> str:
