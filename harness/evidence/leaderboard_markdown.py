@@ -20,7 +20,7 @@ INTRO = (
     "among the finalists. `settings` says who chose them, and those in which rows of a method differ. Of runs with "
     "equal settings the one with the most prompts stands here, and the gold of its other seeds beside it. Golds under "
     "different versions of a task's rewards cannot be compared, so runs on older rewards stand in sections of their "
-    "own.",
+    "own, and so do runs on reserve prompts, which no run had opened.",
 )
 ORACLES = (
     f"Rows marked `{ORACLE}` ask a grader while they answer, and it reads columns of the row, such as the answer key: "
@@ -158,7 +158,7 @@ def settings_of(entries: Sequence[Entry]) -> dict[str, str]:
 
 
 def where(entry: Entry) -> str:
-    return f"{entry.title}, {entry.slice} prompts, seed {entry.seed}"
+    return f"{entry.title}{', test prompts' if entry.slice == 'test' else ''}, seed {entry.seed}"
 
 
 def markdown_rows(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

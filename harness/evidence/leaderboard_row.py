@@ -64,23 +64,24 @@ class Entry:
         return "tuned" if self.settings_from.startswith("tune:") else self.settings_from
 
     @property
-    def section(self) -> tuple[bool, str, str, str, tuple[int, ...]]:
+    def section(self) -> tuple[bool, str, str, str, tuple[int, ...], str]:
         """The table that it stands in; sections are shown in this order, those of newer rewards first."""
         newest = tuple(-version for version in self.rewards.values()) or (0,)  # from before versions were named
-        return self.same_reward, self.task, self.model, self.profile, newest
+        return self.same_reward, self.task, self.model, self.profile, newest, self.slice
 
     @property
     def title(self) -> str:
         """Of its section."""
         title = f"{self.task}, {self.model}, profile {self.profile}"
         title += f", rewards {versions_in_words(self.rewards)}" if self.rewards else ""
+        title += "" if self.slice == "test" else f", {self.slice} prompts"
         return f"{title}: steered and judged by the same reward" if self.same_reward else title
 
     @property
     def key(self) -> tuple[Any, ...]:
         """What one row of the first table stands for: of rows with the same key one is shown."""
         rewards = versions_in_words(self.rewards)
-        return self.task, self.model, self.profile, self.same_reward, rewards, self.settings_hash, *self.row.key
+        return *self.section[:4], rewards, self.slice, self.settings_hash, *self.row.key
 
 
 def settings_in_words(settings: Mapping[str, Any]) -> str:

@@ -196,6 +196,19 @@ def test_runs_on_other_versions_of_the_rewards_stand_in_sections_of_their_own(pl
     assert titles == [", rewards proxy 2, gold 10", ", rewards proxy 2, gold 9", ""]  # 10 is newer than 9
 
 
+def test_runs_on_reserve_prompts_stand_in_a_section_of_their_own(place, capsys):
+    """One row of the best of each method had put 64 test prompts beside 300 others."""
+    run("--limit", "12")
+    folder = shutil.copytree(RESULTS / "runs" / newest(), RESULTS / "runs" / "toy-reserve")  # of which the toy has none
+    about = read_about(folder)
+    about["config"]["settings"]["evaluate"]["slice"] = "reserve"
+    (folder / "run.json").write_text(json.dumps(about), encoding="utf-8")
+    text = leaderboard_text(capsys)
+    titles = [line.removeprefix("## toy, toy, profile quick") for line in text.splitlines() if line[:6] == "## toy"]
+    assert titles == [", reserve prompts", ""]
+    assert {(row.slice, row.reason) for row in board_of(RESULTS).rows} == {("reserve", ""), ("test", "")}
+
+
 def leaderboard_text(capsys) -> str:
     capsys.readouterr()
     assert leaderboard() == 0
