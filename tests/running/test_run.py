@@ -30,6 +30,8 @@ from harness.running.artifacts import Artifacts, run_stage
 from harness.running.ranks import Ranks
 from harness.tasks.toy import Toy
 
+pytestmark = pytest.mark.slow  # whole runs
+
 ROOT = Path(__file__).parents[2]
 RUN = ["run", "--task", "toy", "--method", "iro", "--limit", "12", "--set", "fit.prompts=20", "--set", "batch.rows=16"]
 
@@ -600,8 +602,6 @@ def test_a_damaged_file_of_a_stored_run_is_named(ran, capsys, name, content, say
 
 OWN_POLICY = '''
 from harness.methods.base import Base
-
-pytestmark = pytest.mark.slow  # whole runs
 
 
 class Tilted(Base):
