@@ -1,6 +1,5 @@
 """What only a CUDA device shows: as here, in kernels that no stand-in has. `pytest -m gpu` where there is one."""
 
-import numpy as np
 import pytest
 import torch
 
@@ -8,7 +7,7 @@ from tests.core.models.architectures import ARCHITECTURES, make
 from tests.core.models.examined import examined
 from tests.core.models.test_architectures import TOLERANCE
 from tests.core.models.tokenizers_made_here import word_level
-from tests.core.test_devices import METHODS, model, run  # noqa: F401  # a fixture
+from tests.core.test_devices import METHODS, model, require_same, run  # noqa: F401  # a fixture
 
 pytestmark = [
     pytest.mark.gpu,
@@ -30,12 +29,7 @@ def test_a_whole_run_is_that_of_the_cpu(model, tmp_path, monkeypatch, unrendered
         run(model, tmp_path / device, monkeypatch, "--device", device, "--dtype", "float32")
         for device in ("cpu", "cuda")
     )
-    keys = ["method", "iteration", "final_pick", "prompt_id"]
-    mine, others = (tables["completions"].sort(keys).select(*keys, "response") for tables in (here, there))
-    assert mine.equals(others) and len(mine) > 4 * len(METHODS)
-    for table, column in (("values", "bias"), ("fits", "r2"), ("scores", "value")):
-        a, b = here[table][column].to_numpy(), there[table][column].to_numpy()
-        assert np.allclose(a, b, atol=1e-3, equal_nan=True), table
+    require_same(here, there)
 
 
 def test_a_whole_run_in_the_precision_that_the_device_chooses(model, tmp_path, monkeypatch, unrendered):  # noqa: F811
