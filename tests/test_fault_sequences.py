@@ -1,5 +1,8 @@
 """A long count of faults goes on from what is stored, and no sequence is done twice."""
 
+import tempfile
+from pathlib import Path
+
 from tests.faults.sequences import Sequences
 
 
@@ -22,3 +25,10 @@ def test_a_line_that_is_torn_is_done_again_and_spoils_no_other(tmp_path):
     assert again.missing(4) == [2, 3]
     again.add(2, {"problem": ""})
     assert Sequences(path).missing(4) == [3]
+
+
+def test_a_line_names_no_folder_of_this_machine(tmp_path):
+    stored = Sequences(tmp_path / "odd.jsonl")
+    place = Path(tempfile.gettempdir()) / "faults-x1"
+    stored.add(0, {"said": f"0.0 MB in {place}/odd-1/cache, of {Path(__file__).parents[1]}/tasks", "seconds": 1.5})
+    assert stored.lines[0] == {"number": 0, "said": "0.0 MB in PLACE/odd-1/cache, of CHECKOUT/tasks", "seconds": 1.5}

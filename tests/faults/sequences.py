@@ -8,8 +8,13 @@ stored.lines                       # all, of this call and those before
 
 import json
 import os
+import re
+import tempfile
 from pathlib import Path
 from typing import Any
+
+_CHECKOUT = str(Path(__file__).parents[2])
+_PLACE = re.compile(re.escape(tempfile.gettempdir()) + r"/[^/\s]+")
 
 
 class Sequences:
@@ -29,7 +34,7 @@ class Sequences:
         return [number for number in range(count) if number not in self.lines]
 
     def add(self, number: int, said: dict[str, Any]) -> None:
-        self.lines[number] = {"number": number, **said}
+        self.lines[number] = {"number": number, **{name: _placeless(value) for name, value in said.items()}}
         if self._path is None:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,3 +43,8 @@ class Sequences:
             file.write("\n" * torn + json.dumps(self.lines[number]) + "\n")
             file.flush()
             os.fsync(file.fileno())
+
+
+def _placeless(value: Any) -> Any:
+    """What was said, without where on this machine it was: lines are committed."""
+    return _PLACE.sub("PLACE", value.replace(_CHECKOUT, "CHECKOUT")) if isinstance(value, str) else value
