@@ -91,7 +91,7 @@ def table(run: str) -> str:
         {
             "method": display_name(row.key.method) + (" (weights trained)" if row.trains_weights else ""),
             "gold, sd [95%]": row.gold.shown(),
-            "over three fits": "" if row.over_refits is None else _over(row.over_refits),
+            "over fits": "" if row.over_refits is None else _over(row.over_refits),
             "against best-of-n [95%]": signed(row.against_best_of_n) or "",
             "GFLOPs a prompt (with fitting)": _with_fitting(row.costs),
             "reward calls": f"{row.costs.reward_calls:.0f}",

@@ -20,7 +20,7 @@ INTRO = (
     "among the finalists. `settings` says who chose them, and those in which rows of a method differ. Of runs with "
     "equal settings the one with the most prompts stands here, and the gold of its other seeds beside it. Golds under "
     "different versions of a task's rewards cannot be compared, so runs on older rewards stand in sections of their "
-    "own, and so do runs on reserve prompts, which no run had opened.",
+    "own, and so do runs on reserve prompts, which are kept for last.",
 )
 ORACLES = (
     f"Rows marked `{ORACLE}` ask a grader while they answer, and it reads columns of the row, such as the answer key: "

@@ -80,8 +80,7 @@ class Entry:
     @property
     def key(self) -> tuple[Any, ...]:
         """What one row of the first table stands for: of rows with the same key one is shown."""
-        rewards = versions_in_words(self.rewards)
-        return *self.section[:4], rewards, self.slice, self.settings_hash, *self.row.key
+        return *self.section, self.settings_hash, *self.row.key
 
 
 def settings_in_words(settings: Mapping[str, Any]) -> str:
