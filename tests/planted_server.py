@@ -29,9 +29,10 @@ def chat_body(content: Any, finish: str | None = "stop", **message: Any) -> dict
 
 @dataclass
 class Server:
-    """`plan` gets the question and how many requests came before it."""
+    """`plan` gets the question and how many requests came before it; `refuses` are fields, and what is said of them."""
 
     plan: Callable[[str, int], Planted]
+    refuses: Mapping[str, str] = field(default_factory=dict)
     url: str = ""
     questions: list[str] = field(default_factory=list)
     keys: set[str | None] = field(default_factory=set)
@@ -45,12 +46,23 @@ class Server:
             self.questions.append(question)
             self.bodies.append(body)
             self.keys.add(key)
+        for name in body.keys() & self.refuses.keys():
+            return Planted(json.dumps({"error": {"message": self.refuses[name], "param": name}}), 400)
         return self.plan(question, before)
 
 
+# as OpenAI's reasoning models say it
+NO_TEMPERATURE = (
+    "Unsupported value: 'temperature' does not support 0 with this model. Only the default (1) is supported."
+)
+NO_MAX_TOKENS = (
+    "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+)
+
+
 @contextmanager
-def served(plan: Callable[[str, int], Planted]) -> Iterator[Server]:
-    server = Server(plan)
+def served(plan: Callable[[str, int], Planted], refuses: Mapping[str, str] | None = None) -> Iterator[Server]:
+    server = Server(plan, refuses or {})
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

@@ -134,7 +134,10 @@ class ChatJudge:
 
     def describe(self) -> str:
         endpoint = self.chat.endpoint
-        settings = ", ".join(f"{name}={value}" for name, value in endpoint.settings.items())
+        settings = ", ".join(
+            f"{name} its own, for it takes no other" if name in self.chat.left_out else f"{name}={value}"
+            for name, value in endpoint.settings.items()
+        )
         return (
             f"Judge: {endpoint.model} at {endpoint.url} ({settings}), asked in both orders; its template is in "
             "about.json. Equal texts are ties and were not asked about."

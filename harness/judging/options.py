@@ -82,7 +82,7 @@ def require_import_alone(arguments: argparse.Namespace) -> None:
 def _chat_judge(arguments: argparse.Namespace) -> "Judge":
     from harness.core.api.client import Patience
     from harness.core.api.url import OPENAI
-    from harness.core.chat.chat import SETTINGS, Chat, Endpoint
+    from harness.core.chat.chat import Chat, Endpoint
     from harness.judging.judges import TEMPLATE, ChatJudge, read_template
 
     if not arguments.model:
@@ -91,8 +91,8 @@ def _chat_judge(arguments: argparse.Namespace) -> "Judge":
     for name, value in patience.items():
         if not 0 < value < TIMEOUT_MAX:
             raise UserError(f"--{name} {value}: give more than 0, and not endlessly many")
-    settings = SETTINGS | dict(map(_field, arguments.request or []))
-    endpoint = Endpoint(arguments.endpoint or OPENAI, arguments.model, settings)
+    chosen = dict(map(_field, arguments.request or []))
+    endpoint = Endpoint.asked_for(arguments.endpoint or OPENAI, arguments.model, chosen)
     chat = Chat(endpoint, cache_folder(), Patience(**patience), arguments.key_variable)
     return ChatJudge(chat, read_template(arguments.template or TEMPLATE))
 

@@ -10,7 +10,7 @@ from harness.core.chat.reply import Reply
 from harness.core.errors import UserError
 from harness.judging.judges import TEMPLATE, ChatJudge, Entry, Pair, ScoreJudge, in_both_orders, question, verdict
 from harness.judging.judges import read_template as read
-from tests.planted_server import Planted, served
+from tests.planted_server import NO_TEMPERATURE, Planted, served
 
 
 @pytest.mark.parametrize(
@@ -113,3 +113,14 @@ def test_a_chat_model_is_asked_in_both_orders_and_not_about_equal_texts(tmp_path
         assert sorted(server.questions) == sorted(f"{a} versus {b}" for a, b in orders)
     assert [j.preference for j in judgements] == pytest.approx([1, 0.5, 0.5, nan], nan_ok=True)
     assert [j.flipped for j in judgements] == [False, True, None, None]
+
+
+def test_a_report_says_which_fields_the_judge_did_not_take(tmp_path):
+    asked = Pair("0", "which?", Entry("one"), Entry("two"))
+    with served(lambda question, before: Planted("[[A]]"), {"temperature": NO_TEMPERATURE}) as server:
+        for _ in range(2):  # asked, and from the cache
+            judge = ChatJudge(
+                Chat(Endpoint.asked_for(server.url, "o", {"max_tokens": 9}), tmp_path), "{answer_a} {answer_b}"
+            )
+            judge.judge([asked])
+            assert "(temperature its own, for it takes no other, max_tokens=9)" in judge.describe()

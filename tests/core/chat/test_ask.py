@@ -8,7 +8,7 @@ from harness.core.chat.ask import Asking
 from harness.core.chat.chat import Patience
 from harness.core.chat.reply import NoAnswer
 from harness.core.errors import UserError
-from tests.planted_server import Planted, served
+from tests.planted_server import NO_MAX_TOKENS, NO_TEMPERATURE, Planted, served
 
 SAID = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hello"}]
 
@@ -55,3 +55,12 @@ def test_a_key_that_is_missing_and_a_url_that_is_none_are_said(tmp_path):
         Asking("http://127.0.0.1:9/v1", tmp_path, "NO_SUCH_KEY")([SAID], "some-model", {})
     with pytest.raises(UserError, match="is no URL"):
         Asking("localhost", tmp_path)
+
+
+def test_a_reasoning_model_grades_and_refuses_its_fields_once(tmp_path):
+    with served(
+        lambda question, before: Planted("fine"), {"temperature": NO_TEMPERATURE, "max_tokens": NO_MAX_TOKENS}
+    ) as server:
+        ask = Asking(server.url, tmp_path)
+        assert [reply.text for i in range(3) for reply in ask([said(str(i))], "o4-mini", {})] == ["fine"] * 3
+        assert len(server.bodies) == 3 + 2

@@ -10,7 +10,7 @@ import pytest
 from harness.core.api.client import Patience, _seconds
 from harness.core.chat.chat import Chat, Endpoint, is_as_written
 from harness.core.errors import UserError
-from tests.planted_server import Planted, chat_body, served
+from tests.planted_server import NO_MAX_TOKENS, NO_TEMPERATURE, Planted, chat_body, served
 
 KEY = "sk-planted-0123456789"
 QUICK = Patience(timeout=5, tries=4, wait=0.01, parallel=2)
@@ -275,3 +275,54 @@ def test_a_field_of_none_is_left_out_of_the_request():
     assert json.dumps(body) == json.dumps(
         {"model": "m", "messages": [{"role": "user", "content": "hello"}], "max_completion_tokens": 5}
     )
+
+
+REASONING = {"temperature": NO_TEMPERATURE, "max_tokens": NO_MAX_TOKENS}
+
+
+def by_default(server, folder: Path, **chosen) -> Chat:
+    return Chat(Endpoint.asked_for(server.url, "planted", chosen), folder, QUICK)
+
+
+@pytest.mark.parametrize("way", [Chat.ask, Chat.ask_each])
+def test_fields_that_nobody_chose_give_way_to_a_model_that_refuses_them(tmp_path, capsys, way):
+    questions = [f"question {i}" for i in range(40)]
+    with served(echo, REASONING) as server:
+        chat = by_default(server, tmp_path)
+        assert [reply.text for reply in way(chat, questions)] == [f"about {question}" for question in questions]
+        answered = [body for body in server.bodies if not body.keys() & REASONING.keys()]
+        assert len(answered) == 40 and len(server.bodies) <= 40 + 2 * QUICK.parallel  # not a refusal a question
+        said = capsys.readouterr().err
+        assert said.count("which is left to it") == 2
+        assert "planted takes no temperature=0, which is left to it" in said and "max_tokens=512" in said
+        again = by_default(server, tmp_path)
+        assert (
+            way(again, questions) == way(chat, questions) and len(server.bodies) == len(answered) + 2 * QUICK.parallel
+        )
+    assert again.left_out == chat.left_out == {"temperature", "max_tokens"}
+    assert all(map(is_as_written, tmp_path.rglob("*.json")))
+
+
+def test_a_long_answer_of_a_model_that_takes_no_limit_is_whole_in_the_cache_too(tmp_path):
+    long = {**chat_body("[[A]]", None), "usage": {"prompt_tokens": 10, "completion_tokens": 900}}
+    with served(lambda question, before: Planted(body=long), {"max_tokens": NO_MAX_TOKENS}) as server:
+        for _ in range(2):
+            assert by_default(server, tmp_path).ask(["hello"])[0].withheld is None
+        assert len(server.bodies) == 2  # the refusal and the answer
+
+
+@pytest.mark.parametrize("way", [Chat.ask, Chat.ask_each])
+def test_a_field_that_was_chosen_is_never_left_out(tmp_path, way):
+    with served(echo, REASONING) as server:
+        try:
+            [said] = way(by_default(server, tmp_path, temperature=0), ["hello"])
+        except UserError as error:
+            said = error
+        assert "'temperature' does not support 0" in str(said)
+
+
+def test_no_room_in_the_context_is_no_refusal_of_the_field(tmp_path):
+    full = "'max_tokens' is too large: 512. This model's maximum context length is 400 tokens"
+    with served(echo, {"max_tokens": full}) as server, pytest.raises(UserError, match="too large"):
+        by_default(server, tmp_path).ask(["hello"])
+    assert len(server.bodies) == 1
