@@ -12,11 +12,8 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from harness.core.as_before import hashed
 from harness.core.contents import file_sha256, files_below
@@ -25,22 +22,21 @@ from harness.core.digest import digest
 from harness.core.errors import UserError, unknown
 from harness.core.files import read_whole
 from harness.core.generator import Generator
-from harness.core.given_prompts import plain, prompts_of
+from harness.core.given_prompts import prompts_of
 from harness.core.given_reward import Reward
 from harness.core.ledger import Ledger
 from harness.core.models.handle import PolicyHandle
 from harness.core.models.policy import Policy
 from harness.core.models.sampling import Sampler
-from harness.core.reward import RewardHandle, Scale, checked
+from harness.core.reward import RewardHandle, Scale
 from harness.core.search.search import Observer
 from harness.core.streams import Streams
-from harness.core.types import Answer, Candidate, Completion, Prompt, Scorer
-from harness.core.withheld import Withheld
+from harness.core.types import Answer, Prompt
 from harness.methods import METHODS
 from harness.running.config import MODEL_ARGS, Batch, RunConfig
 from harness.running.fitted import Fitted, FittedMethod, stored_settings
+from harness.serve.asked_reward import AskedReward
 from harness.serve.reward_of import reward_of
-from harness.tasks.own import NAME as OWN
 
 PICKS = ("value", "first", "reward")  # cheapest first
 
@@ -82,15 +78,13 @@ class Aligned:
         reward: Reward | None,
     ) -> None:
         self.folder, self.about, self.method, self.iteration = folder, about, method, iteration
-        self._config, self._policy, self._given = config, policy, reward
+        self._config, self._policy = config, policy
+        self._reward = AskedReward(about, method, config.task, reward, lambda: reward_of(about, policy))
         self._ledger = Ledger()
         self._generators: dict[int, Generator] = {}  # by seed, the last one used
-        self._withheld = Withheld()  # what the reward reads of a prompt and the method does not
-        self._scores: dict[tuple[str, str], float] = {}  # by prompt id and text, in reward units, of one call
-        self._asks_reward = False  # where it does not, a method that scores all finalists gets NaN for them
         self.pick = _default_pick(about, method)
-        if self._needs_reward(self.pick):
-            self._require_reward(self.pick)
+        if self._reward.needed(self.pick):
+            self._reward.require(self.pick)
 
     def __repr__(self) -> str:
         return f"<Aligned {self._config.model}: {self.method}, iteration {self.iteration}, from {self.folder}>"
@@ -116,18 +110,14 @@ class Aligned:
         calls = self.about.methods[self.method].reward_calls
         if pick not in calls:
             raise unknown(f"final pick of {self.method}", pick, calls)
-        self._asks_reward = proxy or self._needs_reward(pick)
-        if self._asks_reward:
-            self._require_reward(pick)
-            self._require_columns(pick, asked)
+        self._reward.open(pick, asked, all_of_them=proxy)
         distinct = _distinct(asked)
         generator = self._generator(self._config.seed if seed is None else seed)
         made: dict[str, AlignedAnswer] = {}
-        self._scores = {}
         for batch in self._batches(sorted(distinct.values(), key=lambda p: p.id)):
             started = time.perf_counter()
             with self._ledger.phase("generate"):
-                answers = generator.generate(self._withheld.bare(batch))
+                answers = generator.generate(self._reward.bare(batch))
             self._ledger.drain()
             seconds = (time.perf_counter() - started) / len(batch)
             made |= {
@@ -163,22 +153,20 @@ class Aligned:
 
         Nothing of a call outlives it, so that a server may call for as long as it runs.
         """
-        self._asks_reward, self._scores, self._withheld = self._needs_reward(pick), {}, Withheld()
-        if self._asks_reward:
-            self._require_columns(pick, asked)
+        self._reward.open(pick, asked)
         generator = self._generator(self._config.seed)
         generator.streams, generator.observer = streams, observe
         made: dict[str, Answer] = {}
         for batch in self._batches(sorted(asked, key=lambda p: p.id)):
             with self._ledger.phase("generate"):
-                answers = generator.generate(self._withheld.bare(batch))
+                answers = generator.generate(self._reward.bare(batch))
             self._ledger.drain()
             made |= {answer.prompt.id: answer for answer in answers}
         return [made[prompt.id] for prompt in asked]
 
     def require_answerable(self) -> None:
         """Raises UserError where its cheapest pick asks a reward that reads what new prompts do not bring."""
-        if self._needs_reward(self.pick) and (reads := self.about.facts.get("reward_reads", ())):
+        if self._reward.needed(self.pick) and (reads := self._reward.columns):
             raise UserError(f"it asks the grader while it answers, which reads {', '.join(reads)} of the row: such "
                             "answers are an oracle's")  # fmt: skip
 
@@ -220,7 +208,7 @@ class Aligned:
 
     def _with(self, about: Fitted, method: str, iteration: int, settings: Mapping[str, Any]) -> "Aligned":
         config = replace(self._config, methods=(method,), settings={**self._config.settings, **settings})
-        return Aligned(self.folder, about, method, iteration, config, self._policy, self._given)
+        return Aligned(self.folder, about, method, iteration, config, self._policy, self._reward.given)
 
     @property
     def identity(self) -> str:
@@ -247,8 +235,8 @@ class Aligned:
 
     def _answer(self, answer: Answer, pick: str, seconds: float, proxy: bool) -> AlignedAnswer:
         work = answer.work[pick]
-        picks = [name for name in answer.picks if self._asks_reward or not answer.work[name].reward_calls]
-        proxies = self._proxies(answer.finalists, proxy)
+        picks = [name for name in answer.picks if self._reward.asked or not answer.work[name].reward_calls]
+        proxies = self._reward.proxies(answer.finalists, proxy)
         return AlignedAnswer(
             answer.prompt,
             answer.pick(pick).text,
@@ -264,18 +252,10 @@ class Aligned:
             seconds,
         )
 
-    def _proxies(self, finalists: Sequence[Candidate], all_of_them: bool) -> list[float | None]:
-        """In reward units, of those that the method had scored, or of all."""
-        texts = [c.completion for c in finalists]
-        if all_of_them and (missing := [c for c in texts if _key(c) not in self._scores]):
-            self._score(missing)
-        found = [self._scores.get(_key(c), float("nan")) for c in texts]
-        return [None if np.isnan(value) else value for value in found]
-
     def _generator(self, seed: int) -> Generator:
         if seed not in self._generators:
             handle = PolicyHandle(self._policy, self._config.settings["sampler"], self._ledger)
-            reward = RewardHandle(self._score, self._ledger, Scale(**self.about.proxy))
+            reward = RewardHandle(self._reward.score, self._ledger, Scale(**self.about.proxy))
             made = METHODS[self.method](self._config.settings[self.method], handle, reward, Streams(seed))
             if self.iteration:
                 with read_whole(f"what {self.method} fitted, in {self._fitted},", "run its command again"):
@@ -293,44 +273,9 @@ class Aligned:
         size = max(1, together // rows)
         return [list(prompts[i : i + size]) for i in range(0, len(prompts), size)]
 
-    def _needs_reward(self, pick: str) -> bool:
-        return self.about.methods[self.method].reward_calls[pick] > 0
-
-    def _require_reward(self, pick: str) -> None:
-        """Raises UserError where the reward was a function that no other process can import."""
-        if self._config.task == OWN and self._given is None and self.about.reward is None:
-            raise UserError(
-                f"{self.method} asks the reward at test time (pick {pick!r}), which was a function given from Python "
-                "that cannot be imported; give it as reward=, or choose a pick that needs none"
-            )
-
     def _prompts(self, given: Iterable[Any]) -> list[Prompt]:
         facts = self.about.facts
         return asked_like_the_file(given, bool(facts["is_chat"])) if "is_chat" in facts else prompts_of(given)
-
-    def _require_columns(self, pick: str, prompts: Sequence[Prompt]) -> None:
-        """Raises UserError where a grader reads columns of the row that new prompts do not bring."""
-        for prompt in prompts:
-            if missing := [name for name in self.about.facts.get("reward_reads", ()) if name not in prompt.row]:
-                others = [name for name in self.about.methods[self.method].reward_calls if not self._needs_reward(name)]
-                instead = f", or let {' or '.join(others)} pick, which asks for nothing" if others else ""
-                raise UserError(
-                    f"{self.method} asks the grader at test time (pick {pick!r}), and it reads {', '.join(missing)} of "
-                    f"the row, which the prompt {str(plain(prompt))[:60]!r} does not bring. Such answers are an "
-                    f"oracle's: give rows with these columns{instead}"
-                )
-
-    def _score(self, completions: Sequence[Completion]) -> np.ndarray:
-        if not self._asks_reward:
-            return np.full(len(completions), np.nan, dtype=np.float32)
-        scores = checked("the reward", self._withheld.scorer(self._reward), completions)
-        self._scores |= {_key(c): float(score) for c, score in zip(completions, scores, strict=True)}
-        return scores
-
-    @cached_property
-    def _reward(self) -> Scorer:
-        """The proxy of the run, made when it is first asked."""
-        return reward_of(self.about, self._policy) if self._given is None else self._given
 
 
 def _default_pick(about: Fitted, method: str) -> str:
@@ -346,7 +291,3 @@ def _distinct(prompts: Sequence[Prompt]) -> dict[str, Prompt]:
         if found.setdefault(prompt.id, prompt) != prompt:
             raise UserError(f"two different prompts have the id {prompt.id!r}; give each its own")
     return found
-
-
-def _key(completion: Completion) -> tuple[str, str]:
-    return completion.prompt.id, completion.text

@@ -299,10 +299,10 @@ def test_nothing_of_a_request_is_remembered(serving, client):
     for i in range(3):
         text(client, BEST, f"request {i} of topic 0")
     (aligned,) = (one for key, one in serving.app.state.writer._variants.items() if key[0] == BEST and key[2] is None)
-    remembered = [value for value in vars(aligned._withheld).values() if isinstance(value, dict)]
-    assert [len(of) for of in remembered] == [1] and {prompt.split("-")[0] for prompt, _ in aligned._scores} == {
-        prompts_of(["request 2 of topic 0"])[0].id
-    }
+    remembered = [value for value in vars(aligned._reward._withheld).values() if isinstance(value, dict)]
+    assert [len(of) for of in remembered] == [1] and {
+        prompt.split("-")[0] for prompt, _ in aligned._reward._scores
+    } == {prompts_of(["request 2 of topic 0"])[0].id}
 
 
 def test_a_reward_that_reads_the_row_is_not_served(models):
