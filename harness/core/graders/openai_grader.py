@@ -213,7 +213,8 @@ def _model(read: ScoreModel | LabelModel, where: str, outside: Outside) -> Grade
     if outside.ask is None:
         raise UserError(
             f"{where}: it asks the model {read.model}, and no chat server is set to ask it at; give one, such as "
-            "--set data.endpoint=https://api.openai.com/v1 (`score` has --endpoint)"
+            "--set data.endpoint=https://api.openai.com/v1 (lm_eval.endpoint with --task lm_eval:NAME; `score` has "
+            "--endpoint)"
         )
     sampling = read.sampling_params.model_dump(exclude_none=True) if read.sampling_params else {}
     score: Callable[[Any], Grade]
