@@ -36,12 +36,14 @@ class Manner:
     most_choices: int = 16
     ignores_n: bool = False
     ignores_seed: bool = False
+    luck: int = 0  # what is drawn by a seed
     ignores_temperature: bool = False
     refuses: tuple[str, ...] = ()  # fields of the sampling rule; temperature: all but its own, which is 1
     refuses_zero: bool = False  # as a temperature
     no_top_k: int = 0  # what stands for no top-k; SGLang refuses 0 and takes -1
     ignores_top_k: bool = False  # and says nothing, as Ollama does
     logprobs: str = "none"  # or of what they are: raw, tempered, sampled
+    drawn_too: bool = False  # the token that was drawn is told among the likeliest, as vLLM does
     ends: bool = True  # log-probabilities tell the token that ended a text, too
     top_k: bool = True
     limit: str = "max_tokens"
@@ -109,7 +111,7 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def write(text: str, body: dict[str, Any], most: int, seed: int, manner: Manner) -> Written:
-    rng, made = np.random.default_rng(seed), Written()
+    rng, made = np.random.default_rng(seed + 1000 * manner.luck), Written()
     temperature = 0 if manner.ignores_temperature else body.get("temperature", 1)
     for count in range(1, most + 1):
         made.tokens = count
@@ -131,7 +133,7 @@ def write(text: str, body: dict[str, Any], most: int, seed: int, manner: Manner)
                 {"token": (*LETTERS, "<end>")[i], "logprob": float(told[i])} for i in np.argsort(-told, kind="stable")
             ]
             one = {"token": (*LETTERS, "<end>")[token], "logprob": float(told[token])}
-            made.told.append({**one, "top_logprobs": said[: _wants(body)]})
+            made.told.append({**one, "top_logprobs": _top(said, one, body, manner)})
         if token == _EOS:
             made.finish = "stop"
             break
@@ -145,6 +147,16 @@ def write(text: str, body: dict[str, Any], most: int, seed: int, manner: Manner)
 def _wants(body: dict[str, Any]) -> int:
     """How many likely tokens are asked for, beside the one that was written."""
     return int(body.get("top_logprobs", 0) if body.get("logprobs") is True else body.get("logprobs") or 0)
+
+
+def _top(
+    said: list[dict[str, Any]], drawn: dict[str, Any], body: dict[str, Any], manner: Manner
+) -> list[dict[str, Any]]:
+    """The likeliest tokens that are told; beside the drawn one for a text, in the same number for a chat."""
+    top = said[: _wants(body)]
+    if not manner.drawn_too or drawn in top:
+        return top
+    return [drawn, *top][: len(top) if body.get("logprobs") is True else None]
 
 
 def _logprobs(made: Written, body: dict[str, Any], chat: bool) -> dict[str, Any]:

@@ -133,6 +133,17 @@ def likeliest(answer: Mapping[str, Any]) -> dict[str, float]:
         return {}
 
 
+def likeliest_but_drawn(answer: Mapping[str, Any]) -> dict[str, float]:
+    """The same without the token that was drawn, unless it is the likeliest: vLLM tells it however unlikely it is."""
+    found = likeliest(answer)
+    if found:
+        told = answer["choices"][0]["logprobs"]
+        drawn = told["content"][0].get("token") if "content" in told else next(iter(told.get("tokens") or ()), None)
+        if drawn != max(found, key=lambda text: found[text]):
+            found.pop(drawn, None)
+    return found
+
+
 def _choice(one: Any) -> Written:
     """A choice of either endpoint, its tokens not counted yet. Raises TypeError where it has no text."""
     _raise_error_in(one)

@@ -29,7 +29,7 @@ from harness.core.models.served.asker import Asker, Speech
 from harness.core.models.served.asking import about_tokens
 from harness.core.models.served.dialect import Dialect
 from harness.core.models.served.kept import Kept
-from harness.core.models.served.probe import probed, stated
+from harness.core.models.served.probe import VERSION, probed, stated
 from harness.core.models.served.rows import ServedRows
 from harness.core.streams import Streams
 from harness.core.types import Prompt
@@ -188,7 +188,7 @@ def open_served(model: str, cache: Path, use: Use, speech: Speech, prices: Price
     spending = use.spending(prices)
     try:
         statement = stated(address, probing)
-        path = cache / "served" / "probes" / f"{digest([address.url, statement])}.json"
+        path = cache / "served" / "probes" / f"{digest([address.url, statement, VERSION])}.json"
         dialect = None if anew else _found(path)
         if dialect is None:
             dialect = probed(address, probing)

@@ -10,7 +10,7 @@ half, and at 1 with a top-p that leaves one of them, and the distances between t
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from harness.core.models.served.asking import (
     COMPLETIONS,
     continued,
     likeliest,
+    likeliest_but_drawn,
     logprob_fields,
     parsed,
     reply_of,
@@ -36,6 +37,7 @@ _COUNTED, _NEXT = "1, 2, 3, 4,", " 5"
 _TEXT = "The first thing that I saw in the morning was"
 _HEAD, _WHOLE = 5, 10  # tokens: what is given back, and what is to come of it
 _MOST_CHOICES = (16, 8, 4, 2)
+VERSION = 2  # raised where it finds something else about the same server
 _LIKELIEST = 5  # tokens; OpenAI's /completions tells no more
 _LOOSE = 50  # a top-k that leaves all of them
 _APART = 0.2  # nats between the first and the last of them, at least, to be measured by
@@ -219,7 +221,10 @@ class _Probe:
             self._rule_of(temperature=temperature, top_p=top_p, top_k=_LOOSE)
             for temperature, top_p in ((1, 1), (0.5, 1), (1, 0.01))
         ]
-        plain, cold, narrow = (self._likeliest(path, {**asked, **rule}) for rule in rules)
+        plain, cold, narrow = (
+            self._likeliest(path, {**asked, **rule}, read)
+            for rule, read in zip(rules, (likeliest_but_drawn, likeliest, likeliest), strict=True)
+        )
         order = sorted(plain, key=lambda token: -plain[token])
         if len(order) < 2 or (apart := plain[order[0]] - plain[order[-1]]) < _APART:
             return "unclear"
@@ -232,11 +237,13 @@ class _Probe:
             return "sampled" if order[0] in narrow else "unclear"
         return "raw" if 0.8 < widened(cold) < 1.25 else "tempered" if 1.6 < widened(cold) < 2.5 else "unclear"
 
-    def _likeliest(self, path: str, asked: Mapping[str, Any]) -> dict[str, float]:
+    def _likeliest(
+        self, path: str, asked: Mapping[str, Any], read: Callable[[Mapping[str, Any]], dict[str, float]]
+    ) -> dict[str, float]:
         """The likeliest first tokens; drawn again where a text ended at once, of which some servers tell nothing."""
         asked = {**asked, **logprob_fields(path, _LIKELIEST)}
         answers = (self._tried(path, {**asked, "seed": seed}, 1) for seed in (1, 2, 3))
-        return next((found for answer in answers if answer is not None and (found := likeliest(answer))), {})
+        return next((found for answer in answers if answer is not None and (found := read(answer))), {})
 
     def _tells(self, path: str, asked: Mapping[str, Any], more: Mapping[str, Any], field: str) -> bool:
         answer = self._tried(path, {**asked, **more}, 1)

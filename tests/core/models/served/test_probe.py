@@ -80,6 +80,14 @@ def test_what_log_probabilities_are_of_is_measured(tmp_path, manner, told):
     assert dialect.chat_logprobs == (told if manner.chat else "none")
 
 
+@pytest.mark.parametrize("told", ["raw", "tempered", "sampled"])
+@pytest.mark.parametrize("luck", range(6))
+def test_an_unlikely_token_that_was_drawn_is_none_of_the_likeliest(tmp_path, told, luck):
+    with served_model(Manner(logprobs=told, drawn_too=True, luck=luck)) as server:
+        dialect = opened(server, tmp_path).dialect
+    assert (dialect.text_logprobs, dialect.chat_logprobs) == (told, told)
+
+
 @pytest.mark.parametrize("told", ["raw", "tempered", "sampled", "unclear", "none"])
 def test_they_are_the_bases_own_only_where_nothing_of_the_rule_is_in_them(tmp_path, told):
     with served_model() as server:
