@@ -11,7 +11,7 @@ from math import isfinite, isnan, nan
 
 import numpy as np
 
-from harness.comparing.records import TEXT, Records, shortened
+from harness.comparing.records import TEXT, Record, Records, plain, shortened
 from harness.core.errors import UserError, unknown
 from harness.core.statistics import stats
 from harness.core.statistics.stats import Estimate
@@ -54,12 +54,6 @@ def compare(a: Records, b: Records, metric: str | None = None, other_metric: str
     kind = _common_naming(a, b)
     scored = [_scores(of, kind, name) for of, name in zip((a, b), metrics, strict=True)]
     both = [name for name in scored[0] if name in scored[1]]
-    if not both:
-        examples = [shortened(next(iter(of))) for of in scored]
-        raise UserError(
-            f"{a.source} and {b.source} share no prompt (by {kind}: {examples[0]} in the one, {examples[1]} in the "
-            "other); compare files over the same prompts"
-        )
     _require_same_texts(a, b, kind, set(both))
     x, y = (np.array([of[name][0] for name in both]) for of in scored)
     known = ~np.isnan(x) & ~np.isnan(y)
@@ -82,7 +76,7 @@ def compare(a: Records, b: Records, metric: str | None = None, other_metric: str
 def _clusters(sides: Sequence[Records], kind: str, both: Sequence[str]) -> list[str] | None:
     """The cluster of each prompt, by the first side that knows it of all; None where neither does."""
     for side in sides:
-        of = {record.names[kind]: record.cluster for record in side.records}
+        of = {_name(record, kind): record.cluster for record in side.records}
         labels = [label for name in both if (label := of[name]) is not None]
         if len(labels) == len(both):
             return labels
@@ -117,7 +111,13 @@ def _require_one_scorer(a: Records, b: Records) -> None:
     )
 
 
+def _name(record: Record, kind: str) -> str:
+    """What pairs it: the name that its file gives, of a text what it asks."""
+    return plain(record.names[TEXT]) if kind == TEXT else record.names[kind]
+
+
 def _common_naming(a: Records, b: Records) -> str:
+    """The first way of naming prompts by which the files share one. Raises UserError where none does."""
     theirs = b.naming()
     common = [kind for kind in a.naming() if kind in theirs]
     if not common:
@@ -125,12 +125,19 @@ def _common_naming(a: Records, b: Records) -> str:
             f"{a.source} names prompts by {', '.join(a.naming())}, {b.source} by {', '.join(theirs)}: they cannot be "
             "paired; give files that name them alike, or hold the prompts' texts"
         )
-    return common[0]
+    for kind in common:
+        if {_name(record, kind) for record in a.records} & {_name(record, kind) for record in b.records}:
+            return kind
+    of_a, of_b = (shortened(of.records[0].names[common[0]]) for of in (a, b))
+    raise UserError(
+        f"{a.source} and {b.source} share no prompt (by {' or '.join(common)}: {of_a} in the one, {of_b} in the "
+        "other); compare files over the same prompts"
+    )
 
 
 def _scores(of: Records, kind: str, metric: str) -> dict[str, tuple[float, str]]:
     """Name of a prompt -> its score and, of a NaN, why. Raises UserError where a prompt stands there twice."""
-    names = Counter(record.names[kind] for record in of.records)
+    names = Counter(_name(record, kind) for record in of.records)
     if twice := [name for name, times in names.items() if times > 1]:
         raise UserError(
             f"{of.source} has {len(twice)} prompts more than once (by {kind}), e.g. {shortened(twice[0])} "
@@ -138,11 +145,11 @@ def _scores(of: Records, kind: str, metric: str) -> dict[str, tuple[float, str]]
         )
     found = {}
     for record in of.records:
-        value = record.scores.get(metric)
+        name, value = _name(record, kind), record.scores.get(metric)
         if value is not None and isfinite(value):
-            found[record.names[kind]] = (value, "")
+            found[name] = (value, "")
         else:
-            found[record.names[kind]] = (nan, record.missing or ("none" if value is None else _odd(value)))
+            found[name] = (nan, record.missing or ("none" if value is None else _odd(value)))
     return found
 
 
@@ -154,9 +161,9 @@ def _require_same_texts(a: Records, b: Records, kind: str, both: set[str]) -> No
     """Raises UserError where prompts that are named alike ask something else."""
     if kind == TEXT:
         return
-    texts = [{r.names[kind]: r.names[TEXT] for r in of.records if TEXT in r.names} for of in (a, b)]
+    texts = [{r.names[kind]: plain(r.names[TEXT]) for r in of.records if TEXT in r.names} for of in (a, b)]
     known = [name for name in texts[0] if name in both and name in texts[1]]
-    if other := [name for name in known if texts[0][name].strip() != texts[1][name].strip()]:
+    if other := [name for name in known if texts[0][name] != texts[1][name]]:
         if a.kind == b.kind and kind == "doc_hash":
             return  # the same document behind another template or other examples: that is what may be compared
         raise UserError(

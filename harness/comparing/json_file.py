@@ -10,6 +10,7 @@ from typing import Any
 from harness.core.errors import UserError
 
 LARGEST = 2**30  # bytes of a file that is read whole
+_TEXTS = ("text", "input_text", "output_text")  # types of a content's parts that are read
 
 
 def text_of(path: Path) -> str:
@@ -50,21 +51,29 @@ def number(value: Any) -> float | None:
 
 
 def said_by(messages: Any) -> str | None:
-    """Messages as one text: the content of a single one, else a line a message; None for what are none."""
+    """Messages as one text, as runs show them: the content of a single one, else a line a message.
+
+    None for what are none.
+    """
     if isinstance(messages, str):
         return messages
     if not isinstance(messages, list) or not messages:
         return None
-    lines = [(m.get("role"), content_of(m.get("content"))) for m in messages if isinstance(m, dict)]
+    lines = [(_role(m), content_of(m.get("content"))) for m in messages if isinstance(m, dict)]
     if len(lines) != len(messages) or any(text is None for _, text in lines):
         return None
     return str(lines[0][1]) if len(lines) == 1 else "\n".join(f"{role}: {text}" for role, text in lines)
 
 
+def _role(message: dict[str, Any]) -> Any:
+    """Its role, as runs have it: developer says what system does."""
+    return "system" if message.get("role") == "developer" else message.get("role")
+
+
 def content_of(content: Any) -> str | None:
     """The text of a message's content, which may stand in parts."""
     if isinstance(content, list):
-        parts = [part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text"]
+        parts = [part.get("text") for part in content if isinstance(part, dict) and part.get("type") in _TEXTS]
         return "".join(map(str, parts)) if parts else None
     return content if isinstance(content, str) else None
 

@@ -43,6 +43,14 @@ class Records:
         return [kind for kind in kinds if all(kind in record.names for record in self.records)]
 
 
+def plain(text: str) -> str:
+    """What a prompt asks, however it is written: without blanks around it, a single message without its role.
+
+    plain("user: say 19 ") == plain("say 19")        # as a run shows a message, and as others write it
+    """
+    return text.strip().removeprefix("user: ").strip()
+
+
 def shortened(text: str, most: int = 60) -> str:
     """A prompt or a name as errors show it."""
     line = " ".join(text.split())

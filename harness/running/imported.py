@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from harness.comparing.records import TEXT, Record, Records, shortened
+from harness.comparing.records import TEXT, Record, Records, plain, shortened
 from harness.comparing.rows import ID
 from harness.core.api.use import USUAL, Use
 from harness.core.as_before import hashed
@@ -128,8 +128,7 @@ def _paired(run: Run, given: Records) -> _Answers:
     prompts = dict(run.completions.unique("prompt_id").sort("prompt_id").select("prompt_id", "prompt").iter_rows())
     by_text: dict[str, list[str]] = {}
     for own, text in prompts.items():
-        for way in _ways(text):
-            by_text.setdefault(way, []).append(own)
+        by_text.setdefault(plain(text), []).append(own)
     found: dict[str, str] = {}
     others, times = 0, Counter[str]()
     for record in given.records:
@@ -158,21 +157,15 @@ def _paired(run: Run, given: Records) -> _Answers:
     return _Answers(dict(sorted(found.items())), missing, others)
 
 
-def _ways(text: str) -> set[str]:
-    """How others may write a prompt: as a run shows it, without blanks around it, a single message without its role."""
-    alone = text.removeprefix("user: ") if text.startswith("user: ") else text
-    return {text.strip(), alone.strip()}
-
-
 def _owners(record: Record, prompts: Mapping[str, str], by_text: Mapping[str, list[str]]) -> list[str]:
     """The prompts of the run that a record answers: by its id, else all of the same text."""
     if (own := record.names.get(ID)) is not None and own in prompts:
         text = record.names.get(TEXT)
-        if text is not None and text.strip() not in _ways(prompts[own]):
+        if text is not None and plain(text) != plain(prompts[own]):
             raise UserError(f"{record.where} names prompt {own!r} and asks {shortened(text)}, which is another text "
                             f"than the run's, {shortened(prompts[own])}; give the one it answers")  # fmt: skip
         return [own]
-    return by_text.get(record.names.get(TEXT, "").strip(), []) if TEXT in record.names else []
+    return by_text.get(plain(record.names[TEXT]), []) if TEXT in record.names else []
 
 
 def _config(run: Run, files: Mapping[str, str]) -> RunConfig:
