@@ -1,9 +1,12 @@
 """lm-eval's samples_TASK_DATE.jsonl: a line a document and filter, metrics beside its answer.
 
+What was asked is `arg_0`: a text, or of a chat the messages, which lm-eval writes as JSON in a list of one.
+
 Documents are paired by `doc_hash`, the hash of the document itself: `doc_id` counts from 0 in whatever order they were
 taken. A document that is in the data several times has its number behind the hash.
 """
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -49,7 +52,7 @@ def _record(where: str, row: dict[str, Any], names: dict[str, str]) -> Record:
     for metric in row.get("metrics", ()):
         if (value := number(row.get(metric))) is not None:
             scores[str(metric)] = value
-    text = _prompt(row)
+    text = _prompt(_requests(row))
     answers = row["filtered_resps"] if isinstance(row["filtered_resps"], list) else []
     answer = answers[0] if len(answers) == 1 else None
     while isinstance(answer, list) and len(answer) == 1:
@@ -60,16 +63,29 @@ def _record(where: str, row: dict[str, Any], names: dict[str, str]) -> Record:
     )  # fmt: skip
 
 
-def _prompt(row: dict[str, Any]) -> str | None:
-    """What the model was asked, of a document that is one request."""
-    arguments = row.get("arguments")
-    if not isinstance(arguments, dict) or len(arguments) != 1:
-        return None
-    (first,) = arguments.values()
-    asked = first.get("arg_0") if isinstance(first, dict) else None
-    if isinstance(asked, list):  # a chat request: [JSON of the messages]
-        asked = asked[0] if len(asked) == 1 else None
-    return said_by(asked)
+def _prompt(requests: Sequence[list[Any]]) -> str | None:
+    """What the model was asked, of a document whose requests (its choices, each with a continuation) all ask it."""
+    asked = {_asked(request[0]) for request in requests if request}
+    return asked.pop() if len(asked) == 1 else None
+
+
+def _requests(row: dict[str, Any]) -> list[list[Any]]:
+    """The arguments of each request of a document: by name, and in lists, as earlier versions wrote them."""
+    given = row.get("arguments")
+    each = list(given.values()) if isinstance(given, dict) else given if isinstance(given, list) else []
+    return [list(one.values()) if isinstance(one, dict) else one if isinstance(one, list) else [] for one in each]
+
+
+def _asked(context: Any) -> str | None:
+    """A text, messages, or messages as JSON in a list of one, which is how lm-eval marks those of a chat."""
+    if isinstance(context, list) and len(context) == 1 and isinstance(context[0], str):
+        try:
+            messages = json.loads(context[0])
+        except (ValueError, RecursionError):
+            return str(context[0])
+        said = said_by(messages) if isinstance(messages, list) else None
+        return str(context[0]) if said is None else said
+    return said_by(context)
 
 
 def _number_of(row: dict[str, Any]) -> tuple[int, str]:
