@@ -16,17 +16,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         completed(parser.add_argument(name, metavar=name.upper(), help=help_))
     parser.add_argument("--metric", help="which score (default: a run's gold, or the only one)")
     parser.add_argument("--metric-b", help="which score of B, where it is called otherwise")
-    parser.add_argument("--filter", help="which filter of lm-eval's answers")
+    parser.add_argument("--filter", help="which filter of lm-eval's answers, on the sides that have some")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a screen")
     add_out(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     from harness.comparing.compare import compare
-    from harness.comparing.files import read_any
+    from harness.comparing.files import read_sides
     from harness.comparing.screen import as_json, show_compared
 
-    a, b = (read_any(arguments.out, reference, arguments.filter) for reference in (arguments.a, arguments.b))
+    a, b = read_sides(arguments.out, (arguments.a, arguments.b), arguments.filter)
     found = compare(a, b, arguments.metric, arguments.metric_b)
     if arguments.json:
         print(json.dumps(as_json(found), ensure_ascii=False))

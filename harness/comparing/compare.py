@@ -1,6 +1,6 @@
 """Two systems on the same prompts: which scored more, how sure that is, and what could have been told apart.
 
-found = compare(read_any(out, "a.jsonl"), read_any(out, "b.jsonl"))
+found = compare(*read_sides(out, ["a.jsonl", "b.jsonl"]))
 found.difference             # A - B, paired by prompt, with a 95% interval and a p-value
 """
 

@@ -17,6 +17,7 @@ from harness.core.errors import UserError
 
 KIND = "lm-eval samples"
 _HASH, _ID = "doc_hash", "doc_id"
+NO_FILTER = "none"  # lm-eval's name of the filter of a task that has none of its own
 
 
 def is_samples(row: dict[str, Any]) -> bool:
@@ -24,14 +25,18 @@ def is_samples(row: dict[str, Any]) -> bool:
 
 
 def read(source: str, rows: Sequence[tuple[str, dict[str, Any]]], chosen: str | None) -> Records:
-    """The records under one filter. Raises UserError where there are several and none of them is chosen."""
-    filters = list(dict.fromkeys(str(row.get("filter", "none")) for _, row in rows))
+    """The records under one filter: the chosen one, the only one, or of a task without filters its answers.
+
+    Raises UserError where there are several and none of them is chosen.
+    """
+    filters = list(dict.fromkeys(_filter(row) for _, row in rows))
     if chosen is None and len(filters) > 1:
         raise UserError(f"{source} has an answer under each of the filters {', '.join(filters)}; choose one of them "
                         f"with --filter {filters[0]}")  # fmt: skip
-    if chosen is not None and chosen not in filters:
+    if chosen is not None and chosen not in filters and filters != [NO_FILTER]:
         raise UserError(f"{source} has no filter {chosen!r}; there: {', '.join(filters)}")
-    kept = [(where, row) for where, row in rows if str(row.get("filter", "none")) == (chosen or filters[0])]
+    read_filter = chosen if chosen in filters else filters[0]
+    kept = [(where, row) for where, row in rows if _filter(row) == read_filter]
     kept.sort(key=lambda one: _number_of(one[1]))
     seen: Counter[str] = Counter()
     ids: set[tuple[str, str]] = set()
@@ -44,7 +49,12 @@ def read(source: str, rows: Sequence[tuple[str, dict[str, Any]]], chosen: str | 
             ids.add((digest, own))
         named = f"{digest}#{seen[digest]}" if seen[digest] > 1 else digest
         records.append(_record(where, row, {_HASH: named} if digest else {_ID: own}))
-    return Records(source, KIND, records)
+    notes = [] if chosen is None and read_filter == NO_FILTER else [f"answers under the filter {read_filter}"]
+    return Records(source, KIND, records, notes=notes, filter=read_filter)
+
+
+def _filter(row: dict[str, Any]) -> str:
+    return str(row.get("filter", NO_FILTER))
 
 
 def _record(where: str, row: dict[str, Any], names: dict[str, str]) -> Record:

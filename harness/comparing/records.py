@@ -31,6 +31,7 @@ class Records:
     metric: str | None = None
     notes: Sequence[str] = ()  # what a reader of its numbers has to know
     scored_by: tuple[str, str] | None = None  # what must be alike for scores to compare: a sentence of it, and its hash
+    filter: str | None = None  # of lm-eval's answers, the one that was read
 
     @property
     def metrics(self) -> list[str]:

@@ -19,9 +19,18 @@ KIND = "run"
 _PICKS = ("value", "first", "reward")  # cheapest first
 
 
+def is_there(out: Path, reference: str) -> bool:
+    """Whether a finished run is meant, whatever row of it."""
+    try:
+        find_run(out, _parts(reference)[0])
+    except UserError:
+        return False
+    return True
+
+
 def read(out: Path, reference: str) -> Records:
     """Raises UserError where there is no such run or row."""
-    named, _, wanted = reference.partition("@")
+    named, wanted = _parts(reference)
     run = load_run(find_run(out, named))
     row = _chosen(run, wanted)
     wide = run.scores.pivot("metric", index=list(ANSWER), values="value")
@@ -41,6 +50,14 @@ def read(out: Path, reference: str) -> Records:
     ]
     of = f"{row.name}, {row.final_pick}" if row.iteration else row.name
     return Records(f"{run.id} {of}", KIND, records, GOLD, ["raw units"], _rewards(run))
+
+
+def _parts(reference: str) -> tuple[str, str]:
+    """The run, and the row that is asked of it; the path of a folder may hold an @ itself."""
+    if "@" not in reference or Path(reference).is_dir():
+        return reference, ""
+    named, _, wanted = reference.rpartition("@")
+    return named, wanted
 
 
 def _rewards(run: Run) -> tuple[str, str]:

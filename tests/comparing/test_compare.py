@@ -168,8 +168,6 @@ def test_preferences_of_alpaca_eval_compare_against_one_reference(capsys, tmp_pa
 def test_outputs_without_scores_say_how_to_get_some(capsys, tmp_path):
     rows = [{"instruction": "q", "output": "a", "generator": "us", "dataset": "helpful_base"}]
     (tmp_path / "model_outputs.json").write_text(json.dumps(rows))
-    said = refused(capsys, str(tmp_path / "model_outputs.json"), ONE, "--filter", "strict-match")
-    assert "--filter belongs to lm-eval's samples" in said
     said = refused(capsys, str(tmp_path / "model_outputs.json"), str(LOG), "--metric", "match")
     assert "holds no scores; `harness import model_outputs.json --run RUN --method NAME` grades" in said
 
