@@ -6,10 +6,11 @@ A sample that ran in several epochs has the mean of its scores, as inspect's own
 
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from math import nan
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -22,6 +23,7 @@ ID = "sample id"
 _LETTERS = {"C": 1.0, "I": 0.0, "P": 0.5, "N": 0.0}
 _WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 _ZSTANDARD = 93  # of a part of a zip, which Python's own reader does not know
+_UTF8 = 0x800  # flag of a part whose name is UTF-8
 _ATTACHED = "attachment://"  # a long text, which stands once in the sample
 
 
@@ -40,10 +42,12 @@ def read_archive(path: Path) -> Records:
                                 "give that log")  # fmt: skip
             if sum(part.file_size for part in parts.values()) > LARGEST:
                 raise UserError(f"{path} holds more than 1 GB; give a log with fewer samples")
+            for part in parts.values():  # of a part with a damaged name nobody would know that it is a sample
+                _start(file, part)
             header = parsed(_content(file, parts["header.json"]), f"{path}, header.json")
             names = [name for name in parts if name.startswith("samples/") and name.endswith(".json")]
             samples = [parsed(_content(file, parts[name]), f"{path}, {name}") for name in names]
-    except (zipfile.BadZipFile, struct.error, OSError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, struct.error, OSError) as error:
         raise UserError(f"{path} is no whole .eval file ({error}); copy it again from where it came") from error
     return read(path.name, {**header, "samples": samples})
 
@@ -118,21 +122,33 @@ def _whole(text: str | None, attached: Mapping[str, Any]) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _content(file: Any, part: zipfile.ZipInfo) -> str:
-    """A part's text, whatever it is compressed with. Raises OSError where it is damaged."""
+def _start(file: BinaryIO, part: zipfile.ZipInfo) -> int:
+    """Where a part's bytes begin. Raises OSError where it is called otherwise than in the list of parts."""
     file.seek(part.header_offset)
-    name, extra = struct.unpack("<HH", file.read(30)[26:30])
-    file.seek(name + extra, 1)
+    flags, name, extra = struct.unpack("<6xH18xHH", file.read(30))
+    if file.read(name).decode("utf-8" if flags & _UTF8 else "cp437") != part.orig_filename:
+        raise OSError(f"{part.filename} is called otherwise where it stands")
+    return part.header_offset + 30 + name + extra
+
+
+def _content(file: BinaryIO, part: zipfile.ZipInfo) -> str:
+    """A part's text, whatever it is compressed with. Raises OSError where it is not what was written."""
+    file.seek(_start(file, part))
     raw = file.read(part.compress_size)
     if part.compress_type == _ZSTANDARD:
         import pyarrow
 
         with pyarrow.CompressedInputStream(pyarrow.BufferReader(raw), "zstd") as stream:
-            raw = stream.read(LARGEST)
+            raw = stream.read(part.file_size + 1)
     elif part.compress_type == zipfile.ZIP_DEFLATED:
-        import zlib
-
-        raw = zlib.decompressobj(-15).decompress(raw, LARGEST)
+        try:
+            raw = zlib.decompressobj(-zlib.MAX_WBITS).decompress(raw, part.file_size + 1)
+        except zlib.error as error:
+            raise OSError(f"{part.filename}: {error}") from error
+    elif part.compress_type != zipfile.ZIP_STORED:
+        raise OSError(f"{part.filename} is compressed by method {part.compress_type}, which inspect does not use")
+    if len(raw) != part.file_size or zlib.crc32(raw) != part.CRC:
+        raise OSError(f"{part.filename} has another checksum than it was written with")
     try:
         return bytes(raw).decode()
     except UnicodeDecodeError as error:
