@@ -10,8 +10,10 @@ from typing import Any
 from harness.core.errors import UserError
 
 _NAMES = re.compile(
-    r"(^|_)(key|secret|password|passwd|authorization|bearer|credentials?)$"
-    r"|^((auth|access|api|id|session|refresh|bearer)_)?token$|^x_api_key$"
+    r"(^|_)((api)?key|secret|password|passwd|passphrase|auth|authorization|bearer|credentials?|cookies?|token)$"
+)
+_OF_TEXTS = re.compile(  # tokens that are parts of texts: stop_token, think_end_token, logprobs_per_token
+    r"(^|_)(stop|bos|eos|eot|pad|unk|sep|cls|mask|start|begin|end|first|next|last|special|image|audio|per|think\w*)_token$"
 )
 _LIKE_A_KEY = re.compile(
     r"(?<![A-Za-z0-9])((sk|pk|rk|hf|gsk|xai|r8|nvapi|ghp|github_pat|glpat)[-_][A-Za-z0-9_\-]{16,}|AIza[A-Za-z0-9_\-]{30,})"
@@ -26,7 +28,8 @@ def looks_secret(text: str) -> bool:
 
 def require_no_secret(where: str, name: str, value: Any) -> None:
     """Raises UserError where a field of a request, or one inside it, would be a secret; its value is not shown."""
-    if _NAMES.search(_in_words(name)):
+    words = _in_words(name)
+    if _NAMES.search(words) and not _OF_TEXTS.search(words):
         raise UserError(
             f"{where}: {name} is a secret, and fields of requests are written into files; leave it out, export the key "
             "as an environment variable and name that with --key-variable"
