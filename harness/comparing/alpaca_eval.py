@@ -20,7 +20,11 @@ def is_annotation(row: dict[str, Any]) -> bool:
 
 
 def read(source: str, rows: Sequence[tuple[str, dict[str, Any]]]) -> Records:
-    """Raises UserError where several systems stand in one file, or a preference is off its scale."""
+    """Raises UserError where several systems stand in one file, an entry is none, or a preference is off its scale."""
+    for where, row in rows:
+        if not is_annotation(row):
+            raise UserError(f"{source}, {where} is no annotation, as the first one is: it needs instruction, output_1, "
+                            f"output_2 and {PREFERENCE}; it has {', '.join(list(row)[:12]) or 'none'}")  # fmt: skip
     sides = {(str(row.get("generator_2")), str(row.get("generator_1"))) for _, row in rows}
     if len(sides) > 1:
         named = "; ".join(sorted(f"{ours} over {theirs}" for ours, theirs in sides))

@@ -4,6 +4,7 @@ list_of(path)        # the objects of a JSON list, or of JSON lines, each with i
 """
 
 import json
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,13 @@ def parsed(text: str, where: str) -> Any:
 
 
 def number(value: Any) -> float | None:
-    """A score as a number: truth values count 1 and 0; None for what is no single number."""
-    return float(value) if isinstance(value, bool | int | float) else None
+    """A score as a number: truth values count 1 and 0, what is beyond all floats is infinite; None for no number."""
+    if not isinstance(value, bool | int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return inf if value > 0 else -inf
 
 
 def said_by(messages: Any) -> str | None:

@@ -16,6 +16,7 @@ ID = "prompt id"
 IDS = ("prompt_id", "custom_id", "id")
 PROMPTS = ("prompt", "instruction", "question", "messages", "input")
 ANSWERS = ("response", "output", "completion", "generation", "answer", "text")
+_TRUTH = {"true": True, "false": False}
 _NO_SCORES = frozenset({*IDS, "seed", "index", "idx"})
 
 
@@ -29,10 +30,11 @@ def numbered(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _as_number(cell: Any) -> Any:
+    """A number or a truth value, as pandas (True), polars (true) and R (TRUE) write it; else the cell."""
     try:
         return float(cell)
     except (TypeError, ValueError):
-        return cell
+        return _TRUTH.get(str(cell).strip().lower(), cell)
 
 
 def _record(source: str, where: str, row: dict[str, Any]) -> Record:
@@ -43,6 +45,8 @@ def _record(source: str, where: str, row: dict[str, Any]) -> Record:
     if isinstance(asked, list) and asked and isinstance(asked[-1], dict) and asked[-1].get("role") == "assistant":
         said = said_by(asked[-1:])  # a conversation whose last message is the answer
         asked = asked[:-1]
+    if asked is not None and asked == row.get("instruction") and isinstance(row.get("input"), str) and row["input"]:
+        asked = f"{asked}\n\n{row['input']}"  # Alpaca's rows: what the instruction is about
     if (text := said_by(asked)) is not None:
         names[TEXT] = text
     if not names:
