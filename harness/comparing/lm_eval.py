@@ -17,6 +17,8 @@ from harness.core.errors import UserError
 
 KIND = "lm-eval samples"
 _HASH, _ID = "doc_hash", "doc_id"
+_PARTS = frozenset({_HASH, _ID, "doc", "target", "arguments", "resps", "filtered_resps", "filter", "prompt_hash",
+                    "target_hash", "schema_version"})  # fmt: skip
 NO_FILTER = "none"  # lm-eval's name of the filter of a task that has none of its own
 
 
@@ -29,6 +31,10 @@ def read(source: str, rows: Sequence[tuple[str, dict[str, Any]]], chosen: str | 
 
     Raises UserError where there are several and none of them is chosen.
     """
+    for where, row in rows:
+        if not is_samples(row):
+            raise UserError(f"{source}, {where} is no sample, as the first one is: it has no doc_id, doc or "
+                            "filtered_resps; copy the file again from where it came")  # fmt: skip
     filters = list(dict.fromkeys(_filter(row) for _, row in rows))
     if chosen is None and len(filters) > 1:
         raise UserError(f"{source} has an answer under each of the filters {', '.join(filters)}; choose one of them "
@@ -59,9 +65,12 @@ def _filter(row: dict[str, Any]) -> str:
 
 def _record(where: str, row: dict[str, Any], names: dict[str, str]) -> Record:
     scores = {}
-    for metric in row.get("metrics", ()):
+    named = row.get("metrics")
+    # earlier versions do not list them: what is no part of every sample
+    metrics = named if isinstance(named, list) else [name for name in row if name not in _PARTS]
+    for metric in map(str, metrics):
         if (value := number(row.get(metric))) is not None:
-            scores[str(metric)] = value
+            scores[metric] = value
     text = _prompt(_requests(row))
     answers = row["filtered_resps"] if isinstance(row["filtered_resps"], list) else []
     answer = answers[0] if len(answers) == 1 else None

@@ -137,8 +137,8 @@ def _paired(run: Run, given: Records) -> _Answers:
             others += 1
             continue
         if record.answer is None:
-            raise UserError(f"{given.source}, {record.where} holds no answer; give it as response, output or "
-                            "completion, or leave the prompt out")  # fmt: skip
+            raise UserError(f"{given.source}, {record.where} holds no answer, or several; give one as response, output "
+                            "or completion, or leave the prompt out")  # fmt: skip
         times.update(owners)
         found |= dict.fromkeys(owners, record.answer)
     if twice := [own for own, n in times.items() if n > 1]:

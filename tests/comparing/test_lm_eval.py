@@ -69,3 +69,19 @@ def test_versions_that_wrote_arguments_as_lists_are_read(tmp_path):
     (tmp_path / "old.jsonl").write_text(json.dumps(line))
     record = one_of(read_file(tmp_path / "old.jsonl"))
     assert record.names == {"doc_id": "3", TEXT: "2+2="}
+
+
+def test_repeats_have_one_answer_where_the_filter_takes_one(tmp_path):
+    asked = [("2+2=", {"until": ["x"]})]
+    took = written(tmp_path / "a", asked, ["4"], resps=[["4", "5", "4"]])
+    assert one_of(read_file(took)).answer == "4" and one_of(read_file(took)).scores == {"acc": 1.0}
+    kept = written(tmp_path / "b", asked, [["4", "5", "4"]], metrics=["pass@3"], **{"pass@3": 0.5})
+    assert one_of(read_file(kept)).answer is None and one_of(read_file(kept)).scores == {"pass@3": 0.5}
+
+
+def test_versions_that_did_not_list_their_metrics_are_read(tmp_path):
+    """They held no scores."""
+    path = written(tmp_path, [("2+2=", {"until": ["x"]})], ["4"], exact_match=0.0, words=[1, 2])
+    line = {name: value for name, value in json.loads(path.read_text()).items() if name not in ("metrics", "filter")}
+    path.write_text(json.dumps(line))
+    assert one_of(read_file(path)).scores == {"acc": 1.0, "exact_match": 0.0}
