@@ -110,7 +110,7 @@ class Aligned:
         calls = self.about.methods[self.method].reward_calls
         if pick not in calls:
             raise unknown(f"final pick of {self.method}", pick, calls)
-        self._reward.open(pick, asked, all_of_them=proxy)
+        self._reward.begin(pick, asked, all_of_them=proxy)
         distinct = _distinct(asked)
         generator = self._generator(self._config.seed if seed is None else seed)
         made: dict[str, AlignedAnswer] = {}
@@ -153,7 +153,7 @@ class Aligned:
 
         Nothing of a call outlives it, so that a server may call for as long as it runs.
         """
-        self._reward.open(pick, asked)
+        self._reward.begin(pick, asked)
         generator = self._generator(self._config.seed)
         generator.streams, generator.observer = streams, observe
         made: dict[str, Answer] = {}

@@ -1,7 +1,7 @@
 """The reward as one aligned model asks it: where a pick needs it, of prompts that bring what it reads.
 
 asked = AskedReward(about, "best_of_n", task, None, lambda: reward_of(about, policy))
-asked.open("reward", prompts)                 # before each call
+asked.begin("reward", prompts)                # before each call
 RewardHandle(asked.score, ledger, scale)      # what the method scores with
 asked.proxies(answer.finalists, True)         # in reward units
 """
@@ -34,7 +34,7 @@ class AskedReward:
         self._calls = about.methods[method].reward_calls
         self._withheld = Withheld()  # what the reward reads of a prompt and the method does not
         self._scores: dict[tuple[str, str], float] = {}  # by prompt id and text, in reward units
-        self.asked = False  # in the call that is open
+        self.asked = False  # in the call that began last
 
     @property
     def columns(self) -> Sequence[str]:
@@ -45,7 +45,7 @@ class AskedReward:
     def needed(self, pick: str) -> bool:
         return self._calls[pick] > 0
 
-    def open(self, pick: str, prompts: Sequence[Prompt], *, all_of_them: bool = False) -> None:
+    def begin(self, pick: str, prompts: Sequence[Prompt], *, all_of_them: bool = False) -> None:
         """Begin a call, of which nothing of the last one is left. `all_of_them`: scores are wanted whatever picks.
 
         Raises UserError where the reward is asked and cannot be had, or cannot read these prompts.
