@@ -13,8 +13,8 @@ from harness import cli
 from harness.evidence.store import find_run
 from harness.serve.http.models import open_models
 from harness.serve.opening import fitted_folder
-from tests.served_model import Manner, Server, served_model
 from tests.serve.http.conftest import Serving
+from tests.served_model import Manner, Server, served_model
 
 SAY = [{"role": "user", "content": "hello there"}]
 GRADER = "def score(prompt, response):\n    return float(response.count('a'))\n"
@@ -76,3 +76,8 @@ def test_the_base_is_that_of_harness_generate_for_one_request(elsewhere):
             assert 0 < said.usage.completion_tokens <= 24 and said.usage.iro["policy_tokens"] > 0
         assert elsewhere.requests() == before + 1
         assert text == elsewhere.generated("base", seed) and elsewhere.requests() == before + 1
+
+
+def test_it_is_named_by_the_model_that_the_server_has(elsewhere):
+    """It was base/v1_letters, after the end of the server's URL."""
+    assert {model.id for model in elsewhere.client.models.list()} >= {"base/letters", "best-of-2/letters"}
