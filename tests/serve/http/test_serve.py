@@ -107,6 +107,22 @@ def test_a_search_is_streamed_before_it_ends(client, models):
     assert any(len([piece for piece in of if piece]) > 1 for of in pieces)
 
 
+def test_who_speaks_is_said_once_for_each_answer_of_a_stream(client):
+    """OpenAI's client adds up what the pieces say, its role was assistantassistant; a second answer that began first
+    was an IndexError there."""
+    pieces = 0
+    for seed in range(6):
+        asked = {"model": IRO, "messages": SAY, "seed": seed, "n": 2, "extra_body": {"iro": {"rows": 2}}}
+        whole = [choice.message.content for choice in client.chat.completions.create(**asked).choices]
+        with client.chat.completions.stream(**asked) as stream:
+            parts = [event.chunk.choices[0] for event in stream if event.type == "chunk"]
+            said = [choice.message for choice in stream.current_completion_snapshot.choices]
+        assert [(one.role, one.content) for one in said] == [("assistant", text) for text in whole]
+        assert [part.index for part in parts if part.delta.role] == [0, 1]
+        pieces = max(pieces, len(parts))
+    assert pieces > 4
+
+
 def test_what_may_become_a_stop_string_or_half_a_letter_is_held_back():
     assert decided(["abc", "abd"], []) == "ab"
     assert decided(["abc", "abc\n"], ["\n\n"]) == "abc" and decided(["abc\n"], ["\n\n"]) == "abc"
