@@ -31,6 +31,7 @@ Answered = TypeVar("Answered")
 
 Keep = Callable[[int, Answered], None]
 Fail = Callable[[int, NoAnswer], None]
+Admit = Callable[[int], bool]
 _BUSY = {408, 425, 429}  # and every 5xx: asked again
 
 
@@ -66,12 +67,13 @@ class Client:
         self,
         requests: Sequence[Request[Answered]],
         keep: Keep[Answered],
-        admit: Callable[[int], None] | None = None,
+        admit: Admit | None = None,
         fail: Fail | None = None,
     ) -> None:
         """Have every request answered; keep(i, reply) is called with each as it comes, from another thread.
 
-        admit(i) is called before it is sent, and may raise what ends all, as what `keep` raises does.
+        admit(i) is called before it is sent, and may raise what ends all, as what `keep` raises does. Where it says no,
+        it is asked again when one of those under way is back, of which there must be one.
         Raises NoAnswer where the server stops answering: what is under way is still kept, nothing else is asked. With
         `fail`, a request without an answer stops no other: fail(i, error) is called with it. Ctrl-C ends all at once.
         """
@@ -89,19 +91,27 @@ class Client:
         self,
         requests: Sequence[Request[Answered]],
         keep: Keep[Answered],
-        admit: Callable[[int], None] | None,
+        admit: Admit | None,
         fail: Fail | None,
         key: Key,
     ) -> None:
         stop, turns, failures = anyio.Event(), anyio.CapacityLimiter(self.patience.parallel), list[Exception]()
+        back = anyio.Condition()  # one that was under way
+
+        async def is_admitted(i: int) -> bool:
+            """Whether to send it; waits until it may be, or nothing is to be sent any more."""
+            async with back:
+                while not stop.is_set():
+                    if admit is None or admit(i):
+                        return True
+                    await back.wait()
+            return False
 
         async def one(i: int) -> None:
             async with turns:
-                if stop.is_set():
-                    return
                 try:
-                    if admit is not None:
-                        admit(i)
+                    if not await is_admitted(i):
+                        return
                     keep(i, await self._insist(server, requests[i], key, stop))
                 except Exception as error:  # of the server, the disk or the caller: raised when all others are back
                     if isinstance(error, NoAnswer):
@@ -111,6 +121,9 @@ class Client:
                             return
                     failures.append(error)
                     stop.set()
+                finally:
+                    async with back:
+                        back.notify_all()
 
         async with self._connected(key) as server, anyio.create_task_group() as group:
             for i in range(len(requests)):
