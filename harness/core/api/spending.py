@@ -97,8 +97,8 @@ class Spending:
                 )
             raise UserError(
                 f"the budget is spent: {self.in_words()}, and the next request, of {at_most.read + at_most.written:,} "
-                f"tokens at most, may take more than is left of {self._budget_in_words()}. All answers are kept: run the same "
-                "command again, which goes on from here with a budget of its own"
+                f"tokens at most, may take more than is left of {self._budget_in_words()}. All answers are kept: "
+                "run the same command again, which goes on from here with a budget of its own"
             )
         self._under_way = _sum(self._under_way, at_most)
         return True

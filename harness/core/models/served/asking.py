@@ -117,6 +117,16 @@ def parsed(body: str) -> dict[str, Any]:
     return answer
 
 
+def parsed_with_choices(body: str) -> dict[str, Any]:
+    """The same of a reply with choices. Raises StatusInBody where one of these is an error, too."""
+    answer = parsed(body)
+    choices = answer.get("choices")
+    for one in choices if isinstance(choices, list) else []:
+        if isinstance(one, dict):
+            _raise_error_in(one)
+    return answer
+
+
 def tells_cached_tokens(answer: Mapping[str, Any]) -> bool:
     details = _usage(answer).get("prompt_tokens_details")
     return isinstance(details, Mapping) and type(details.get("cached_tokens")) is int

@@ -26,6 +26,7 @@ from harness.core.models.served.asking import (
     likeliest_but_drawn,
     logprob_fields,
     parsed,
+    parsed_with_choices,
     reply_of,
     tells_cached_tokens,
 )
@@ -37,7 +38,7 @@ _COUNTED, _NEXT = "1, 2, 3, 4,", " 5"
 _TEXT = "The first thing that I saw in the morning was"
 _HEAD, _WHOLE = 5, 10  # tokens: what is given back, and what is to come of it
 _MOST_CHOICES = (16, 8, 4, 2)
-VERSION = 2  # raised where it finds something else about the same server
+VERSION = 3  # raised where it finds something else about the same server
 _LIKELIEST = 5  # tokens; OpenAI's /completions tells no more
 _LOOSE = 50  # a top-k that leaves all of them
 _APART = 0.2  # nats between the first and the last of them, at least, to be measured by
@@ -174,7 +175,7 @@ class _Probe:
         try:
             self._ask(path, asked, 1)
         except NoAnswer as error:
-            if error.status not in (400, 404, 405, 415, 422, 500, 501, None):
+            if error.may_pass or error.status not in (400, 404, 405, 415, 422, 500, 501, None):
                 raise
             return None if _OUT_OF_TOKENS in str(error) else str(error)
         return None
@@ -264,14 +265,17 @@ class _Probe:
         return made[0].text if made else None
 
     def _tried(self, path: str, asked: Mapping[str, Any], most: int) -> dict[str, Any] | None:
+        """None where the server cannot. Raises NoAnswer where that is not known, for what is found is kept."""
         try:
             return self._ask(path, asked, most)
-        except NoAnswer:
+        except NoAnswer as error:
+            if error.may_pass:
+                raise
             return None
 
     def _ask(self, path: str, asked: Mapping[str, Any], most: int) -> dict[str, Any]:
         body = {"model": self.address.name, **self._rule, self._limit: most, **asked}
-        answer = self.client.get(Request(path, body, parsed))
+        answer = self.client.get(Request(path, body, parsed_with_choices))
         self._cached = self._cached or tells_cached_tokens(answer)
         return answer
 
@@ -282,10 +286,12 @@ def _agree(one: str, other: str) -> bool:
 
 
 def _tried(client: Client, path: str, body: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """None where there is no such thing."""
+    """None where there is no such thing. Raises NoAnswer where that is not known."""
     try:
         return client.get(Request(path, body, parsed))
-    except NoAnswer:
+    except NoAnswer as error:
+        if error.may_pass:
+            raise
         return None
 
 

@@ -118,6 +118,31 @@ def test_it_is_probed_once_and_again_where_it_says_something_else_of_itself(tmp_
         assert other.contents == {"name": "letters", "owned_by": "tests", "max_model_len": "4096"}
 
 
+@pytest.mark.parametrize("trouble", [0, 429, 503])
+@pytest.mark.parametrize("first", range(1, 26, 6))
+def test_trouble_that_passes_is_not_taken_for_what_a_server_cannot_do(tmp_path, first, trouble):
+    """A few replies of status 429 made `goes_on` none and `seeds` false, for all commands to come."""
+    manner = Manner(goes_on=("continue_final_message",), logprobs="raw", says={"owned_by": "vllm"})
+    with served_model(manner) as server:
+        truth = opened(server, tmp_path / "truth")
+        before = len(server.requests)
+        assert before >= 25
+        server.manner = replace(
+            manner, fails=lambda count, body: trouble if count - before in (first, first + 1) else None
+        )
+        with pytest.raises(UserError, match=rf"does not answer: .*{trouble or 'connection'}"):
+            opened(server, tmp_path / "troubled")
+        server.manner = manner
+        found = opened(server, tmp_path / "troubled")
+    assert found.dialect == truth.dialect and found.fingerprint == truth.fingerprint
+
+
+def test_a_server_that_breaks_at_what_it_cannot_do_cannot_do_it(tmp_path):
+    manner = Manner(most_choices=16, fails=lambda count, body: 500 if body.get("n", 1) > 4 else None)
+    with served_model(manner) as server:
+        assert opened(server, tmp_path).dialect.choices == 4
+
+
 def test_port_and_hour_are_no_part_of_what_names_it(tmp_path):
     with served_model() as one, served_model() as other:
         one.requests.append(("", {}))  # `created` is another number in every list
