@@ -298,6 +298,22 @@ def test_what_was_asked_before_the_end_is_answered(models, monkeypatch):
 
 def test_a_fault_of_the_server_is_500_and_the_next_request_is_answered(client, models, monkeypatch):
     aligned = models.named(IRO).aligned
+@pytest.mark.parametrize("host", ["127.0.0.2", "127.9.9.9:80", "LocalHost:8000", "[::1]:8000", "[::1]"])
+def test_where_it_listens_without_a_token_it_answers(serving, monkeypatch, host):
+    """`--host 127.0.0.2` was accepted, and every request to it refused."""
+    monkeypatch.delenv("HARNESS_SERVE_TOKEN", raising=False)
+    name = host.removeprefix("[").removesuffix(":8000").removesuffix(":80").removesuffix("]")
+    assert read_token(name) is None
+    assert requests.get(f"{serving.url}/health", headers={"Host": host}, timeout=30).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["128.0.0.1", "127.0.0.1.evil.example", "[::2]", "localhost.evil.example", "", "0.0.0.0"]
+)
+def test_what_others_may_be_called_is_not_answered(serving, host):
+    assert requests.get(f"{serving.url}/health", headers={"Host": host}, timeout=30).status_code == 403
+
+
 
     def broken(self, *arguments, **options):
         raise ZeroDivisionError("a secret of somebody")
