@@ -190,7 +190,7 @@ def _asked(
     rule = served.aligned.sampler
     changes: dict[str, Any] = {"stop": _stops(read.stop) or rule.stop}
     changes |= {name: value for name in ("temperature", "top_p") if (value := vars(read)[name]) is not None}
-    changes["max_new_tokens"] = _within(served, max_tokens or rule.max_new_tokens)
+    changes["max_new_tokens"] = _within(served, max_tokens or min(rule.max_new_tokens, limits.max_tokens))
     sampler = replace(rule, **changes)
     seed = read.seed if read.seed is not None else int(served.aligned.about.asked["seed"])
     wanted = [Wanted(served, prompt, sampler, iro.rows, seed + i, iro.trace) for prompt in prompts for i in range(n)]

@@ -154,6 +154,18 @@ def test_rows_and_iteration_are_those_that_are_asked_for(client):
     )
 
 
+def test_no_answer_is_longer_than_the_server_allows(models):
+    """`--most-tokens` bound those alone who named a length."""
+    serving = Serving(models, limits=Limits(max_tokens=2))
+    try:
+        for model in (IRO, BASE, BEST):
+            answer = serving.client().completions.create(model=model, prompt="topic 0", seed=1)
+            assert answer.usage.completion_tokens <= 2
+            assert answer.choices[0].text == text(serving.client(), model, seed=1, max_tokens=2)
+    finally:
+        serving.stop()
+
+
 BROKEN = [
     (b"{", {}, 400, "the body is no JSON"),
     (b"[]", {}, 400, "the body must be a JSON object"),
