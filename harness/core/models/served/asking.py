@@ -16,6 +16,7 @@ from harness.core.models.served.dialect import Dialect, GoesOn
 
 Finish = Literal["stop", "length", "filtered"]
 COMPLETIONS, CHAT = "/completions", "/chat/completions"
+TEMPLATE = "/apply-template"  # of llama.cpp, above the URL
 _FAILED, _CUT, _FILTERED = "error", "length", "content_filter"  # values of finish_reason
 _THOUGHTS = ("reasoning_content", "reasoning")  # fields of a message: tokens are told of them, and they are no answer
 _CHARACTERS_A_TOKEN = 4  # about, of English
@@ -125,6 +126,14 @@ def parsed_with_choices(body: str) -> dict[str, Any]:
         if isinstance(one, dict):
             _raise_error_in(one)
     return answer
+
+
+def rendered_in(body: str) -> str:
+    """The text that messages become by the server's template. Raises as `parsed`, and NoAnswer where there is none."""
+    prompt = parsed(body).get("prompt")
+    if not isinstance(prompt, str):
+        raise NoAnswer(f"the reply of {TEMPLATE} holds no prompt: {shortened(body)}")
+    return prompt
 
 
 def tells_cached_tokens(answer: Mapping[str, Any]) -> bool:

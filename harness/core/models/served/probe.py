@@ -21,6 +21,7 @@ from harness.core.models.served.address import Address
 from harness.core.models.served.asking import (
     CHAT,
     COMPLETIONS,
+    TEMPLATE,
     continued,
     likeliest,
     likeliest_but_drawn,
@@ -201,7 +202,7 @@ class _Probe:
 
     def _rendered(self) -> str | None:
         """The question as the server's template says it, where it tells."""
-        answer = _tried(self.client, f"{self.address.root}/apply-template", {"messages": _QUESTION})
+        answer = _tried(self.client, f"{self.address.root}{TEMPLATE}", {"messages": _QUESTION})
         prompt = None if answer is None else answer.get("prompt")
         return prompt if isinstance(prompt, str) else None
 

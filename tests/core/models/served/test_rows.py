@@ -211,6 +211,24 @@ def test_a_prompt_that_is_too_long_is_named(tmp_path):
         sampled(opened(server, tmp_path), prompts, 2)
 
 
+@pytest.mark.parametrize(
+    "manner, says",
+    [
+        (Manner(template=True, fails=lambda count, body: 400), r"\(prompt 'q.'\): status 400"),
+        (Manner(template=True, fails=lambda count, body: 0), r"\(prompt 'q.'\): the connection failed"),
+        (Manner(), r"\(prompt 'q.'\): status 404"),
+        (Manner(nothing_rendered=True), r"\(prompt 'q.'\): the reply of /apply-template holds no prompt: \{\}"),
+    ],
+)
+def test_a_template_that_is_not_told_any_more_is_one_clear_error(tmp_path, manner, says):
+    """It was a traceback."""
+    with served_model(Manner(template=True)) as server:
+        policy = opened(server, tmp_path)
+        server.manner = manner
+        with pytest.raises(UserError, match=rf"does not answer {says}.*All answers so far are kept"):
+            sampled(policy, CHATS, 2)
+
+
 def test_a_filtered_answer_ends_and_is_counted(tmp_path):
     with served_model(Manner(filters="b")) as server:
         policy = opened(server, tmp_path)
