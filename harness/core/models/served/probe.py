@@ -48,10 +48,17 @@ _EXTRA = ("top_k", "min_p")
 _COLD = 0.01  # a temperature for servers that refuse 0 alone
 _WAYS: tuple[GoesOn, ...] = ("continue_final_message", "trailing", "prefix")
 _OUT_OF_TOKENS = "max_tokens or model output limit was reached"  # a reasoning model that thought: it does answer
-_NOT_OF_THE_MODEL = {"id", "object", "created", "permission", "modified_at", "aliases", "tags"}
+_OF_THE_MODEL = {  # in an entry of /models and its _PARTS: which model it is, and what shapes its texts
+    "root", "parent", "owned_by", "canonical_slug", "hugging_face_id", "version", "revision", "digest", "sha",
+    "quantization", "quant", "precision", "dtype", "arch", "tokenizer", "instruct_type",
+    "chat_template", "prompt_template", "bos_token", "eos_token", "default_model_temperature", "rope_scale",
+    "rope_alpha", "max_model_len", "context_length", "context_window", "max_context_length", "max_seq_len",
+}  # fmt: skip
+_PARTS = {"", "config", "architecture", "metadata", "parameters"}  # not prices, states, limits or who routes to it
+_LLAMA_CPP, _FILE = "llamacpp", "meta"  # what is said of a file's weights, all of it
 _VERSIONS = {
     "vllm": ("/version", "version"),
-    "llamacpp": ("/props", "build_info"),
+    _LLAMA_CPP: ("/props", "build_info"),
     "sglang": ("/server_info", "version"),
 }
 
@@ -73,7 +80,7 @@ def stated(address: Address, client: Client) -> dict[str, str]:
     if named and address.name not in named:
         raise unknown(f"model of {address.url}", address.name, list(named))
     entry = named.get(address.name, {})
-    statement = {"name": address.name, **_flat({k: v for k, v in entry.items() if k not in _NOT_OF_THE_MODEL})}
+    statement = {"name": address.name, **_of_the_model(entry)}
     path, field = _VERSIONS.get(str(entry.get("owned_by")), ("", ""))
     if path and (answer := _tried(client, f"{address.root}{path}", None)) is not None:
         statement["version"] = str(answer.get(field, ""))
@@ -294,6 +301,17 @@ def _tried(client: Client, path: str, body: Mapping[str, Any] | None) -> dict[st
         if error.may_pass:
             raise
         return None
+
+
+def _of_the_model(entry: Mapping[str, Any]) -> dict[str, str]:
+    """What names the model, and so its paid answers: no price, no hour, nor whether it is loaded now."""
+
+    def counts(path: str) -> bool:
+        part, _, name = path.rpartition("/")
+        is_of_file = part == _FILE and entry.get("owned_by") == _LLAMA_CPP
+        return is_of_file or (part in _PARTS and name in _OF_THE_MODEL)
+
+    return {path: value for path, value in _flat(entry).items() if counts(path)}
 
 
 def _flat(tree: Mapping[str, Any], before: str = "") -> dict[str, str]:
