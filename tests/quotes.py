@@ -19,6 +19,7 @@ import numpy as np
 
 from harness.core.statistics import stats
 from harness.core.statistics.stats import Estimate
+from harness.evidence.accuracies import accuracies_of, percents
 from harness.evidence.markdown import giga, markdown_table, percent, signed
 from harness.evidence.names import display_name
 from harness.evidence.refits import golds_by_fit
@@ -76,6 +77,8 @@ def quote(run: str, rows: str, field: str) -> str:
         ours, theirs = (_key(row) for row in rows.split("-"))
         assert field in ("gold", "gold_over_refits"), f"{rows} differ in gold alone, not in {field}"
         return str(signed(_difference(_run(run), ours, theirs, over_refits=field == "gold_over_refits")))
+    if field.startswith("accuracy."):
+        return percents(accuracies_of(_run(run))[_key(rows)][field.removeprefix("accuracy.").replace("_", " ")]) or ""
     name, _, form = field.partition(":")
     value: Any = _rows(run)[_key(rows)]
     for part in name.split("."):
@@ -89,7 +92,9 @@ def table(run: str) -> str:
     rows = chosen_rows(everything, most=len({row.key.method for row in everything}))
     cells = [
         {
-            "method": display_name(row.key.method) + (" (weights trained)" if row.trains_weights else ""),
+            "method": display_name(row.key.method)
+            + (" (weights trained)" if row.trains_weights else "")
+            + (" (oracle)" if row.is_oracle else ""),
             "gold, sd [95%]": row.gold.shown(),
             "over fits": "" if row.over_refits is None else _over(row.over_refits),
             "against best-of-n [95%]": signed(row.against_best_of_n) or "",

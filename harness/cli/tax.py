@@ -34,6 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
     for name in ("limit", "max_new_tokens"):
         if (value := vars(arguments)[name]) is not None and value < 1:
             raise UserError(f"--{name.replace('_', '-')} {value}: give at least 1")
+    if (arguments.num_fewshot or 0) < 0:
+        raise UserError(f"--num-fewshot {arguments.num_fewshot}: give at least 0")
     names = [name.strip().removeprefix("lm_eval:") for name in arguments.tasks.split(",") if name.strip()]
     files = _by_task(arguments.dataset_file, names)
     from harness.core.files import cache_folder

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from harness.core.chat.chat import Chat
-from harness.core.chat.reply import REASONS, Reply, Withheld, after_thinking
+from harness.core.chat.reply import REASONS, Reply, Withheld
 from harness.core.errors import UserError, unknown
+from harness.core.thinking import after_thinking
 
 TEMPLATE = Path(__file__).with_name("judge_prompt.txt")
 GOLD_JUDGE, REWARD_JUDGE = "gold", "reward-"  # names of judges that compare stored scores; the second's go on

@@ -14,6 +14,7 @@ import numpy as np
 from harness.core.errors import UserError
 from harness.core.given_prompts import plain
 from harness.core.given_reward import Reward
+from harness.core.graders.grade import REFERENCE
 from harness.core.reward import checked
 from harness.core.types import Candidate, Completion, Prompt, Scorer
 from harness.core.withheld import Withheld
@@ -84,7 +85,8 @@ class AskedReward:
 
     def _require_columns(self, pick: str, prompts: Sequence[Prompt]) -> None:
         for prompt in prompts:
-            if missing := [name for name in self.columns if name not in prompt.row]:
+            known = {*prompt.row, *(() if prompt.reference is None else (REFERENCE,))}
+            if missing := [name for name in self.columns if name not in known]:
                 others = [name for name in self._calls if not self.needed(name)]
                 instead = f", or let {' or '.join(others)} pick, which asks for nothing" if others else ""
                 raise UserError(

@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from harness.core.digest import digest
+from harness.core.errors import UserError
 from harness.core.task import SHARES, Slice, slice_of
 from harness.core.types import Message, Prompt
 from harness.tasks.lm_eval_task.plain import plain
@@ -171,10 +172,24 @@ class Opened:
     def _question(self, document: Any) -> str:
         return str(self.task.doc_to_text(document))
 
+    @contextmanager
+    def _examples_that_there_are(self) -> Iterator[None]:
+        """Raises UserError where lm-eval is to draw more examples than the split of examples has."""
+        try:
+            yield
+        except (ValueError, AssertionError) as error:
+            there = len(self.task.sampler.fewshot_docs()) if self.num_fewshot else 0
+            if self.num_fewshot < there:
+                raise
+            raise UserError(
+                f"{self.name}: {self.num_fewshot} examples are asked for in a prompt, and there are {there}, of which "
+                "none may be the document itself; ask for fewer: --set lm_eval.num_fewshot=N (tax: --num-fewshot N)"
+            ) from error
+
     def _prompt(self, document: Any, leave_out: Any = None) -> tuple[str, Prompt]:
         """What a document asks, and the prompt with its few-shot examples, in the words of lm-eval."""
         question, row = self._question(document), plain(document)
-        with _never_an_example(self.task, leave_out):
+        with _never_an_example(self.task, leave_out), self._examples_that_there_are():
             context = self.task.fewshot_context(
                 document,
                 num_fewshot=self.num_fewshot,

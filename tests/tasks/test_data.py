@@ -12,6 +12,7 @@ import pytest
 
 import harness
 from harness import cli
+from harness.core import outside
 from harness.core.errors import UserError
 from harness.core.graders.grade import ERRORS
 from harness.core.types import Completion
@@ -211,6 +212,18 @@ def get_assert(output, context):
 """
 
 
+def test_a_grader_that_reads_the_reference_is_an_oracle_whatever_its_column_is_called(files, capsys):
+    (files / "ref.py").write_text("def correct(prompt, response, reference):\n    return response.count(reference)\n")
+    assert run(grader="ref.py") == 0
+    assert "which reads reference" in capsys.readouterr().err
+    aligned = harness.load("latest", "iro")
+    with pytest.raises(UserError, match="it reads reference of the row"):
+        aligned.generate(["topic 1"], pick="reward")
+    for name in ("answer", "reference"):
+        (answer,) = aligned.answers([{"prompt": "topic 1", name: "b"}], pick="reward")
+        assert answer.finalists[0].proxy == answer.finalists[0].text.count("b")
+
+
 def test_an_oracle_answers_new_prompts_only_with_what_it_reads_and_values_need_nothing(files, capsys):
     assert run(grader="checks.py:keyed") == 0
     aligned = harness.load("latest", "iro")
@@ -348,7 +361,7 @@ def test_a_server_that_is_gone_leaves_no_score_and_stops_the_run(files, capsys):
 def test_cosine_is_by_minilm_and_another_text_is_less_alike(files, monkeypatch):
     """The real model takes a download; here its place is taken."""
     monkeypatch.setattr(
-        data, "Embedding", lambda cache: lambda texts: np.array([[t.count("a"), t.count("b") + 0.1] for t in texts])
+        outside, "Embedding", lambda cache: lambda texts: np.array([[t.count("a"), t.count("b") + 0.1] for t in texts])
     )
     (files / "like.json").write_text(
         json.dumps({"type": "text_similarity", "name": "like", "evaluation_metric": "cosine",

@@ -247,6 +247,14 @@ def test_examples_from_a_split_that_is_not_there_are_asked_for(made, tmp_path):
     assert not made(files=(f"test={tmp_path}/test.jsonl",)).has_training
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_more_examples_than_there_are_is_one_error(made, split):
+    """Of a test split, the document itself is left out."""
+    with pytest.raises(UserError, match="50 examples are asked for in a prompt, and there are 6") as error:
+        _ = made(n=6, num_fewshot=50, fewshot_split=split).prompts
+    assert "--num-fewshot N" in str(error.value)
+
+
 @pytest.fixture
 def shipped(tmp_path, monkeypatch):
     """Files of tasks, groups and tags in place of lm-eval's 14,000."""

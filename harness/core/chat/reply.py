@@ -6,18 +6,17 @@ from_file(stored), to_file(reply)     # as the cache keeps it; what is withheld 
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness.core.api.failures import NoAnswer, StatusInBody, shortened
+from harness.core.thinking import after_thinking
 
 Withheld = Literal["cut short", "unfinished thinking", "refused", "empty"]
 REASONS: tuple[Withheld, ...] = ("cut short", "unfinished thinking", "refused", "empty")
 _CUT, _FILTERED, _FAILED = "length", "content_filter", "error"  # values of finish_reason
 _LIMITS = ("max_completion_tokens", "max_tokens")  # fields of a request
-_THINKING = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -95,14 +94,6 @@ def joined(content: Any) -> str:
 def _whole(text: str) -> str:
     """The text; halves of a character, which no file takes, become the sign for what cannot be read."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def after_thinking(text: str) -> str | None:
-    """What stands after a model's thinking, the whole text where there is none; None where the thinking never ends."""
-    marks = list(_THINKING.finditer(text))
-    if not marks:
-        return text
-    return text[marks[-1].end() :] if marks[-1][1] else None
 
 
 def _withheld(

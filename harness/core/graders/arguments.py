@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from harness.core.graders.forms import BY_PLACE, FORM, RUBRIC, RUBRIC_GROUP, TRL_EXTRAS, FormName, Parameters
+from harness.core.graders.forms import FORM, RUBRIC, RUBRIC_GROUP, TRL_EXTRAS, WHOLE_ROW, FormName, Parameters
 from harness.core.graders.missing import MissingColumn
 from harness.core.graders.sample import sample_of
 
+_PLURALS = ("answers", "infos", "tasks")  # of verifiers; a column of that name is meant where a row has one
 _LABELS = ("label", "labels", "answer", "reference_answer", "reference", "ground_truth")  # OpenRLHF lets one choose
 
 
@@ -80,7 +81,7 @@ def required_columns(form: FormName, parameters: Parameters, row: Mapping[str, A
     """Raises MissingColumn where a row cannot be graded: what is named and has no default must be there."""
     if form == "verl":
         given = {"solution_str", "extra_info"} | ({"ground_truth"} if _verl_truth(row) is not None else set())
-    elif form in BY_PLACE:
+    elif form in WHOLE_ROW:
         return
     elif form == "openrlhf":
         given = {"queries", "prompts", "labels"} if any(name in row for name in _LABELS) else {"queries", "prompts"}
@@ -93,7 +94,7 @@ def required_columns(form: FormName, parameters: Parameters, row: Mapping[str, A
 def arguments(form: FormName, parameters: Parameters, items: Sequence[PlainItem], log: Log) -> dict[str, Any]:
     """Arguments of one call by name: of all items for a batched form, of the only one for the others."""
     made = _batch(form, parameters, items, log) if FORM[form].batched else _MAKE[form](items[0])
-    if parameters.rest is None and form not in BY_PLACE:
+    if parameters.rest is None and form not in WHOLE_ROW:
         return {name: value for name, value in made.items() if name in parameters.names}
     return made
 
@@ -115,6 +116,7 @@ def _batch(form: FormName, parameters: Parameters, items: Sequence[PlainItem], l
             one = [_rubric(item) for item in items]
             return {
                 **{plural: [objects[plural[:-1]] for objects in one] for plural in RUBRIC_GROUP - {"parser"}},
+                **{plural: columns[plural] for plural in _PLURALS if plural in columns},
                 "parser": Parser(),
             }
         case "openrlhf":
@@ -125,12 +127,6 @@ def _batch(form: FormName, parameters: Parameters, items: Sequence[PlainItem], l
                 "prompts": texts,
                 "labels": [next((item.row[name] for name in _LABELS if name in item.row), None) for item in items],
             }
-        case "bedrock":
-            event = [
-                {"metadata": item.row, **item.row, "id": str(i), "messages": item.messages}
-                for i, item in enumerate(items)
-            ]
-            return {"event": event, "context": SimpleNamespace(function_name="grader", aws_request_id="local")}
     return {**columns, "prompts": prompts, "responses": [item.response for item in items]}
 
 
@@ -162,12 +158,18 @@ def _verl_truth(row: Mapping[str, Any]) -> Any:
 
 
 def _verl(item: PlainItem) -> dict[str, Any]:
-    own = {"solution_str": item.response, "ground_truth": _verl_truth(item.row), "extra_info": None}
+    own = {"solution_str": item.response, "ground_truth": _verl_truth(item.row), "extra_info": {}}
     return {**own, **{name: item.row[name] for name in ("data_source", "extra_info") if name in item.row}}
 
 
 def _fireworks(item: PlainItem) -> dict[str, Any]:
     return {**item.row, "messages": [Message(message) for message in item.messages]}
+
+
+def _bedrock(item: PlainItem) -> dict[str, Any]:
+    """An event of one: ids are the rows' own, and several answers to a prompt have the same."""
+    sample = {"metadata": item.row, **item.row, "id": str(item.row.get("id", "0")), "messages": item.messages}
+    return {"event": [sample], "context": SimpleNamespace(function_name="grader", aws_request_id="local")}
 
 
 def _eval_protocol(item: PlainItem) -> dict[str, Any]:
@@ -199,6 +201,7 @@ _MAKE: dict[str, Callable[[PlainItem], dict[str, Any]]] = {
     "verifiers": _verifiers,
     "verl": _verl,
     "fireworks": _fireworks,
+    "bedrock": _bedrock,
     "eval_protocol": _eval_protocol,
     "promptfoo": _promptfoo,
     "tinker": lambda item: {"self": item.row, "sample_str": item.response},

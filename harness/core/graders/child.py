@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from harness.core.graders.arguments import Log, PlainItem, arguments, required_columns
-from harness.core.graders.forms import BY_PLACE, FORM, FormName, Parameters
+from harness.core.graders.forms import FORM, FormName, Parameters
 from harness.core.graders.missing import MissingColumn
 from harness.core.graders.returned import Outcome, read, read_batch
 from harness.core.graders.tinker import checks_of
@@ -59,7 +59,7 @@ def main(requests: int, answers: int) -> None:
     while True:
         request = json.loads(lines.get())
         items = [PlainItem(**item) for item in request["items"]]
-        outcomes = _graded(function, form, parameters, items, job["name"])
+        outcomes = _graded(function, form, parameters, items, job)
         answer({"id": request["id"], "outcomes": [asdict(outcome) for outcome in outcomes]})
 
 
@@ -115,7 +115,7 @@ def _loaded(job: dict[str, Any]) -> Callable[..., Any]:
 
 
 def _graded(
-    function: Callable[..., Any], form: FormName, parameters: Parameters, items: list[PlainItem], name: str
+    function: Callable[..., Any], form: FormName, parameters: Parameters, items: list[PlainItem], job: dict[str, Any]
 ) -> list[Outcome]:
     """One outcome an item; a batch is one call, in which rows that lack a column are left out."""
     outcomes: list[Outcome | None] = []
@@ -127,24 +127,31 @@ def _graded(
             outcomes.append(Outcome(float("nan"), "invalid_variable_error", str(error)))
     whole = [item for item, outcome in zip(items, outcomes, strict=True) if outcome is None]
     groups = [whole] if FORM[form].batched and whole else [[item] for item in whole]
-    made = iter([outcome for group in groups for outcome in _called(function, form, parameters, group, name)])
+    made = iter([outcome for group in groups for outcome in _called(function, form, parameters, group, job)])
     return [outcome or next(made) for outcome in outcomes]
 
 
 def _called(
-    function: Callable[..., Any], form: FormName, parameters: Parameters, items: list[PlainItem], name: str
+    function: Callable[..., Any], form: FormName, parameters: Parameters, items: list[PlainItem], job: dict[str, Any]
 ) -> list[Outcome]:
+    """One call; where it raises, each half of its items has its own, so that one row costs no other its score."""
     log = Log()
     try:
         given = arguments(form, parameters, items, log)
-        value = function(*given.values()) if form in BY_PLACE else function(**given)
+        value = function(*given.values()) if job["by_place"] or form == "eval_protocol" else function(**given)
         if inspect.isawaitable(value):
             value = asyncio.run(_awaited(value))
-        outcomes = read_batch(value, len(items)) if FORM[form].batched else [read(value)]
+        if form == "bedrock":
+            outcomes = read_batch(value, 1, [given["event"][0]["id"]])
+        else:
+            outcomes = read_batch(value, len(items)) if FORM[form].batched else [read(value)]
     except MissingColumn as error:  # of what an object is made of
         return [Outcome(float("nan"), "invalid_variable_error", str(error))] * len(items)
     except BaseException as error:  # SystemExit and KeyboardInterrupt are the function's as well
-        return [Outcome(float("nan"), "python_grader_runtime_error", _told(error, name))] * len(items)
+        if half := len(items) // 2:
+            parts = (items[:half], items[half:])
+            return [one for part in parts for one in _called(function, form, parameters, part, job)]
+        return [Outcome(float("nan"), "python_grader_runtime_error", _told(error, job["name"]))]
     return [Outcome(one.score, one.error, one.detail, {**log.metrics, **one.metrics}) for one in outcomes]
 
 

@@ -18,7 +18,7 @@ RUBRIC = frozenset({"completion", "prompt", "answer", "info", "state", "task", "
 RUBRIC_GROUP = frozenset({"completions", "prompts", "answers", "infos", "states", "tasks", "parser"})
 TRL_EXTRAS = frozenset({"completion_ids", "trainer_state", "log_extra", "log_metric"})
 
-BY_PLACE: frozenset[FormName] = frozenset({"openai", "eval_protocol"})  # as these vendors call, whatever the names are
+WHOLE_ROW: frozenset[FormName] = frozenset({"openai", "eval_protocol"})  # no parameter is a column
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,6 @@ FORMS: tuple[Form, ...] = (
         "(event, context)",
         "Bedrock",
         lambda p: _exactly(p, {"event", "context"}),
-        batched=True,
         usual="lambda_handler",
     ),
     Form(

@@ -13,8 +13,8 @@ from typing import Any
 from harness.core.errors import UserError, unknown
 
 FUNCTIONS: dict[str, Callable[..., float]] = {  # log is the natural one
-    "min": min, "max": max, "abs": abs, "floor": math.floor, "ceil": math.ceil, "exp": math.exp, "sqrt": math.sqrt,
-    "log": math.log,
+    "min": lambda *of: min(of), "max": lambda *of: max(of), "abs": abs, "floor": math.floor, "ceil": math.ceil,
+    "exp": math.exp, "sqrt": math.sqrt, "log": math.log,
 }  # fmt: skip
 _OPERATORS: dict[type[ast.operator] | type[ast.unaryop], Callable[..., float]] = {
     ast.Add: lambda a, b: a + b,

@@ -13,6 +13,10 @@ from harness.core.graders.grade import Error, Grade, Item, Reads
 from harness.core.graders.returned import Outcome
 from harness.core.graders.worker import Ended, Limits, Worker, one_line
 
+_CALLED = dict.fromkeys(  # forms whose functions are called otherwise than once, so that what is stored is not taken
+    ("batched", "trl", "rubric_group", "openrlhf", "openai", "verl", "bedrock"), "/2"
+)
+
 
 class FunctionGrader:
     """Grades through a worker; an item that makes it exit, hang or leak is NaN, and the next have a new one."""
@@ -44,14 +48,16 @@ class FunctionGrader:
                     raise
                 outcomes = self._worker.call(items)
         except Ended as ended:
-            return [Grade.failed(ended.error, ended.detail)] * len(items)
+            if half := len(items) // 2:  # one item costs no other its score
+                return [*self._called(items[:half]), *self._called(items[half:])]
+            return [Grade.failed(ended.error, ended.detail)]
         return [_grade(outcome) for outcome in outcomes]
 
 
 def identity_of(kind: str, sources: dict[str, str], function: str, form: str, limits: Limits) -> str:
     """Hash of all that shapes the scores of a function; where its file lies is no part of it."""
-    allowed = [limits.seconds, limits.memory_gib]
-    return digest({"kind": kind, "sources": sources, "function": function, "form": form, "limits": allowed})[:20]
+    allowed, called = [limits.seconds, limits.memory_gib], f"{form}{_CALLED.get(form, '')}"
+    return digest({"kind": kind, "sources": sources, "function": function, "form": called, "limits": allowed})[:20]
 
 
 def _grade(outcome: Outcome) -> Grade:

@@ -30,6 +30,9 @@ Error = Literal[
 ERRORS: tuple[Error, ...] = get_args(Error)
 
 
+REFERENCE = "reference"  # under which graders find the answer that is known, whatever its column is called
+
+
 @dataclass(frozen=True)
 class Item:
     """One response with all that a grader may read; `row` is every other column of the row of data."""
@@ -44,7 +47,7 @@ class Item:
         prompt = completion.prompt
         asked = prompt.text if prompt.messages is None else prompt.messages
         assert asked is not None, "a prompt has text or messages"
-        named = {} if prompt.reference is None else {"reference": prompt.reference}
+        named = {} if prompt.reference is None else {REFERENCE: prompt.reference}
         return cls(asked, completion.text, {**named, **prompt.row}, completion.tokens)
 
 

@@ -9,11 +9,12 @@ class Mine(GradedTask):
 from abc import abstractmethod
 from collections.abc import Collection
 from pathlib import Path
+from typing import get_args
 
 from harness.core.contents import file_sha256
-from harness.core.graders.grade import Grader
+from harness.core.graders.grade import REFERENCE, Grader
 from harness.core.graders.told import ToldScorer
-from harness.core.task import Task
+from harness.core.task import Slice, Task
 from harness.core.types import Scorer
 
 
@@ -43,9 +44,19 @@ class GradedTask(Task):
 
     @property
     def reads(self) -> list[str]:
-        """Columns that the proxy reads: who asks it at test time has to bring them."""
-        reads = self.grader.reads
-        return [name for name in self.columns if reads == "everything" or name in reads]
+        """Columns that the proxy reads: who asks it at test time has to bring them.
+
+        `reference` is one of them where no column has that name and prompts have what stands for it.
+        """
+        reads, columns = self.grader.reads, self.columns
+        named = [name for name in columns if reads == "everything" or name in reads]
+        if REFERENCE in reads and REFERENCE not in columns and self._has_references:
+            named.append(REFERENCE)
+        return named
+
+    @property
+    def _has_references(self) -> bool:
+        return any(prompt.reference is not None for part in get_args(Slice) for prompt in self.prompts(part))
 
     def reward(self) -> Scorer:
         return self._proxy

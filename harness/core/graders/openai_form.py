@@ -190,6 +190,8 @@ def read_grader(data: Any, where: str) -> OpenAIGrader:
         return _ANY.validate_json(json.dumps(data))
     except ValidationError as error:
         raise UserError(f"{where}: {_first(error, data)}") from error
+    except TypeError as error:  # YAML reads 2024-01-01 as a date
+        raise UserError(f"{where}: {_unquoted(data)}") from error
 
 
 def _require_kinds(data: Mapping[str, Any], where: str) -> None:
@@ -209,10 +211,25 @@ def _require_kinds(data: Mapping[str, Any], where: str) -> None:
                 raise UserError(f"{where}, graders.{name} is a multi grader, and one may not stand in another")
 
 
+def _unquoted(data: Any, place: str = "it") -> str:
+    """Names the first value that JSON does not have."""
+    parts: list[tuple[Any, Any]] = []
+    if isinstance(data, Mapping):
+        if odd := [key for key in data if not isinstance(key, str | int | float | None)]:
+            return f"{place} has the key {odd[0]}, which is a {type(odd[0]).__name__}; put it in quotes"
+        parts = list(data.items())
+    elif isinstance(data, list | tuple):
+        parts = list(enumerate(data))
+    elif not isinstance(data, str | int | float | None):
+        return f"{place} is {data}, which is a {type(data).__name__}; put it in quotes"
+    found = (_unquoted(value, f"{name}" if place == "it" else f"{place}.{name}") for name, value in parts)
+    return next(filter(None, found), "")
+
+
 def _first(error: ValidationError, data: Mapping[str, Any]) -> str:
     """The first of pydantic's errors in this project's words."""
     first = error.errors()[0]
-    steps = [str(step) for step in first["loc"] if step not in _KINDS]
+    steps = _steps([str(step) for step in first["loc"]])
     place = ".".join(steps) or "it"
     match first["type"]:
         case "extra_forbidden":
@@ -226,10 +243,17 @@ def _first(error: ValidationError, data: Mapping[str, Any]) -> str:
     return f"{place} is {str(first['input'])[:60]!r}: {first['msg']}"
 
 
+def _steps(place: list[str]) -> list[str]:
+    """A place as the file has it: pydantic puts a grader's type before its fields, and parts may be called like one."""
+    steps = place[1:] if place[:1] and place[0] in _KINDS else place
+    is_typed = steps[:1] == ["graders"] and len(steps) > 2 and steps[2] in _KINDS
+    return [*steps[:2], *steps[3:]] if is_typed else steps
+
+
 def _fields(data: Mapping[str, Any], steps: list[str]) -> set[str]:
     """The fields that there are where an unknown one stands."""
     here = data
-    if steps[:1] == ["graders"] and len(steps) == 3:
+    if steps[:1] == ["graders"] and len(steps) > 2:
         graders = data["graders"]
         here = graders if "type" in graders else graders[steps[1]]
         steps = steps[2:]

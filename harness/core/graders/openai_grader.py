@@ -32,6 +32,7 @@ from harness.core.graders.similarity import similarity
 from harness.core.graders.source import columns_read, functions_of, in_place
 from harness.core.graders.template import Template, Unfilled, namespaces
 from harness.core.graders.worker import Job, Limits, Worker, one_line
+from harness.core.thinking import after_thinking
 
 # OpenAI's service asks for this form by a response format, which not every server has; so it is asked for in words
 _SCORE_FORM = (
@@ -138,7 +139,7 @@ class _Asked:
             return Grade.failed("model_grader_refusal_error", f"it refused: {one_line(reply.text)[:80]}")
         if reply.withheld is not None:
             return Grade.failed("model_grader_parse_error", f"its reply was {reply.withheld}")
-        return self.score(_result(reply.text))
+        return self.score(_result(after_thinking(reply.text) or ""))
 
 
 class _MultiGrader:
@@ -185,7 +186,7 @@ def _python(read: Python, where: str, limits: Limits) -> Grader:
     if len(given.parameters.required) != 2:
         raise UserError(f"{where}: its function is grade{given.parameters}; write grade(sample, item)")
     function, form = in_place(given, ("sample", "item")), FORM["openai"]
-    job = Job(f"{where}:source", read.source, "grade", form.name, function.parameters)
+    job = Job(f"{where}:source", read.source, "grade", form.name, function.parameters, by_place=True)
     grader = FunctionGrader(
         read.name or where,
         identity_of("source", {"source": digest(read.source)}, "grade", form.name, limits),
@@ -204,7 +205,8 @@ def _similarity(read: TextSimilarity, where: str, outside: Outside) -> Grader:
             f"{where}: cosine needs a model that embeds texts, and none is set; take rouge_l or fuzzy_match"
         )
     used: Embed | None = embed if metric == "cosine" else None
-    identity = _identity(read, _only(outside, "embed") if metric == "cosine" else {})
+    words = {"words": "of any script"} if metric.startswith("rouge") else {}
+    identity = _identity(read, _only(outside, "embed") if metric == "cosine" else words)
     texts = _templates([read.input, read.reference], where)
     return _Templated(read.name or where, identity, texts, _Comparison(lambda a, b: similarity(metric, a, b, used)))
 
@@ -228,7 +230,7 @@ def _model(read: ScoreModel | LabelModel, where: str, outside: Outside) -> Grade
         score = partial(_labelled, labels=labels, passing=passing)
     return _Templated(
         read.name or where,
-        _identity(read, {"form": form, **_only(outside, "ask")}),
+        _identity(read, {"form": form, "reads": "what follows thoughts", **_only(outside, "ask")}),
         _templates([message.text for message in read.input], where),
         _Asked(tuple(message.role for message in read.input), form, read.model, sampling, outside.ask, score),
     )
@@ -250,8 +252,8 @@ def _labelled(result: Any, labels: Sequence[str], passing: Sequence[str]) -> Gra
 
 def _result(text: str) -> Any:
     """What a reply holds: `result` of its JSON object, fenced or not, or the JSON value that it is, or its text."""
-    fenced = _FENCED.search(text)
-    for candidate in (text, fenced[1] if fenced else ""):
+    fenced = _FENCED.findall(text)
+    for candidate in (text, *fenced[-1:]):
         try:
             value = json.loads(candidate)
         except (ValueError, RecursionError):

@@ -43,8 +43,11 @@ def read(value: Any) -> Outcome:
     return Outcome(number)
 
 
-def read_batch(value: Any, n: int) -> list[Outcome]:
-    """n scores from what was returned for n items: a list, an array, {"rewards": list}, or dicts by "id"."""
+def read_batch(value: Any, n: int, ids: Sequence[str] = ()) -> list[Outcome]:
+    """n scores from what was returned for n items: a list, an array, {"rewards": list}, or dicts by "id".
+
+    `ids` are those that the items had, by default their places.
+    """
     value = _plain(value)
     if isinstance(value, Mapping):
         found = next((name for name in ("rewards", "scores") if name in value), None)
@@ -58,7 +61,7 @@ def read_batch(value: Any, n: int) -> list[Outcome]:
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
         return _all(n, f"it returned {_short(value)}; give a list of {n} numbers")
     if all(isinstance(_plain(part), Mapping) and "id" in _plain(part) for part in value) and value:
-        return _by_id([_plain(part) for part in value], n)
+        return _by_id([_plain(part) for part in value], ids or [str(i) for i in range(n)])
     if len(value) != n:
         return _all(n, f"it returned {len(value)} numbers for {n} responses")
     return [read(part) for part in value]
@@ -100,12 +103,12 @@ def _keep(found: dict[str, float], name: Any, number: Any) -> None:
         found[str(name)] = float(number)
 
 
-def _by_id(values: list[Mapping[Any, Any]], n: int) -> list[Outcome]:
+def _by_id(values: list[Mapping[Any, Any]], ids: Sequence[str]) -> list[Outcome]:
     """Bedrock's answers, which may come in any order."""
     known = {str(value["id"]): value for value in values}
     return [
-        read(known[str(i)]) if str(i) in known else Outcome(math.nan, _NONE, f"it returned nothing for the id {i}")
-        for i in range(n)
+        read(known[name]) if name in known else Outcome(math.nan, _NONE, f"it returned nothing for the id {name}")
+        for name in ids
     ]
 
 

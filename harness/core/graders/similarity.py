@@ -3,9 +3,11 @@
 similarity("rouge_l", "the cat sat", "a cat sat", embed=None)      # F-measure of the longest common subsequence
 
 OpenAI's own code is not public. fuzzy_match is rapidfuzz's WRatio after its default processing, as the example in their
-guide has it; bleu sacrebleu's of one sentence, gleu NLTK's, rouge_n the F-measure of rouge-score, without stemming.
+guide has it; bleu sacrebleu's of one sentence, gleu NLTK's, rouge_n the F-measure of rouge-score, without stemming,
+with words of any script.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -39,7 +41,14 @@ def similarity(metric: Metric, text: str, reference: str, embed: Embed | None) -
     from rouge_score.rouge_scorer import RougeScorer
 
     name = metric.replace("rouge_l", "rougeL").replace("_", "")
-    return float(RougeScorer([name]).score(reference, text)[name].fmeasure)
+    return float(RougeScorer([name], tokenizer=_Words()).score(reference, text)[name].fmeasure)
+
+
+class _Words:
+    """rouge-score's own words, and those of every other script: it keeps a to z and digits, and 0 words score 0."""
+
+    def tokenize(self, text: str) -> list[str]:
+        return re.findall(r"[^\W_]+", text.lower())
 
 
 def _cosine(vectors: Sequence[Sequence[float]] | np.ndarray) -> float:

@@ -29,9 +29,9 @@ _ANSWERS = frozenset({"label", "labels", "answer", "reference_answer", "referenc
 _HOLDS: dict[tuple[FormName, str], frozenset[str]] = {
     ("verl", "ground_truth"): frozenset({"ground_truth", "reward_model"}),
     ("openrlhf", "labels"): _ANSWERS,
-    ("rubric_group", "answers"): frozenset({"answer"}),
-    ("rubric_group", "infos"): frozenset({"info"}),
-    ("rubric_group", "tasks"): frozenset({"task"}),
+    ("rubric_group", "answers"): frozenset({"answer", "answers"}),
+    ("rubric_group", "infos"): frozenset({"info", "infos"}),
+    ("rubric_group", "tasks"): frozenset({"task", "tasks"}),
 }
 _OWN_COLUMNS: dict[FormName, frozenset[str]] = {  # forms that get no others, whatever they name
     "openai": frozenset(),

@@ -63,6 +63,7 @@ class Job:
     path: str | None = None
     folder: str | None = None
     module: str = "grader"
+    by_place: bool = False  # arguments are given by place, whatever the parameters are called
 
 
 class Ended(Exception):

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from harness.core.chat.reply import NoAnswer, StatusInBody, after_thinking, from_file, joined, parsed, to_file
+from harness.core.chat.reply import NoAnswer, StatusInBody, from_file, joined, parsed, to_file
+from harness.core.thinking import after_thinking
 from tests.planted_server import chat_body
 
 CUT = "<think>\nWriter A begins well, which would be [[A]]. Now writer B"

@@ -329,3 +329,46 @@ def test_the_process_has_neither_torch_nor_numpy_from_the_harness(tmp_path):
     assert grader.grade([WRONG])[0].score == 0.0
     grader.close()
     assert "mine" not in sys.modules
+
+
+def graded(tmp_path, source: str, response: str, row: dict, prompt="q") -> tuple[float, str]:
+    (tmp_path / "mine.py").write_text(source)
+    grader = load_grader(str(tmp_path / "mine.py"))
+    [grade] = grader.grade([Item(prompt, response, row)])
+    grader.close()
+    return grade.score, grade.detail
+
+
+@pytest.mark.parametrize("column, value", [("answers", ["4", "four"]), ("tasks", "4"), ("infos", {"4": 1})])
+def test_a_column_that_is_called_as_a_group_of_verifiers_is_the_column(tmp_path, column, value):
+    source = f"def reward(prompts, completions, {column}, **kwargs):\n"
+    source += f"    return [float(c in a) for c, a in zip(completions, {column})]\n"
+    assert graded(tmp_path, source, "4", {column: value}) == (1.0, "")
+
+
+@pytest.mark.parametrize("head", ["item, sample", "sample, item", "*, sample, item", "item, *, sample"])
+def test_openais_function_is_called_by_its_names(tmp_path, head):
+    source = f"def grade({head}):\n    return float(sample['output_text'] == item['answer'])\n"
+    assert graded(tmp_path, source, "4", {"answer": "4"})[0] == 1.0
+    assert graded(tmp_path, source, "5", {"answer": "4"})[0] == 0.0
+
+
+def test_bedrocks_ids_are_the_rows_own(tmp_path):
+    source = (
+        "KEY = {'q1': '4'}\ndef lambda_handler(event, context):\n"
+        "    return [{'id': s['metadata']['id'], 'metrics_list': [], 'aggregate_reward_score':"
+        " float(s['messages'][-1]['content'] == KEY[s['id']])} for s in event]\n"
+    )
+    (tmp_path / "mine.py").write_text(source)
+    grader = load_grader(str(tmp_path / "mine.py"))
+    row = {"id": "q1"}
+    assert [g.score for g in grader.grade([Item("q", "4", row), Item("q", "5", row), Item("q", "4", row)])] == [1, 0, 1]
+    grader.close()
+
+
+def test_verls_extra_info_is_a_dict_where_a_row_has_none(tmp_path):
+    source = "def compute_score(data_source, solution_str, ground_truth, extra_info=None, **kwargs):\n"
+    source += "    return float(solution_str == ground_truth) + extra_info.get('index', 0)\n"
+    row = {"data_source": "x", "reward_model": {"style": "rule", "ground_truth": "4"}}
+    assert graded(tmp_path, source, "4", row) == (1.0, "")
+    assert graded(tmp_path, source, "4", {**row, "extra_info": {"index": 2}}) == (3.0, "")

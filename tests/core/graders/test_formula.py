@@ -20,6 +20,7 @@ def value(written: str) -> float:
         ("-a ^ 2", -0.25),
         ("2 ^ 3 ^ 2", 512),
         ("min(a, b, 0.1) + max(a, b)", 2.1),
+        ("max(a) + min(b)", 2.5),
         ("abs(-b) + floor(a) + ceil(a)", 3.0),
         ("exp(log(b)) + sqrt(4)", 4.0),
         (" (a + b)/2 ", 1.25),

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 import pytest
@@ -145,6 +146,10 @@ def asking(reply, seen=None) -> Outside:
         ("4", 4.0),
         ('{"result": 11}', 10.0),  # brought into the range, as OpenAI's service does
         ('{"result": -1}', 0.0),
+        ('<think>Hm, {"result": 1}?</think>\n{"steps": [], "result": 9}', 9.0),
+        ("<think>x</think>9", 9.0),
+        ('```json\n{"result": 0}\n``` no:\n```json\n{"result": 9}\n```', 9.0),
+        ('<think>```json\n{"result": 0}\n```</think>```json\n{"result": 9}\n```', 9.0),
     ],
 )
 def test_score_model_reads_the_reply(reply, expected):
@@ -247,6 +252,13 @@ def test_reads_are_the_columns_of_the_templates():
         ({**BOTH, "graders": {}}, "there is no grader in it"),
         ({**BOTH, "graders": {"a": {**EQUAL, "type": "regex"}}}, "graders.a: unknown type 'regex'"),
         ({**BOTH, "graders": {"a": {**EQUAL, "regex": "x"}}}, "unknown field 'regex'"),
+        ({**BOTH, "graders": {"score_model": {**SCORED, "sampling_params": {"max_tokens": 5}}}},
+         "Did you mean 'max_completions_tokens'?"),
+        ({**BOTH, "graders": {"score_model": {**EQUAL, "refrence": "x"}}},
+         "unknown field 'refrence'. Did you mean 'reference'?"),
+        ({**EQUAL, "reference": date(2024, 1, 1)}, "reference is 2024-01-01, which is a date; put it in quotes"),
+        ({**BOTH, "graders": {"a": {**EQUAL, "reference": date(2024, 1, 1)}}},
+         "graders.a.reference is 2024-01-01, which is a date"),
     ],
 )  # fmt: skip
 def test_what_is_no_grader_is_refused_in_one_error(data, says):

@@ -29,6 +29,14 @@ def test_equal_texts_are_1_and_others_0(metric):
     assert similarity(metric, "", TEXT, None) == 0.0
 
 
+@pytest.mark.parametrize("metric", ["rouge_1", "rouge_l"])
+def test_words_of_rouge_are_of_any_script(metric):
+    for text in ("Париж", "東京 です", "Ünïcode"):
+        assert similarity(metric, text, text, None) == 1.0
+    assert similarity(metric, "в Париже весна", "в Лондоне весна", None) == pytest.approx(2 / 3)
+    assert similarity(metric, "don't_stop 4x", "DON T stop, 4x!", None) == 1.0  # as rouge-score cuts English
+
+
 def test_fuzzy_match_sees_neither_case_nor_punctuation():
     assert similarity("fuzzy_match", "Fuzzy-Wuzzy!", "fuzzy wuzzy", None) == 1.0
 

@@ -43,7 +43,7 @@ def reads(source: str, name: str = "f"):
         ("def f(completion, state): return state['completion'] and state['answer']", {"answer"}),
         ("def f(completion, state): return judge(state)", ALL),
         ("def f(completion, **kwargs): return kwargs['state']['answer']", ALL),
-        ("def f(completions, answers): return [a for a in answers]", {"answer"}),
+        ("def f(completions, answers): return [a for a in answers]", {"answer", "answers"}),
         ("def f(solution_str, ground_truth): return ground_truth", {"ground_truth", "reward_model"}),
         ("def f(data_source, solution_str, ground_truth, extra_info=None): return len(solution_str)", set()),
         ("def f(messages, **kwargs): return len(messages)", set()),

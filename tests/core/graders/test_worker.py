@@ -155,15 +155,29 @@ def test_a_slow_leak_is_nobodys_fault_and_no_score_depends_on_batches(tmp_path):
     grader.close()
 
 
-def test_a_batch_that_fails_is_nan_and_the_next_is_graded(tmp_path):
+def test_a_row_that_fails_in_a_batch_is_nan_alone(tmp_path):
     (tmp_path / "bad.py").write_text(
         "import os\ndef f(prompts, responses):\n    if 'bad' in responses: os._exit(1)\n"
         "    if 'few' in responses: return [1.0]\n    return [len(r) for r in responses]\n"
     )
     grader = load_grader(str(tmp_path / "bad.py"), limits=LIMITS)
-    assert [grade.error for grade in grader.grade(items("a", "bad"))] == [RUNTIME] * 2
+    assert [grade.error for grade in grader.grade(items("a", "bad", "b", "ab"))] == [None, RUNTIME, None, None]
     assert [grade.score for grade in grader.grade(items("a", "ab"))] == [1.0, 2.0]
     assert "returned 1 numbers for 2 responses" in grader.grade(items("few", "a"))[0].detail
+    grader.close()
+
+
+@pytest.mark.parametrize("head", ["def", "async def"])
+def test_an_exception_over_one_row_of_a_batch_costs_the_others_nothing(tmp_path, head):
+    (tmp_path / "g.py").write_text(
+        f"{head} f(completions, answer, **kwargs):\n"
+        "    return [float(c.split('####')[1].strip() == a) for c, a in zip(completions, answer)]\n"
+    )
+    grader = load_grader(str(tmp_path / "g.py"))
+    grades = grader.grade([Item("p", text, {"answer": "4"}) for text in ("x #### 4", "no", "#### 4", "#### 5", "")])
+    assert [grade.score for grade in grades if grade.error is None] == [1.0, 1.0, 0.0]
+    assert [grade.error for grade in grades] == [None, RUNTIME, None, None, RUNTIME]
+    assert "IndexError" in grades[1].detail
     grader.close()
 
 

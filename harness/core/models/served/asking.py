@@ -159,7 +159,7 @@ def likeliest_but_drawn(answer: Mapping[str, Any]) -> dict[str, float]:
         told = answer["choices"][0]["logprobs"]
         drawn = told["content"][0].get("token") if "content" in told else next(iter(told.get("tokens") or ()), None)
         if drawn != max(found, key=lambda text: found[text]):
-            found.pop(drawn, None)
+            found.pop(str(drawn), None)
     return found
 
 
