@@ -32,6 +32,7 @@ class Manner:
     goes_on: tuple[str, ...] = ("trailing",)
     echoes: bool = False
     template: bool = False  # /apply-template
+    nothing_rendered: bool = False  # it is there, and tells no prompt
     strips: bool = False  # answers of chat lose their blanks at both ends
     most_choices: int = 16
     ignores_n: bool = False
@@ -176,6 +177,8 @@ def rendered(messages: Sequence[dict[str, Any]]) -> str:
 
 def _answer(server: Server, path: str, body: dict[str, Any]) -> dict[str, Any]:
     manner = server.manner
+    if path == "/apply-template" and manner.nothing_rendered:
+        return {}
     if path == "/apply-template" and manner.template:
         return {"prompt": rendered(body["messages"])}
     chat = path == "/v1/chat/completions" and manner.chat

@@ -31,7 +31,9 @@ Answered = TypeVar("Answered")
 
 Keep = Callable[[int, Answered], None]
 Fail = Callable[[int, NoAnswer], None]
+Admit = Callable[[int], bool]
 _BUSY = {408, 425, 429}  # and every 5xx: asked again
+_BROKEN = {500, 501}  # of these, what some servers say to what they cannot do, each time
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,13 @@ class Client:
         self,
         requests: Sequence[Request[Answered]],
         keep: Keep[Answered],
-        admit: Callable[[int], None] | None = None,
+        admit: Admit | None = None,
         fail: Fail | None = None,
     ) -> None:
         """Have every request answered; keep(i, reply) is called with each as it comes, from another thread.
 
-        admit(i) is called before it is sent, and may raise what ends all, as what `keep` raises does.
+        admit(i) is called before it is sent, and may raise what ends all, as what `keep` raises does. Where it says no,
+        it is asked again when one of those under way is back, of which there must be one.
         Raises NoAnswer where the server stops answering: what is under way is still kept, nothing else is asked. With
         `fail`, a request without an answer stops no other: fail(i, error) is called with it. Ctrl-C ends all at once.
         """
@@ -89,19 +92,27 @@ class Client:
         self,
         requests: Sequence[Request[Answered]],
         keep: Keep[Answered],
-        admit: Callable[[int], None] | None,
+        admit: Admit | None,
         fail: Fail | None,
         key: Key,
     ) -> None:
         stop, turns, failures = anyio.Event(), anyio.CapacityLimiter(self.patience.parallel), list[Exception]()
+        back = anyio.Condition()  # one that was under way
+
+        async def is_admitted(i: int) -> bool:
+            """Whether to send it; waits until it may be, or nothing is to be sent any more."""
+            async with back:
+                while not stop.is_set():
+                    if admit is None or admit(i):
+                        return True
+                    await back.wait()
+            return False
 
         async def one(i: int) -> None:
             async with turns:
-                if stop.is_set():
-                    return
                 try:
-                    if admit is not None:
-                        admit(i)
+                    if not await is_admitted(i):
+                        return
                     keep(i, await self._insist(server, requests[i], key, stop))
                 except Exception as error:  # of the server, the disk or the caller: raised when all others are back
                     if isinstance(error, NoAnswer):
@@ -111,6 +122,9 @@ class Client:
                             return
                     failures.append(error)
                     stop.set()
+                finally:
+                    async with back:
+                        back.notify_all()
 
         async with self._connected(key) as server, anyio.create_task_group() as group:
             for i in range(len(requests)):
@@ -128,13 +142,13 @@ class Client:
             except AskAgain as error:
                 delay = wait if error.after is None else error.after
                 if attempt >= patience.tries:
-                    raise NoAnswer(f"{error} ({patience.tries} tries)") from error
+                    raise error.given_up(f" ({patience.tries} tries)") from error
                 if delay > patience.longest:
-                    raise NoAnswer(f"{error}, and wants to be left alone for {delay:.0f} s") from error
+                    raise error.given_up(f", and wants to be left alone for {delay:.0f} s") from error
                 print(f"{self._name}: {error}; again in {delay:.3g} s", file=sys.stderr, flush=True)
                 with anyio.move_on_after(delay):
                     await stop.wait()
-                    raise NoAnswer(str(error)) from error
+                    raise error.given_up() from error
                 wait = min(2 * wait, patience.longest)
 
     async def _try(self, server: "AsyncOpenAI", request: Request[Answered], key: Key) -> Answered:
@@ -150,7 +164,7 @@ class Client:
                     response = await server.post(request.path, cast_to=httpx2.Response, body=dict(request.body))
                 content = response.content
         except TimeoutError as error:
-            raise AskAgain(f"no answer within {self.patience.timeout:g} s") from error
+            raise AskAgain(f"no answer within {self.patience.timeout:g} s", may_pass=True) from error
         except APIStatusError as error:
             body = key.hide(error.response.content.decode("utf-8", "replace"))
             raise _failure(error.status_code, body, key, _seconds(error.response.headers.get("Retry-After"))) from error
@@ -159,7 +173,7 @@ class Client:
             if isinstance(cause, NoAnswer):  # of our hooks, which early versions of the library wrap
                 raise cause from error
             kind = "ConnectionError" if isinstance(cause, httpx2.ConnectError) else type(cause or error).__name__
-            raise AskAgain(f"the connection failed ({kind})") from error
+            raise AskAgain(f"the connection failed ({kind})", may_pass=True) from error
         body, after = key.hide(content.decode("utf-8", "replace")), _seconds(response.headers.get("Retry-After"))
         _require_whole(body)
         try:
@@ -199,7 +213,7 @@ class Client:
 def _failure(status: int, body: str, key: Key, after: float | None) -> Exception:
     """What a status other than 200 means: ask again, or not."""
     if status in _BUSY or status >= 500:
-        return AskAgain(f"status {status} ({shortened(body)})", after)
+        return AskAgain(f"status {status} ({shortened(body)})", after, status, status not in _BROKEN)
     if status in (401, 403):
         return NoAnswer(f"status {status}, {key.explain()} ({shortened(body)})", status)
     return NoAnswer(f"status {status} ({shortened(body)})", status)
@@ -211,7 +225,7 @@ def _require_whole(body: str) -> None:
         try:
             json.loads(body)
         except ValueError as error:
-            raise AskAgain(f"the reply is cut off ({shortened(body)})") from error
+            raise AskAgain(f"the reply is cut off ({shortened(body)})", may_pass=True) from error
         except RecursionError as error:
             raise NoAnswer(f"the reply is no answer of an OpenAI-compatible server ({shortened(body)})") from error
 

@@ -4,18 +4,26 @@
 class NoAnswer(Exception):
     """The server will not answer, and asking it again will not help. Says why, without the key."""
 
-    def __init__(self, reason: str, status: int | None = None) -> None:
+    def __init__(self, reason: str, status: int | None = None, may_pass: bool = False) -> None:
         super().__init__(reason)
         self.status = status  # of HTTP, where it was the reason
+        self.may_pass = may_pass  # it says nothing about what the server can do: too busy, out of time, no connection
         self.place: int | None = None  # of the request, among those that were asked together
 
 
 class AskAgain(Exception):
     """The server may answer another time."""
 
-    def __init__(self, reason: str, after: float | None = None) -> None:
+    def __init__(
+        self, reason: str, after: float | None = None, status: int | None = None, may_pass: bool = False
+    ) -> None:
         super().__init__(reason)
         self.after = after  # seconds the server asked for
+        self.status, self.may_pass = status, may_pass  # see NoAnswer
+
+    def given_up(self, more: str = "") -> NoAnswer:
+        """The same where it is asked no more."""
+        return NoAnswer(f"{self}{more}", self.status, self.may_pass)
 
 
 class StatusInBody(Exception):

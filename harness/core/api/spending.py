@@ -1,7 +1,7 @@
 """What the requests of a command have cost, and the budget at which it asks no further.
 
 spending = Spending(Prices(input=0.15, cached=0.075, output=0.6), Budget(usd=1.0))
-spending.admit(at_most)                 # before a request; UserError where it might go beyond the budget
+spending.admit(at_most)                 # before a request; False where it must wait for those under way
 spending.settle(at_most, tokens, 400)   # its reply, to a prompt of 400 characters
 spending.data()                 # for run.json
 """
@@ -78,23 +78,30 @@ class Spending:
     def usd(self) -> float:
         return self.prices.of(self.tokens)
 
-    def admit(self, at_most: Tokens) -> None:
-        """Count a request that is about to be sent. Raises UserError where it might go beyond the budget."""
+    def admit(self, at_most: Tokens) -> bool:
+        """Count a request that is about to be sent, and say so.
+
+        False where it might go beyond the budget if all that are under way take what they may at most: they will take
+        less. Raises UserError where none is under way and it might go beyond the budget.
+        """
         ahead = _sum(_sum(self.tokens, self._under_way), at_most)
         usd = self.prices.of(ahead) + sum(one.usd for one in self.earlier)
         tokens = ahead.read + ahead.written + sum(one.tokens.read + one.tokens.written for one in self.earlier)
         if usd > self.budget.usd or tokens > self.budget.tokens:
+            if self._under_way != NOTHING:
+                return False
             if ahead == at_most and not any(one.requests for one in self.earlier):
                 raise UserError(
                     f"the budget of {self._budget_in_words()} is too small for a single request, which may take "
                     f"{at_most.read + at_most.written:,} tokens; give a larger one"
                 )
             raise UserError(
-                f"the budget is spent: {self.in_words()}, and the next request may take more than is left of "
-                f"{self._budget_in_words()}. All answers are kept: run the same command again, which goes on from here "
-                "with a budget of its own"
+                f"the budget is spent: {self.in_words()}, and the next request, of {at_most.read + at_most.written:,} "
+                f"tokens at most, may take more than is left of {self._budget_in_words()}. All answers are kept: "
+                "run the same command again, which goes on from here with a budget of its own"
             )
         self._under_way = _sum(self._under_way, at_most)
+        return True
 
     def begin(self) -> None:
         """Nothing is under way."""

@@ -157,9 +157,10 @@ class Chat:
         bodies = [self.endpoint.body(question, without) for question in questions]
         left, refused = dict.fromkeys(questions), list[NoAnswer]()
 
-        def admit(i: int) -> None:
+        def admit(i: int) -> bool:
             if refused:
                 raise refused[0]
+            return True
 
         def kept(i: int, reply: Reply) -> None:
             del left[questions[i]]

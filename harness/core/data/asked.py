@@ -88,7 +88,7 @@ def _message(value: Any, where: str) -> Message:
     if not isinstance(value, Mapping) or "role" not in value or "content" not in value:
         raise UserError(f"{where} is {short(value)}; write role and content")
     role = value["role"]
-    if role not in _ROLES:
+    if not isinstance(role, str) or role not in _ROLES:
         raise UserError(f"{where} has the role {short(role)}; roles are {', '.join(_ROLES)}")
     if others := [name for name in value if name not in _KNOWN and value[name] not in (None, [], {})]:
         raise UserError(f"{where} has {others[0]} ({short(value[others[0]])}); messages have role and content alone")
@@ -115,7 +115,7 @@ def _google(row: DataRow) -> tuple[Message, ...]:
     for n, one in enumerate(value, 1):
         where = f"{row.where}: contents {n}"
         role = one.get("role") or "user" if isinstance(one, Mapping) else None
-        if role not in _GOOGLE_ROLES:
+        if not isinstance(role, str) or role not in _GOOGLE_ROLES:
             raise UserError(f"{where} is {short(one)}; write role (user or model) and parts")
         said.append(Message(_GOOGLE_ROLES[role], _parts(one, where)))
     return tuple(said)

@@ -175,6 +175,9 @@ async def _events(
     made: dict[int, Written] = {}
     sent = dict.fromkeys(range(len(tickets)), "")
     try:
+        if asked.kind == "chat":
+            for i in sent:  # in order, as OpenAI's client needs them
+                yield _line(replies.begun(asked, i, name, created))
         index, event = first
         while True:
             match event:

@@ -59,7 +59,13 @@ class Refused(Exception):
     def body(self) -> dict[str, Any]:
         kinds = {401: "authentication_error", 429: "rate_limit_error", 500: "server_error", 503: "server_error"}
         kind = kinds.get(self.status, "invalid_request_error")
-        return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
+        param = None if self.param is None else _escaped(self.param)
+        return {"error": {"message": _escaped(self.message), "type": kind, "param": param, "code": self.code}}
+
+
+def _escaped(said: str) -> str:
+    """With half characters, which no reply can hold, by their numbers."""
+    return said.encode(errors="backslashreplace").decode()
 
 
 class Iro(BaseModel):
@@ -155,7 +161,7 @@ def _parsed(kind: type[B], body: Any) -> B:
             raise Refused(400, f"unknown field {param!r}", param, "unknown_parameter") from error
         if first["type"] == "missing":
             raise Refused(400, f"you must provide {param}", param, "missing_required_parameter") from error
-        raise Refused(400, f"{param}: {first['msg'].lower()}", param) from error
+        raise Refused(400, f"{param or 'the body'}: {first['msg'].lower()}", param) from error
 
 
 def _same(given: Any, neutral: Any) -> bool:
@@ -190,7 +196,7 @@ def _asked(
     rule = served.aligned.sampler
     changes: dict[str, Any] = {"stop": _stops(read.stop) or rule.stop}
     changes |= {name: value for name in ("temperature", "top_p") if (value := vars(read)[name]) is not None}
-    changes["max_new_tokens"] = _within(served, max_tokens or rule.max_new_tokens)
+    changes["max_new_tokens"] = _within(served, max_tokens or min(rule.max_new_tokens, limits.max_tokens))
     sampler = replace(rule, **changes)
     seed = read.seed if read.seed is not None else int(served.aligned.about.asked["seed"])
     wanted = [Wanted(served, prompt, sampler, iro.rows, seed + i, iro.trace) for prompt in prompts for i in range(n)]

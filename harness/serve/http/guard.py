@@ -5,6 +5,7 @@ it; with one, all but `/health` and the page need it.
 """
 
 import hmac
+import ipaddress
 import time
 
 from fastapi import Request
@@ -14,7 +15,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from harness.serve.http.asked import Limits, Refused
 from harness.serve.http.metrics import Metrics
 
-LOCAL = ("127.0.0.1", "localhost", "[::1]")
 _OPEN = ("/health", "/")  # without a token: whether it is there, and the page that asks for one
 _PATHS = frozenset({"/v1/models", "/v1/chat/completions", "/v1/completions", "/health", "/metrics", "/"})
 _RETRY = {"Retry-After": "1"}
@@ -53,8 +53,8 @@ def require_allowed(request: Request, token: str | None, limits: Limits) -> None
     """Raises Refused for callers without the token, for other sites, and for bodies that say they are too large."""
     if token is None:
         host = request.headers.get("host", "")
-        name = host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
-        if name not in LOCAL:
+        name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+        if not is_loopback(name):
             raise Refused(403, f"this server answers to local names alone, not to {name!r:.80}", code="wrong_host")
     elif request.url.path not in _OPEN:
         given = request.headers.get("authorization", "").removeprefix("Bearer ").encode()
@@ -70,6 +70,14 @@ def require_allowed(request: Request, token: str | None, limits: Limits) -> None
     said = request.headers.get("content-length", "0")
     if said.isdecimal() and int(said) > limits.body_bytes:
         raise too_large(limits)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can mean itself by it: localhost, and addresses that are reached from nowhere else."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def too_large(limits: Limits) -> Refused:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness.core.api.use import USUAL, Use
 from harness.core.errors import UserError, unknown
+from harness.core.models.served.address import is_served
 from harness.core.slug import slug
 from harness.running.fitted import read_fitted
 from harness.serve.aligned import Aligned
@@ -71,7 +72,7 @@ def open_models(folder: Path, model: str | None, device: str, use: Use = USUAL) 
     about = read_fitted(folder)
     free = min(about.methods, key=lambda name: min(about.methods[name].reward_calls.values()))
     first = open_aligned(folder, free, None, None, model, device, use)
-    base = slug(Path(first.model).name)
+    base = slug(Path(first.model.partition("#")[2] if is_served(first.model) else first.model).name)
     served: dict[str, Served] = {}
     refused: dict[str, str] = {}
     for method, of in about.methods.items():

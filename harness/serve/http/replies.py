@@ -45,17 +45,20 @@ def whole(asked: Asked, made: Sequence[Written], name: str, created: int) -> dic
     return plain
 
 
+def begun(asked: Asked, index: int, name: str, created: int) -> dict[str, Any]:
+    """The first event of an answer to messages: who speaks. No other says so, for clients add up what they are told."""
+    delta = ChoiceDelta(role="assistant", content="")
+    return _chunk(asked, ChunkChoice(index=index, delta=delta), name, created)
+
+
 def piece(
     asked: Asked, index: int, text: str, name: str, created: int, finish: str | None = None, made: Written | None = None
 ) -> dict[str, Any]:
     """One event of a stream; the last of an answer says why it ended, and has its tree."""
     if asked.kind == "chat":
-        delta = ChoiceDelta(role="assistant", content=text)
-        choice: Any = ChunkChoice(index=index, delta=delta, finish_reason=finish, logprobs=None)  # type: ignore[arg-type]
-        reply: Any = ChatCompletionChunk(
-            id=name, object="chat.completion.chunk", created=created, model=asked.served.name, choices=[choice]
-        )
-        plain: dict[str, Any] = reply.model_dump(mode="json")
+        delta = ChoiceDelta(content=text)
+        plain = _chunk(asked, ChunkChoice(index=index, delta=delta, finish_reason=finish), name, created)  # type: ignore[arg-type]
+        del plain["choices"][0]["delta"]["role"]
     else:
         choice = CompletionChoice.model_construct(index=index, text=text, finish_reason=finish, logprobs=None)
         plain = {"id": name, "object": "text_completion", "created": created, "model": asked.served.name,
@@ -63,6 +66,13 @@ def piece(
     if asked.trace and made is not None:
         plain["choices"][0]["iro"] = traced(made)
     return plain
+
+
+def _chunk(asked: Asked, choice: ChunkChoice, name: str, created: int) -> dict[str, Any]:
+    reply = ChatCompletionChunk(
+        id=name, object="chat.completion.chunk", created=created, model=asked.served.name, choices=[choice]
+    )
+    return reply.model_dump(mode="json")
 
 
 def last(asked: Asked, made: Sequence[Written], name: str, created: int) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 serve(models, "127.0.0.1", 8000, limits)        # until SIGTERM or Ctrl-C; what was asked is answered first
 """
 
-import ipaddress
 import os
 import signal
 import socket
@@ -18,6 +17,7 @@ from harness.core.errors import UserError
 from harness.core.printable import printable
 from harness.serve.http.app import make_app
 from harness.serve.http.asked import Limits
+from harness.serve.http.guard import is_loopback
 from harness.serve.http.models import Models
 
 TOKEN = "HARNESS_SERVE_TOKEN"
@@ -67,7 +67,7 @@ def read_token(host: str) -> str | None:
     if token is not None and (len(token) < _SHORTEST or not token.isascii() or not token.isprintable() or " " in token):
         raise UserError(f"{TOKEN} must be {_SHORTEST} characters or more of ASCII without blanks; make one with "
                         "`python -c 'import secrets; print(secrets.token_urlsafe())'`")  # fmt: skip
-    if token is None and not _is_loopback(host):
+    if token is None and not is_loopback(host):
         raise UserError(f"--host {host!r} can be reached by others, who may then ask as much as they like: put a token "
                         f"into the environment variable {TOKEN}, or leave --host out")  # fmt: skip
     return token
@@ -80,13 +80,6 @@ def greeting(models: Models, address: str, has_token: bool) -> list[str]:
     lines += [f"model {name}" for name in models.names]
     lines += [f"not served: {name}: {why}" for name, why in models.refused.items()]
     return lines
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _listen(host: str, port: int) -> socket.socket:

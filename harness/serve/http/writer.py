@@ -181,7 +181,7 @@ class Writer:
         streams = SeedOfEach(0, {name: (t.wanted.seed, t.wanted.prompt.id) for name, t in named.items()})
         tree = Tree() if any(ticket.wanted.trace for ticket in batch) else None
         observe = _Observer(named, tree)
-        if aligned.method == "base":
+        if aligned.method == "base" and not aligned.policy.elsewhere:
             answers = _in_chunks(aligned, prompts, streams, observe)
         else:
             answers = aligned.written(prompts, streams, aligned.pick, observe)
@@ -255,7 +255,10 @@ def decided(kept: Sequence[str], stop: Sequence[str]) -> str:
 
 
 def _in_chunks(aligned: Aligned, prompts: Sequence[Prompt], streams: Streams, observe: _Observer) -> list[Answer]:
-    """The base's plain samples, written a chunk at a time: a search of one row that chooses nothing."""
+    """The base's plain samples, written a chunk at a time: a search of one row that chooses nothing.
+
+    Not of a server, which would be asked again for every chunk, draw each anew, and may not go on with an answer.
+    """
     search = Search(width=1, successors=1, chunk=_CHUNK)
     with aligned.working() as policy:
         answers = guided_search(policy, Guide(), prompts, search, streams, Finish(), observe)
@@ -270,7 +273,7 @@ def _written(aligned: Aligned, answer: Answer, seconds: float, tree: Sequence[Se
         picked.text,
         "length" if picked.stop == "length" else "stop",
         aligned.policy.prompt_length(answer.prompt),
-        len(picked.tokens),
+        picked.length,
         work,
         seconds,
         {name: answer.pick(name).text for name in free},

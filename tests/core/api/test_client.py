@@ -84,11 +84,36 @@ def test_when_one_request_fails_those_under_way_are_kept_and_no_other_is_asked()
     assert len(seen) == 2 and len(kept) == 1
 
 
+def test_what_is_not_admitted_waits_for_those_under_way():
+    under_way, most, kept = set[int](), list[int](), list[int]()
+
+    def admit(i: int) -> bool:
+        if len(under_way) == 2:
+            return False
+        under_way.add(i)
+        most.append(len(under_way))
+        return True
+
+    def keep(i: int, _: str) -> None:
+        under_way.remove(i)
+        kept.append(i)
+
+    def fail(i: int, _: NoAnswer) -> None:
+        under_way.remove(i)
+
+    with faults.faulty(faults.whole, lambda handler, over: faults.head(handler, 0, 400), faults.whole) as (url, seen):
+        requests = [Request("/chat/completions", {"model": "m"}, str)] * 12
+        Client(url, "planted", Patience(timeout=5, parallel=8)).ask(requests, keep, admit, fail)
+    assert len(seen) == 12 and len(kept) == 11 and max(most) == 2 and not under_way
+
+
 ASK_FOR_EVER = """
 import sys
 from harness.core.api.client import Client, Patience, Request
 print("asking", flush=True)
-Client(sys.argv[1], "planted", Patience(timeout=60)).get(Request("/chat/completions", {"model": "m"}, str))
+request, admitted = Request("/chat/completions", {"model": "m"}, str), []
+admit = lambda i: not admitted and not admitted.append(i)  # the other one waits for it
+Client(sys.argv[1], "planted", Patience(timeout=60)).ask([request] * 2, print, admit)
 """
 
 

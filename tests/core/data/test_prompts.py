@@ -96,6 +96,9 @@ REFUSED = {
     ),
     "audio": ({"messages": [user([{"type": "input_audio", "input_audio": {}}])]}, "part 1 is of type 'input_audio'"),
     "a null content": ({"messages": [user(None)]}, "message 1: content is None; write a text"),
+    "a role that is a list": ({"messages": [{"role": ["user"], "content": "x"}]}, r"has the role \['user'\]; roles"),
+    "a role that is a dict": ({"messages": [{"role": {}, "content": "x"}]}, r"message 1 has the role \{\}; roles are"),
+    "google's list": ({"contents": [{"role": ["user"], "parts": "x"}]}, "contents 1 is .*write role"),
     "google's image": ({"contents": [{"parts": [{"inlineData": {"data": ""}}]}]}, "contents 1 has the part .*read"),
     "no contents": ({"contents": []}, r"contents is \[\]"),
     "the model last": (

@@ -107,6 +107,22 @@ def test_a_search_is_streamed_before_it_ends(client, models):
     assert any(len([piece for piece in of if piece]) > 1 for of in pieces)
 
 
+def test_who_speaks_is_said_once_for_each_answer_of_a_stream(client):
+    """OpenAI's client adds up what the pieces say, its role was assistantassistant; a second answer that began first
+    was an IndexError there."""
+    pieces = 0
+    for seed in range(6):
+        asked = {"model": IRO, "messages": SAY, "seed": seed, "n": 2, "extra_body": {"iro": {"rows": 2}}}
+        whole = [choice.message.content for choice in client.chat.completions.create(**asked).choices]
+        with client.chat.completions.stream(**asked) as stream:
+            parts = [event.chunk.choices[0] for event in stream if event.type == "chunk"]
+            said = [choice.message for choice in stream.current_completion_snapshot.choices]
+        assert [(one.role, one.content) for one in said] == [("assistant", text) for text in whole]
+        assert [part.index for part in parts if part.delta.role] == [0, 1]
+        pieces = max(pieces, len(parts))
+    assert pieces > 4
+
+
 def test_what_may_become_a_stop_string_or_half_a_letter_is_held_back():
     assert decided(["abc", "abd"], []) == "ab"
     assert decided(["abc", "abc\n"], ["\n\n"]) == "abc" and decided(["abc\n"], ["\n\n"]) == "abc"
@@ -138,6 +154,18 @@ def test_rows_and_iteration_are_those_that_are_asked_for(client):
     )
 
 
+def test_no_answer_is_longer_than_the_server_allows(models):
+    """`--most-tokens` bound those alone who named a length."""
+    serving = Serving(models, limits=Limits(max_tokens=2))
+    try:
+        for model in (IRO, BASE, BEST):
+            answer = serving.client().completions.create(model=model, prompt="topic 0", seed=1)
+            assert answer.usage.completion_tokens <= 2
+            assert answer.choices[0].text == text(serving.client(), model, seed=1, max_tokens=2)
+    finally:
+        serving.stop()
+
+
 BROKEN = [
     (b"{", {}, 400, "the body is no JSON"),
     (b"[]", {}, 400, "the body must be a JSON object"),
@@ -153,6 +181,9 @@ BROKEN = [
     ({"model": IRO, "prompt": [1, 2]}, {}, 400, "token ids are not taken"),
     ({"model": IRO, "prompt": ""}, {}, 400, "prompt is an empty text"),
     ({"model": IRO, "prompt": "\ud800 topic 0"}, {}, 400, "half a character"),
+    ({"model": IRO, "prompt": "topic 0", "\ud800": 1}, {}, 400, "the body: input should be a valid string"),
+    ({"model": IRO, "prompt": "topic 0", "iro": {"\ud800": 1}}, {}, 400, "iro: input should be a valid string"),
+    ({"model": "\ud800", "prompt": "topic 0"}, {}, 400, "model"),
     ({"model": IRO, "prompt": "nonsense"}, {}, 400, "write 'topic K'"),
     ({"model": IRO, "prompt": "topic 0", "n": 0}, {}, 400, "n: "),
     ({"model": IRO, "prompt": "topic 0", "n": 99}, {}, 400, "n=99; a request may ask for 16"),
@@ -190,6 +221,9 @@ def test_what_is_wrong_is_said_in_openais_form(serving, body, headers, status, s
         ([], "messages: "),
         ([{"role": "user"}], "write role and content"),
         ([{"role": "robot", "content": "x"}], "roles are"),
+        ([{"role": ["user"], "content": "x"}], r"has the role \['user'\]; roles are"),
+        ([{"role": {}, "content": "x"}], "roles are"),
+        ([{"role": "user", "content": [{"type": ["text"], "text": "x"}]}], "read text alone"),
         ([{"role": "user", "content": ""}], "is an empty text"),
         ([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}], "read text alone"),
         ([{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], "the user's must be the last"),
@@ -199,6 +233,22 @@ def test_messages_that_cannot_be_read_are_named(client, messages, says):
     with pytest.raises(openai.BadRequestError, match=says) as caught:
         client.chat.completions.create(model=IRO, messages=messages)
     assert caught.value.param == "messages"
+
+
+@pytest.mark.parametrize(
+    "message, says",
+    [
+        ({"role": "\ud800", "content": "x"}, r"message 1 has the role '\ud800'; roles are"),
+        ({"role": "user", "content": "x", "\ud800": 1}, r"message 1 has \ud800 (1)"),
+        ({"role": "user", "content": [{"type": "\ud800"}]}, r"of type '\ud800'"),
+    ],
+)
+def test_half_characters_in_a_message_are_named(serving, message, says):
+    """OpenAI's client sends none; the error that showed them could not be sent."""
+    data = json.dumps({"model": IRO, "messages": [message]}).encode()
+    headers = {"Content-Type": "application/json"}
+    reply = requests.post(f"{serving.url}/v1/chat/completions", data=data, headers=headers, timeout=30)
+    assert reply.status_code == 400 and says in reply.json()["error"]["message"]
 
 
 def test_a_stream_of_what_cannot_be_answered_is_refused_before_it_begins(client):
@@ -246,6 +296,22 @@ def test_others_can_reach_a_server_with_a_token_alone(monkeypatch):
     assert "short" not in str(caught.value).replace("shorter", "")
     monkeypatch.setenv("HARNESS_SERVE_TOKEN", "x" * 16)
     assert read_token("0.0.0.0") == "x" * 16
+
+
+@pytest.mark.parametrize("host", ["127.0.0.2", "127.9.9.9:80", "LocalHost:8000", "[::1]:8000", "[::1]"])
+def test_where_it_listens_without_a_token_it_answers(serving, monkeypatch, host):
+    """`--host 127.0.0.2` was accepted, and every request to it refused."""
+    monkeypatch.delenv("HARNESS_SERVE_TOKEN", raising=False)
+    name = host.removeprefix("[").removesuffix(":8000").removesuffix(":80").removesuffix("]")
+    assert read_token(name) is None
+    assert requests.get(f"{serving.url}/health", headers={"Host": host}, timeout=30).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["128.0.0.1", "127.0.0.1.evil.example", "[::2]", "localhost.evil.example", "", "0.0.0.0"]
+)
+def test_what_others_may_be_called_is_not_answered(serving, host):
+    assert requests.get(f"{serving.url}/health", headers={"Host": host}, timeout=30).status_code == 403
 
 
 def test_a_full_line_is_said_with_when_to_come_again(models):

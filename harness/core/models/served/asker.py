@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from harness.core.api.client import Client, Request
+from harness.core.api.client import Admit, Answered, Client, Keep, Request
 from harness.core.api.failures import NoAnswer
 from harness.core.api.spending import Spending, Tokens
 from harness.core.errors import UserError
@@ -16,11 +16,13 @@ from harness.core.models.served.address import Address
 from harness.core.models.served.asking import (
     CHAT,
     COMPLETIONS,
+    TEMPLATE,
     Reply,
     about_tokens,
     continued,
     logprob_fields,
     parsed,
+    rendered_in,
     reply_of,
     sampling_fields,
 )
@@ -136,10 +138,21 @@ class Asker:
                 self.kept.store(self._named(want, j), piece)
                 found[call.place][j] = piece
 
+        prompts = [wanted[call.place].prompt for call in calls]
+        self._have_answered(requests, prompts, keep, lambda i: self.spending.admit(at_most[i]))
+
+    def _have_answered(
+        self,
+        requests: Sequence[Request[Answered]],
+        prompts: Sequence[Prompt],
+        keep: Keep[Answered],
+        admit: Admit | None = None,
+    ) -> None:
+        """Have requests answered, each about a prompt. Raises UserError where the server stops answering."""
         try:
-            self.client.ask(requests, keep, admit=lambda i: self.spending.admit(at_most[i]))
+            self.client.ask(requests, keep, admit)
         except NoAnswer as error:
-            which = "" if error.place is None else f" (prompt {wanted[calls[error.place].place].prompt.id!r})"
+            which = "" if error.place is None else f" (prompt {prompts[error.place].id!r})"
             raise UserError(
                 f"{self.address.url} does not answer{which}: {error}. All answers so far are kept: mend that and run "
                 "the same command again, which asks the others"
@@ -187,17 +200,13 @@ class Asker:
         asked = list({prompt.id: prompt for prompt in prompts if prompt.messages is not None}.values())
         texts: dict[str, str] = {}
 
-        def keep(i: int, answer: Mapping[str, Any]) -> None:
-            texts[asked[i].id] = str(answer["prompt"])
+        def keep(i: int, text: str) -> None:
+            texts[asked[i].id] = text
 
         more = {name: value for name, value in self.speech.more.items() if name == "chat_template_kwargs"}
-        self.client.ask(
-            [
-                Request(f"{self.address.root}/apply-template", {"messages": self._messages(prompt), **more}, parsed)
-                for prompt in asked
-            ],
-            keep,
-        )
+        path = f"{self.address.root}{TEMPLATE}"
+        requests = [Request(path, {"messages": self._messages(prompt), **more}, rendered_in) for prompt in asked]
+        self._have_answered(requests, asked, keep)
         return texts
 
 

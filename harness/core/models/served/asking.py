@@ -16,6 +16,7 @@ from harness.core.models.served.dialect import Dialect, GoesOn
 
 Finish = Literal["stop", "length", "filtered"]
 COMPLETIONS, CHAT = "/completions", "/chat/completions"
+TEMPLATE = "/apply-template"  # of llama.cpp, above the URL
 _FAILED, _CUT, _FILTERED = "error", "length", "content_filter"  # values of finish_reason
 _THOUGHTS = ("reasoning_content", "reasoning")  # fields of a message: tokens are told of them, and they are no answer
 _CHARACTERS_A_TOKEN = 4  # about, of English
@@ -115,6 +116,24 @@ def parsed(body: str) -> dict[str, Any]:
         raise NoAnswer(f"this is no OpenAI-compatible answer: {shortened(body)}")
     _raise_error_in(answer)
     return answer
+
+
+def parsed_with_choices(body: str) -> dict[str, Any]:
+    """The same of a reply with choices. Raises StatusInBody where one of these is an error, too."""
+    answer = parsed(body)
+    choices = answer.get("choices")
+    for one in choices if isinstance(choices, list) else []:
+        if isinstance(one, dict):
+            _raise_error_in(one)
+    return answer
+
+
+def rendered_in(body: str) -> str:
+    """The text that messages become by the server's template. Raises as `parsed`, and NoAnswer where there is none."""
+    prompt = parsed(body).get("prompt")
+    if not isinstance(prompt, str):
+        raise NoAnswer(f"the reply of {TEMPLATE} holds no prompt: {shortened(body)}")
+    return prompt
 
 
 def tells_cached_tokens(answer: Mapping[str, Any]) -> bool:

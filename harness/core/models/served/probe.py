@@ -21,11 +21,13 @@ from harness.core.models.served.address import Address
 from harness.core.models.served.asking import (
     CHAT,
     COMPLETIONS,
+    TEMPLATE,
     continued,
     likeliest,
     likeliest_but_drawn,
     logprob_fields,
     parsed,
+    parsed_with_choices,
     reply_of,
     tells_cached_tokens,
 )
@@ -37,7 +39,7 @@ _COUNTED, _NEXT = "1, 2, 3, 4,", " 5"
 _TEXT = "The first thing that I saw in the morning was"
 _HEAD, _WHOLE = 5, 10  # tokens: what is given back, and what is to come of it
 _MOST_CHOICES = (16, 8, 4, 2)
-VERSION = 2  # raised where it finds something else about the same server
+VERSION = 3  # raised where it finds something else about the same server
 _LIKELIEST = 5  # tokens; OpenAI's /completions tells no more
 _LOOSE = 50  # a top-k that leaves all of them
 _APART = 0.2  # nats between the first and the last of them, at least, to be measured by
@@ -46,10 +48,17 @@ _EXTRA = ("top_k", "min_p")
 _COLD = 0.01  # a temperature for servers that refuse 0 alone
 _WAYS: tuple[GoesOn, ...] = ("continue_final_message", "trailing", "prefix")
 _OUT_OF_TOKENS = "max_tokens or model output limit was reached"  # a reasoning model that thought: it does answer
-_NOT_OF_THE_MODEL = {"id", "object", "created", "permission", "modified_at", "aliases", "tags"}
+_OF_THE_MODEL = {  # in an entry of /models and its _PARTS: which model it is, and what shapes its texts
+    "root", "parent", "owned_by", "canonical_slug", "hugging_face_id", "version", "revision", "digest", "sha",
+    "quantization", "quant", "precision", "dtype", "arch", "tokenizer", "instruct_type",
+    "chat_template", "prompt_template", "bos_token", "eos_token", "default_model_temperature", "rope_scale",
+    "rope_alpha", "max_model_len", "context_length", "context_window", "max_context_length", "max_seq_len",
+}  # fmt: skip
+_PARTS = {"", "config", "architecture", "metadata", "parameters"}  # not prices, states, limits or who routes to it
+_LLAMA_CPP, _FILE = "llamacpp", "meta"  # what is said of a file's weights, all of it
 _VERSIONS = {
     "vllm": ("/version", "version"),
-    "llamacpp": ("/props", "build_info"),
+    _LLAMA_CPP: ("/props", "build_info"),
     "sglang": ("/server_info", "version"),
 }
 
@@ -71,7 +80,7 @@ def stated(address: Address, client: Client) -> dict[str, str]:
     if named and address.name not in named:
         raise unknown(f"model of {address.url}", address.name, list(named))
     entry = named.get(address.name, {})
-    statement = {"name": address.name, **_flat({k: v for k, v in entry.items() if k not in _NOT_OF_THE_MODEL})}
+    statement = {"name": address.name, **_of_the_model(entry)}
     path, field = _VERSIONS.get(str(entry.get("owned_by")), ("", ""))
     if path and (answer := _tried(client, f"{address.root}{path}", None)) is not None:
         statement["version"] = str(answer.get(field, ""))
@@ -174,7 +183,7 @@ class _Probe:
         try:
             self._ask(path, asked, 1)
         except NoAnswer as error:
-            if error.status not in (400, 404, 405, 415, 422, 500, 501, None):
+            if error.may_pass or error.status not in (400, 404, 405, 415, 422, 500, 501, None):
                 raise
             return None if _OUT_OF_TOKENS in str(error) else str(error)
         return None
@@ -200,7 +209,7 @@ class _Probe:
 
     def _rendered(self) -> str | None:
         """The question as the server's template says it, where it tells."""
-        answer = _tried(self.client, f"{self.address.root}/apply-template", {"messages": _QUESTION})
+        answer = _tried(self.client, f"{self.address.root}{TEMPLATE}", {"messages": _QUESTION})
         prompt = None if answer is None else answer.get("prompt")
         return prompt if isinstance(prompt, str) else None
 
@@ -264,14 +273,17 @@ class _Probe:
         return made[0].text if made else None
 
     def _tried(self, path: str, asked: Mapping[str, Any], most: int) -> dict[str, Any] | None:
+        """None where the server cannot. Raises NoAnswer where that is not known, for what is found is kept."""
         try:
             return self._ask(path, asked, most)
-        except NoAnswer:
+        except NoAnswer as error:
+            if error.may_pass:
+                raise
             return None
 
     def _ask(self, path: str, asked: Mapping[str, Any], most: int) -> dict[str, Any]:
         body = {"model": self.address.name, **self._rule, self._limit: most, **asked}
-        answer = self.client.get(Request(path, body, parsed))
+        answer = self.client.get(Request(path, body, parsed_with_choices))
         self._cached = self._cached or tells_cached_tokens(answer)
         return answer
 
@@ -282,11 +294,24 @@ def _agree(one: str, other: str) -> bool:
 
 
 def _tried(client: Client, path: str, body: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """None where there is no such thing."""
+    """None where there is no such thing. Raises NoAnswer where that is not known."""
     try:
         return client.get(Request(path, body, parsed))
-    except NoAnswer:
+    except NoAnswer as error:
+        if error.may_pass:
+            raise
         return None
+
+
+def _of_the_model(entry: Mapping[str, Any]) -> dict[str, str]:
+    """What names the model, and so its paid answers: no price, no hour, nor whether it is loaded now."""
+
+    def counts(path: str) -> bool:
+        part, _, name = path.rpartition("/")
+        is_of_file = part == _FILE and entry.get("owned_by") == _LLAMA_CPP
+        return is_of_file or (part in _PARTS and name in _OF_THE_MODEL)
+
+    return {path: value for path, value in _flat(entry).items() if counts(path)}
 
 
 def _flat(tree: Mapping[str, Any], before: str = "") -> dict[str, str]:

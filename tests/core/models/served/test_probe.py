@@ -1,12 +1,15 @@
 """The probe finds what a server does, whatever it says: each dialect is planted, and must be found."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from harness.core.api.client import Patience
 from harness.core.api.spending import Prices
 from harness.core.api.use import Use
+from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.models.sampling import Sampler
 from harness.core.models.served import probe
@@ -15,6 +18,7 @@ from harness.core.models.served.policy import open_served
 from tests.served_model import Manner, served_model
 
 USE = Use(patience=Patience(timeout=10, tries=2, wait=0.01, parallel=4))
+RUNS = Path(__file__).parents[4] / "results" / "runs"
 LONELY = Manner(texts=False, goes_on=())
 
 
@@ -116,6 +120,64 @@ def test_it_is_probed_once_and_again_where_it_says_something_else_of_itself(tmp_
         other = opened(server, tmp_path)
         assert other.fingerprint != first.fingerprint and server.answers() == 2 * probing
         assert other.contents == {"name": "letters", "owned_by": "tests", "max_model_len": "4096"}
+
+
+@pytest.mark.parametrize("trouble", [0, 429, 503])
+@pytest.mark.parametrize("first", range(1, 26, 6))
+def test_trouble_that_passes_is_not_taken_for_what_a_server_cannot_do(tmp_path, first, trouble):
+    """A few replies of status 429 made `goes_on` none and `seeds` false, for all commands to come."""
+    manner = Manner(goes_on=("continue_final_message",), logprobs="raw", says={"owned_by": "vllm"})
+    with served_model(manner) as server:
+        truth = opened(server, tmp_path / "truth")
+        before = len(server.requests)
+        assert before >= 25
+        server.manner = replace(
+            manner, fails=lambda count, body: trouble if count - before in (first, first + 1) else None
+        )
+        with pytest.raises(UserError, match=rf"does not answer: .*{trouble or 'connection'}"):
+            opened(server, tmp_path / "troubled")
+        server.manner = manner
+        found = opened(server, tmp_path / "troubled")
+    assert found.dialect == truth.dialect and found.fingerprint == truth.fingerprint
+
+
+def test_a_server_that_breaks_at_what_it_cannot_do_cannot_do_it(tmp_path):
+    manner = Manner(most_choices=16, fails=lambda count, body: 500 if body.get("n", 1) > 4 else None)
+    with served_model(manner) as server:
+        assert opened(server, tmp_path).dialect.choices == 4
+
+
+def test_what_names_a_model_is_no_price_and_no_state_of_its_server(tmp_path):
+    """A price that changed had paid answers asked for again."""
+    says = {
+        "owned_by": "x", "root": "org/letters", "context_length": 4096, "pricing": {"prompt": "0.0001"},
+        "description": "a", "status": {"value": "unloaded"}, "created": 1,
+        "architecture": {"tokenizer": "Llama3", "modality": "text"}, "top_provider": {"context_length": 4096}, "capabilities": {"vision": False}, "deprecation": "2027-01-01",
+    }  # fmt: skip
+    changed = {
+        "pricing": {"prompt": "0.0002", "request": "0"}, "description": "b", "created": 2,
+        "status": {"value": "loaded"}, "name": "Letters", "top_provider": {"context_length": 2048}, "deprecation": None, "active": True,
+    }  # fmt: skip
+    with served_model(Manner(says=says)) as server:
+        one = opened(server, tmp_path)
+        assert one.contents == {
+            "name": "letters", "owned_by": "x", "root": "org/letters", "context_length": "4096",
+            "architecture/tokenizer": "Llama3",
+        }  # fmt: skip
+        server.manner = Manner(says=says | changed)
+        assert opened(server, tmp_path).fingerprint == one.fingerprint
+        for name, value in {"root": "org/other", "quantization": "int4", "config": {"chat_template": "x"}}.items():
+            server.manner = Manner(says=says | {name: value})
+            assert opened(server, tmp_path).fingerprint != one.fingerprint
+
+
+def test_a_model_of_llama_cpp_has_the_name_that_stored_runs_have():
+    stored = json.loads((RUNS / "imdb-2b0a6d1dc6" / "run.json").read_text())["identity"]["model"]
+    meta = {name.removeprefix("meta/"): int(v) if v.isdigit() else v for name, v in stored.items() if "/" in name}
+    entry = {"id": "smollm2", "aliases": ["smollm2"], "tags": [], "object": "model", "created": 1, "meta": meta}
+    said = {"name": "smollm2", **probe._of_the_model({**entry, "owned_by": "llamacpp"}), "version": "b0-unknown"}
+    assert said == {name: value for name, value in stored.items() if name != "fingerprint"}
+    assert digest(said)[:16] == stored["fingerprint"]
 
 
 def test_port_and_hour_are_no_part_of_what_names_it(tmp_path):

@@ -211,6 +211,24 @@ def test_a_prompt_that_is_too_long_is_named(tmp_path):
         sampled(opened(server, tmp_path), prompts, 2)
 
 
+@pytest.mark.parametrize(
+    "manner, says",
+    [
+        (Manner(template=True, fails=lambda count, body: 400), r"\(prompt 'q.'\): status 400"),
+        (Manner(template=True, fails=lambda count, body: 0), r"\(prompt 'q.'\): the connection failed"),
+        (Manner(), r"\(prompt 'q.'\): status 404"),
+        (Manner(nothing_rendered=True), r"\(prompt 'q.'\): the reply of /apply-template holds no prompt: \{\}"),
+    ],
+)
+def test_a_template_that_is_not_told_any_more_is_one_clear_error(tmp_path, manner, says):
+    """It was a traceback."""
+    with served_model(Manner(template=True)) as server:
+        policy = opened(server, tmp_path)
+        server.manner = manner
+        with pytest.raises(UserError, match=rf"does not answer {says}.*All answers so far are kept"):
+            sampled(policy, CHATS, 2)
+
+
 def test_a_filtered_answer_ends_and_is_counted(tmp_path):
     with served_model(Manner(filters="b")) as server:
         policy = opened(server, tmp_path)
@@ -277,6 +295,31 @@ def test_a_budget_is_never_exceeded_and_what_it_bought_is_kept(tmp_path, budget,
                 tokens = policy.spending.tokens
                 spent.append(tokens.read + tokens.written)
         assert rounds > 2 and max(spent) <= 120 and found == whole
+
+
+def test_a_budget_is_used_before_it_is_said_to_be_spent(tmp_path):
+    """32 prompts of 16 rows ended at 3,810 of 20,000 tokens, "0 requests, 0 tokens": the most that those under way
+    might take was taken for what they took."""
+    prompts = [Prompt(str(i), text=f"film {i} was") for i in range(32)]
+    largest = len(prompts[-1].text) + 16 * 100
+    use = Use(patience=replace(USE.patience, parallel=16), budget=Budget(tokens=2 * largest))
+    with served_model() as server:
+        policy = opened(server, tmp_path, use)
+        with pytest.raises(UserError, match=r"the budget is spent: (\d+) requests, ([\d,]+) tokens, and") as error:
+            sampled(policy, prompts, 16, replace(SAMPLER, max_new_tokens=100))
+    tokens = policy.spending.tokens.read + policy.spending.tokens.written
+    assert largest < tokens <= 2 * largest
+    assert f"{policy.spending.requests} requests, {tokens:,} tokens" in str(error.value)
+
+
+def test_those_that_wait_for_the_budget_end_with_those_that_fail(tmp_path):
+    with served_model() as server:
+        use = Use(patience=replace(USE.patience, parallel=4), budget=Budget(tokens=300))
+        policy = opened(server, tmp_path, use)
+        server.manner = Manner(fails=lambda count, body: 400)
+        with pytest.raises(UserError, match=r"does not answer .*status 400"):
+            sampled(policy, TEXTS, 16)
+        assert len(asked(server)) == 1
 
 
 def test_dollars_without_prices_bound_nothing_and_are_refused(tmp_path):
