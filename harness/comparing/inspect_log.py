@@ -128,7 +128,7 @@ def _start(file: BinaryIO, part: zipfile.ZipInfo) -> int:
     flags, name, extra = struct.unpack("<6xH18xHH", file.read(30))
     if file.read(name).decode("utf-8" if flags & _UTF8 else "cp437") != part.orig_filename:
         raise OSError(f"{part.filename} is called otherwise where it stands")
-    return part.header_offset + 30 + name + extra
+    return file.tell() + int(extra)
 
 
 def _content(file: BinaryIO, part: zipfile.ZipInfo) -> str:
