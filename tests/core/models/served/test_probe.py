@@ -152,11 +152,13 @@ def test_what_names_a_model_is_no_price_and_no_state_of_its_server(tmp_path):
     says = {
         "owned_by": "x", "root": "org/letters", "context_length": 4096, "pricing": {"prompt": "0.0001"},
         "description": "a", "status": {"value": "unloaded"}, "created": 1,
-        "architecture": {"tokenizer": "Llama3", "modality": "text"}, "top_provider": {"context_length": 4096}, "capabilities": {"vision": False}, "deprecation": "2027-01-01",
+        "architecture": {"tokenizer": "Llama3", "modality": "text"}, "top_provider": {"context_length": 4096},
+        "capabilities": {"vision": False}, "deprecation": "2027-01-01",
     }  # fmt: skip
     changed = {
         "pricing": {"prompt": "0.0002", "request": "0"}, "description": "b", "created": 2,
-        "status": {"value": "loaded"}, "name": "Letters", "top_provider": {"context_length": 2048}, "deprecation": None, "active": True,
+        "status": {"value": "loaded"}, "name": "Letters",
+        "top_provider": {"context_length": 2048}, "deprecation": None, "active": True,
     }  # fmt: skip
     with served_model(Manner(says=says)) as server:
         one = opened(server, tmp_path)
