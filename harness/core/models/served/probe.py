@@ -39,6 +39,7 @@ _COUNTED, _NEXT = "1, 2, 3, 4,", " 5"
 _TEXT = "The first thing that I saw in the morning was"
 _HEAD, _WHOLE = 5, 10  # tokens: what is given back, and what is to come of it
 _MOST_CHOICES = (16, 8, 4, 2)
+_GATEWAY = {502, 503, 504}
 VERSION = 3  # raised where it finds something else about the same server
 _LIKELIEST = 5  # tokens; OpenAI's /completions tells no more
 _LOOSE = 50  # a top-k that leaves all of them
@@ -294,11 +295,14 @@ def _agree(one: str, other: str) -> bool:
 
 
 def _tried(client: Client, path: str, body: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """None where there is no such thing. Raises NoAnswer where that is not known."""
+    """None where there is no such thing. Raises NoAnswer where that is not known.
+
+    Not where a gateway says so (502 to 504): some do of every path that they do not have.
+    """
     try:
         return client.get(Request(path, body, parsed))
     except NoAnswer as error:
-        if error.may_pass:
+        if error.may_pass and error.status not in _GATEWAY:
             raise
         return None
 

@@ -123,7 +123,7 @@ def test_it_is_probed_once_and_again_where_it_says_something_else_of_itself(tmp_
 
 
 @pytest.mark.parametrize("trouble", [0, 429, 503])
-@pytest.mark.parametrize("first", range(1, 26, 6))
+@pytest.mark.parametrize("first", range(3, 26, 6))  # none is of a path that a gateway may not have
 def test_trouble_that_passes_is_not_taken_for_what_a_server_cannot_do(tmp_path, first, trouble):
     """A few replies of status 429 made `goes_on` none and `seeds` false, for all commands to come."""
     manner = Manner(goes_on=("continue_final_message",), logprobs="raw", says={"owned_by": "vllm"})
@@ -139,6 +139,13 @@ def test_trouble_that_passes_is_not_taken_for_what_a_server_cannot_do(tmp_path, 
         server.manner = manner
         found = opened(server, tmp_path / "troubled")
     assert found.dialect == truth.dialect and found.fingerprint == truth.fingerprint
+
+
+def test_a_gateway_that_knows_no_other_paths_is_probed(tmp_path):
+    """Some answer 503 where llama.cpp has /apply-template."""
+    manner = Manner(fails=lambda count, body: 503 if set(body) == {"messages"} else None)
+    with served_model(manner) as server, served_model() as plain:
+        assert opened(server, tmp_path).dialect == opened(plain, tmp_path).dialect
 
 
 def test_a_server_that_breaks_at_what_it_cannot_do_cannot_do_it(tmp_path):
