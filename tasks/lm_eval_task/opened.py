@@ -178,9 +178,8 @@ class Opened:
         try:
             yield
         except (ValueError, AssertionError) as error:
-            there = len(self.task.sampler.fewshot_docs()) if self.num_fewshot else 0
-            if self.num_fewshot < there:
-                raise
+            if not self.num_fewshot or self.num_fewshot < (there := len(self.task.sampler.fewshot_docs())):
+                raise  # what is wrong is something else
             raise UserError(
                 f"{self.name}: {self.num_fewshot} examples are asked for in a prompt, and there are {there}, of which "
                 "none may be the document itself; ask for fewer: --set lm_eval.num_fewshot=N (tax: --num-fewshot N)"

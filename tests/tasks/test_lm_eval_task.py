@@ -255,6 +255,19 @@ def test_more_examples_than_there_are_is_one_error(made, split):
     assert "--num-fewshot N" in str(error.value)
 
 
+def test_what_is_wrong_with_a_template_is_not_said_to_be_its_examples(made, monkeypatch):
+    """Of a task without examples, whose few-shot context fails for another reason."""
+    opened = made(n=6)
+    document = dict(opened.prompts["test"][0].row)
+
+    def broken(*_, **__):
+        raise ValueError("of the template")
+
+    monkeypatch.setattr(opened.task, "fewshot_context", broken)
+    with pytest.raises(ValueError, match="of the template"):
+        opened._prompt(document)
+
+
 @pytest.fixture
 def shipped(tmp_path, monkeypatch):
     """Files of tasks, groups and tags in place of lm-eval's 14,000."""
