@@ -101,10 +101,7 @@ class Data(GradedTask):
         super().__init__(config, policy, cache)
         if not config.grader:
             raise UserError("the task data needs a grader; give --grader FILE.py:function, GRADER.json or GRADER.yaml")
-        limits, outside = (
-            Limits(config.seconds, config.memory_gib),
-            outside_of(config, cache),
-        )
+        limits, outside = Limits(config.seconds, config.memory_gib), outside_of(config, cache)
         grader = load_grader(config.grader, outside, limits)
         self.graded_by(grader, load_grader(config.gold, outside, limits) if config.gold else grader)
 

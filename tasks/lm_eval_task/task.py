@@ -48,6 +48,9 @@ def _reward(named: str) -> str:
     return grader_contents(named) or named
 
 
+_OF_ASKING = (ByContent(_somewhere), AsBefore(""))  # the identity of a grader that asks has its server
+
+
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class LmEvalConfig:
     name: Annotated[
@@ -83,17 +86,9 @@ class LmEvalConfig:
         float, Field(gt=0, description="that a grader's process may take (harness)"), AsBefore(4.0)
     ] = 4.0
     endpoint: Annotated[
-        str,
-        Field(description="where a grader asks chat models, a URL up to /v1 (harness)"),
-        ByContent(_somewhere),
-        AsBefore(""),
+        str, Field(description="where a grader asks chat models, a URL up to /v1 (harness)"), *_OF_ASKING
     ] = ""
-    key_variable: Annotated[
-        str,
-        Field(description="environment variable of its key (harness)"),
-        ByContent(_somewhere),
-        AsBefore(""),
-    ] = ""
+    key_variable: Annotated[str, Field(description="environment variable of its key (harness)"), *_OF_ASKING] = ""
 
     @property
     def asked(self) -> Asked:

@@ -138,7 +138,7 @@ def _called(
     log = Log()
     try:
         given = arguments(form, parameters, items, log)
-        value = function(*given.values()) if job["by_place"] or form == "eval_protocol" else function(**given)
+        value = function(*given.values()) if job["by_place"] else function(**given)
         if inspect.isawaitable(value):
             value = asyncio.run(_awaited(value))
         if form == "bedrock":

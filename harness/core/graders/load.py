@@ -67,6 +67,7 @@ def _function_grader(path: Path, text: str, name: str | None, limits: Limits) ->
         path=str(path.resolve()),
         folder=str(path.resolve().parent),
         module=path.stem,
+        by_place=form.name == "eval_protocol",  # whose decorator takes no names
     )
     sources = {**file_identity(path), **_data_files(path, text)}
     grader = FunctionGrader(

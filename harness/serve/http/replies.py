@@ -57,7 +57,8 @@ def piece(
     """One event of a stream; the last of an answer says why it ended, and has its tree."""
     if asked.kind == "chat":
         delta = ChoiceDelta(content=text)
-        plain = _chunk(asked, ChunkChoice(index=index, delta=delta, finish_reason=finish), name, created)  # type: ignore[arg-type]
+        part = ChunkChoice(index=index, delta=delta, finish_reason=finish)  # type: ignore[arg-type]  # ours are of theirs
+        plain = _chunk(asked, part, name, created)
         del plain["choices"][0]["delta"]["role"]
     else:
         choice = CompletionChoice.model_construct(index=index, text=text, finish_reason=finish, logprobs=None)
