@@ -48,10 +48,10 @@ from harness.cli import (
     view,
 )
 from harness.cli.command import Command
-from harness.cli.unwritable import unwritable
 from harness.core.errors import UserError, unknown
 from harness.core.printable import printable
 from harness.core.registry import require_one_checkout
+from harness.core.unwritable import unwritable
 
 ABOUT = str(harness.__doc__).splitlines()[0]
 

@@ -18,7 +18,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
-from harness.core.errors import UserError
+from harness.core.errors import NotAnswering, UserError
+from harness.core.unwritable import unwritable
 from harness.serve.http import replies
 from harness.serve.http.asked import Asked, Limits, Refused, read_chat, read_completion
 from harness.serve.http.guard import Guard, answered, too_large
@@ -26,6 +27,8 @@ from harness.serve.http.metrics import Metrics
 from harness.serve.http.models import Models
 from harness.serve.http.page import policy_of_page, serving_page
 from harness.serve.http.writer import Event, Failed, Full, Piece, Ticket, Writer, Written
+
+_REFUSES = (400, 413, 422)  # of the model's server: the request cannot be answered, a text too long for instance
 
 
 def make_app(models: Models, token: str | None, limits: Limits) -> FastAPI:
@@ -211,8 +214,15 @@ def _give_up(tickets: list[Ticket]) -> None:
 
 
 def _refused(error: Exception) -> Refused:
-    """A request that cannot be answered is at fault; anything else is the server's."""
+    """A request that cannot be answered is at fault; what the server asks, a full disk, and anything else is not."""
+    if isinstance(error, NotAnswering):
+        if error.status in _REFUSES:
+            return Refused(400, f"the model's server refuses the request: {error.reason}", code="upstream_refused")
+        status = 503 if error.may_pass else 502
+        return Refused(status, f"the server was given no answer: {error.reason}", code="upstream_failed")
     if isinstance(error, UserError):
         code = "context_length_exceeded" if "reads at most" in str(error) else None
         return Refused(400, str(error), None, code)
+    if unwritable(error) is not None:
+        return Refused(507, "the server cannot write its files; its log says more", code="unwritable")
     return Refused(500, f"the server failed ({type(error).__name__})", code="internal")

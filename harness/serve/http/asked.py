@@ -57,8 +57,8 @@ class Refused(Exception):
 
     @property
     def body(self) -> dict[str, Any]:
-        kinds = {401: "authentication_error", 429: "rate_limit_error", 500: "server_error", 503: "server_error"}
-        kind = kinds.get(self.status, "invalid_request_error")
+        kinds = {401: "authentication_error", 429: "rate_limit_error"}
+        kind = "server_error" if self.status >= 500 else kinds.get(self.status, "invalid_request_error")
         param = None if self.param is None else _escaped(self.param)
         return {"error": {"message": _escaped(self.message), "type": kind, "param": param, "code": self.code}}
 

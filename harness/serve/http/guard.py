@@ -86,4 +86,4 @@ def too_large(limits: Limits) -> Refused:
 
 def answered(error: Refused) -> Response:
     """An error as a response in OpenAI's form."""
-    return JSONResponse(error.body, error.status, headers=_RETRY if error.status == 429 else None)
+    return JSONResponse(error.body, error.status, headers=_RETRY if error.status in (429, 503) else None)

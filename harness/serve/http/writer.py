@@ -6,6 +6,7 @@ writer.ask([Wanted(served, prompt, sampler, rows, seed)], [tell])     # tell(eve
 Events are `Piece` (text that is decided), then `Written` or `Failed`, once.
 """
 
+import logging
 import threading
 import time
 from collections import OrderedDict, deque
@@ -14,14 +15,16 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
-from harness.core.errors import UserError
+from harness.core.errors import NotAnswering, UserError
 from harness.core.models.rows import Rows
 from harness.core.models.sampling import Sampler
+from harness.core.printable import printable
 from harness.core.search.search import Beam, Choice, Finish, Guide, guided_search
 from harness.core.search.selection import Search
 from harness.core.search.tree import Prefix, Tree
 from harness.core.streams import Streams
 from harness.core.types import Answer, Prompt, Work
+from harness.core.unwritable import unwritable
 from harness.methods import METHODS
 from harness.serve.aligned import Aligned
 from harness.serve.http.alone import SeedOfEach, value_one_by_one
@@ -29,6 +32,7 @@ from harness.serve.http.metrics import Metrics
 from harness.serve.http.models import Served
 
 _VARIANTS, _OF_A_MODEL = 6, 2  # ways of writing that are kept loaded, in all and of one model
+_LOG = logging.getLogger("uvicorn.error")
 _CHUNK = 8  # tokens of the base between two pieces of a stream
 
 
@@ -73,7 +77,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Failed:
-    """`error` is a UserError where the request is at fault."""
+    """`error` is a UserError where the request is at fault, or NotAnswering."""
 
     error: Exception
 
@@ -160,20 +164,34 @@ class Writer:
         return batch
 
     def _write(self, batch: Sequence[Ticket]) -> None:
-        """Answer a batch. A prompt that cannot be read fails alone; what fails with all of them, fails all of them."""
+        """Answer a batch. A prompt that cannot be read, or answered, fails alone."""
         started = time.perf_counter()
         try:
             aligned = self._variant(batch[0].wanted)
             readable = [ticket for ticket in batch if self._is_readable(ticket, aligned)]
             if readable:
-                self._answer(readable, aligned, started)
+                self._answer_all(readable, aligned, started)
         except Abandoned:
             pass
         except Exception as error:  # the thread goes on for everybody else, whatever a model or a reward did
+            _log(batch[0].wanted.served.name, error)
             for ticket in batch:
                 ticket.tell(Failed(error))
         finally:
             batch[0].wanted.served.aligned.policy.forget_prompts()
+
+    def _answer_all(self, batch: Sequence[Ticket], aligned: Aligned, started: float) -> None:
+        """Together; where that fails, one by one, but for those that a failure would meet again."""
+        try:
+            self._answer(batch, aligned, started)
+        except UserError as error:
+            if len(batch) == 1 or (isinstance(error, NotAnswering) and error.may_pass):
+                raise
+            for ticket in batch:
+                if ticket.said:  # alone it may go on otherwise than it began
+                    ticket.tell(Failed(error))
+                elif not ticket.cancelled:
+                    self._write([ticket])
 
     def _answer(self, batch: Sequence[Ticket], aligned: Aligned, started: float) -> None:
         named = {f"{ticket.wanted.prompt.id}-{i}": ticket for i, ticket in zip(count(), batch, strict=False)}
@@ -243,6 +261,14 @@ class _Observer:
             if text.startswith(ticket.said) and len(text) > len(ticket.said):
                 ticket.tell(Piece(text[len(ticket.said) :]))
                 ticket.said = text
+
+
+def _log(model: str, error: Exception) -> None:
+    """For who runs the server: a line of what it was refused, all that is known of a fault of its own."""
+    if isinstance(error, NotAnswering) or not isinstance(error, UserError):
+        known = isinstance(error, NotAnswering) or unwritable(error) is not None
+        said = printable(unwritable(error) or str(error)) if known else "its answers failed"
+        _LOG.error("%s: %s", model, said, exc_info=None if known else error)
 
 
 def decided(kept: Sequence[str], stop: Sequence[str]) -> str:

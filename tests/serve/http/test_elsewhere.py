@@ -1,17 +1,26 @@
 """The endpoint over a model behind an API: the same texts as `harness generate`, for the same requests."""
 
+import errno
 import json
+import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import openai
 import pytest
 
 import harness
 from harness import cli
+from harness.core import files
+from harness.core.errors import NotAnswering
+from harness.core.types import Message, Prompt
 from harness.evidence.store import find_run
-from harness.serve.http.models import open_models
+from harness.serve import aligned
+from harness.serve.http.metrics import Metrics
+from harness.serve.http.models import Models, open_models
+from harness.serve.http.writer import Failed, Piece, Wanted, Writer, Written
 from harness.serve.opening import fitted_folder
 from tests.serve.http.conftest import Serving
 from tests.served_model import Manner, Server, served_model
@@ -27,6 +36,7 @@ class Elsewhere:
     out: Path
     asked: Server
     client: openai.OpenAI
+    models: Models
 
     def generated(self, method: str, seed: int) -> str:
         run = str(find_run(self.out, "latest"))
@@ -57,9 +67,10 @@ def elsewhere(request, tmp_path, monkeypatch) -> Iterator[Elsewhere]:
             "3",
         ]
         assert cli.main([*run, "--method", "best_of_n", "--model", server.model, "--out", str(out), *small]) == 0
-        serving = Serving(open_models(fitted_folder(find_run(out, "latest"), out), server.model, "auto"))
+        models = open_models(fitted_folder(find_run(out, "latest"), out), server.model, "auto")
+        serving = Serving(models)
         with serving.client() as client:
-            yield Elsewhere(out, server, client)
+            yield Elsewhere(out, server, client, models)
         serving.stop()
 
 
@@ -81,3 +92,58 @@ def test_the_base_is_that_of_harness_generate_for_one_request(elsewhere):
 def test_it_is_named_by_the_model_that_the_server_has(elsewhere):
     """It was base/v1_letters, after the end of the server's URL."""
     assert {model.id for model in elsewhere.client.models.list()} >= {"base/letters", "best-of-2/letters"}
+
+
+def status_of(elsewhere: Elsewhere, model: str, seed: int) -> tuple[int, str]:
+    try:
+        elsewhere.client.chat.completions.create(model=model, messages=SAY, seed=seed)
+    except openai.APIStatusError as error:
+        return error.status_code, str(error.body["code"])
+    return 200, ""
+
+
+@pytest.mark.parametrize(
+    "planted,answer",
+    [(401, (502, "upstream_failed")), (400, (400, "upstream_refused")), (503, (503, "upstream_failed"))],
+)
+def test_a_server_behind_that_fails_is_no_fault_of_the_request(elsewhere, monkeypatch, planted, answer):
+    """All were status 400, which no client asks again, with what to do for who had begun a command."""
+    client = elsewhere.models.main.aligned.policy._client
+    monkeypatch.setattr(client, "patience", replace(client.patience, tries=2, wait=0.01))
+    best = next(name for name in elsewhere.models.names if name.startswith("best-of"))
+    usual = elsewhere.asked.manner
+    for seed, model in enumerate((best, elsewhere.models.names[0]), 50):
+        elsewhere.asked.manner = replace(usual, fails=lambda *_: planted)
+        assert status_of(elsewhere, model, seed) == answer
+        elsewhere.asked.manner = usual
+        assert status_of(elsewhere, model, seed) == (200, "")
+
+
+def test_a_request_that_the_server_behind_refuses_takes_no_other_with_it(elsewhere):
+    """Of a batch all were refused, where one was too long for a context that only the server knows."""
+    elsewhere.asked.manner = replace(elsewhere.asked.manner, context=400)
+    served = next(one for name, one in elsewhere.models.served.items() if name.startswith("best-of"))
+    told: dict[str, list[object]] = {name: [] for name in ("short", "long", "other")}
+    writer = Writer(256, Metrics())
+    said = {"short": "hello there", "long": "hello " * 100, "other": "hello you"}
+    wanted = [
+        Wanted(served, Prompt(name, messages=(Message("user", text),)), served.aligned.sampler, None, 7)
+        for name, text in said.items()
+    ]
+    writer.ask(wanted, [told[name].append for name in said])
+    writer.stop()
+    ends = {name: [type(one) for one in events if not isinstance(one, Piece)] for name, events in told.items()}
+    assert ends == {"short": [Written], "long": [Failed], "other": [Written]}
+    assert "the context holds 400" in told["long"][-1].error.reason
+
+
+def test_answers_that_no_disk_takes_are_told_so_and_the_server_goes_on(elsewhere, monkeypatch, caplog):
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "_beside", no_space)
+        assert status_of(elsewhere, elsewhere.models.names[0], 60) == (507, "unwritable")
+    assert "No space left on device" in caplog.text and "Traceback" not in caplog.text
+    assert status_of(elsewhere, elsewhere.models.names[0], 60) == (200, "")
+
+
+def no_space(path: Path) -> Path:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))

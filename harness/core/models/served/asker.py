@@ -10,7 +10,7 @@ from typing import Any
 from harness.core.api.client import Admit, Answered, Client, Keep, Request
 from harness.core.api.failures import NoAnswer
 from harness.core.api.spending import Spending, Tokens
-from harness.core.errors import UserError
+from harness.core.errors import NotAnswering, UserError
 from harness.core.models.sampling import Sampler
 from harness.core.models.served.address import Address
 from harness.core.models.served.asking import (
@@ -148,15 +148,16 @@ class Asker:
         keep: Keep[Answered],
         admit: Admit | None = None,
     ) -> None:
-        """Have requests answered, each about a prompt. Raises UserError where the server stops answering."""
+        """Have requests answered, each about a prompt. Raises NotAnswering where the server stops."""
         try:
             self.client.ask(requests, keep, admit)
         except NoAnswer as error:
             which = "" if error.place is None else f" (prompt {prompts[error.place].id!r})"
-            raise UserError(
+            raise NotAnswering(
                 f"{self.address.url} does not answer{which}: {error}. All answers so far are kept: mend that and run "
-                "the same command again, which asks the others"
-            ) from error
+                "the same command again, which asks the others",
+                str(error), error.status, error.may_pass,
+            ) from error  # fmt: skip
 
     def _body(self, want: Wanted, call: "_Call", rendered: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
         """Path and body of a request."""

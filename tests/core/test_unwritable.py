@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from harness import cli
-from harness.cli.unwritable import unwritable
+from harness.core.unwritable import unwritable
 
 
 def written_by_python(path):
