@@ -8,6 +8,7 @@ The same prompts, seed and pick give the same answers in any order. What else is
 digits of its scores, since these depend on the shape of a batch, and so which of two equally good texts is taken.
 """
 
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from harness.core.as_before import hashed
 from harness.core.contents import file_sha256, files_below
 from harness.core.data.given import asked_like_the_file
 from harness.core.digest import digest
-from harness.core.errors import UserError, unknown
+from harness.core.errors import NotAnswering, UserError, unknown
 from harness.core.files import read_whole
 from harness.core.generator import Generator
 from harness.core.given_prompts import prompts_of
@@ -28,6 +29,7 @@ from harness.core.ledger import Ledger
 from harness.core.models.handle import PolicyHandle
 from harness.core.models.policy import Policy
 from harness.core.models.sampling import Sampler
+from harness.core.printable import printable
 from harness.core.reward import RewardHandle, Scale
 from harness.core.search.search import Observer
 from harness.core.streams import Streams
@@ -62,6 +64,7 @@ class AlignedAnswer:
     value_tokens: int  # tokens read by value models of their own
     reward_calls: int  # that the pick needs
     seconds: float
+    unscored: bool = False  # the pick was the reward's, which gave no candidate a score: the text is the first
 
 
 class Aligned:
@@ -98,7 +101,7 @@ class Aligned:
     ) -> list[AlignedAnswer]:
         """The answers in full. `pick` says who chooses, by default the cheapest; `proxy` scores all finalists.
 
-        Raises UserError for a pick that the method does not have, or whose reward cannot be had.
+        Raises UserError for a pick that the method does not have, whose reward cannot be had, or scores none of them.
         """
         return self.answered(self._prompts(prompts), pick=pick, seed=seed, proxy=proxy)
 
@@ -124,7 +127,13 @@ class Aligned:
                 a.prompt.id: self._answer(replace(a, prompt=distinct[a.prompt.id]), pick, seconds, proxy)
                 for a in answers
             }
-        return [made[prompt.id] for prompt in asked]
+        if unscored := self._reward.unscored(pick, list(distinct.values())):
+            first = next(iter(unscored.values()))
+            if len(unscored) == len(distinct):
+                raise first
+            rest = f"{len(unscored)} of {len(distinct)} answers are the first samples, which nobody picked ({first})"
+            print(printable(rest), file=sys.stderr, flush=True)
+        return [replace(made[prompt.id], unscored=prompt.id in unscored) for prompt in asked]
 
     def writing(self, **sampler: Any) -> "Aligned":
         """The same model with other settings of `sampler`, such as where its answers end: `stop`, `max_new_tokens`."""
@@ -180,6 +189,10 @@ class Aligned:
         with self._ledger.phase("generate"):
             yield PolicyHandle(self._policy, self.sampler, self._ledger)
         self._ledger.drain()
+
+    def unscored(self, pick: str, asked: Sequence[Prompt]) -> Mapping[str, NotAnswering]:
+        """By id, of the prompts that were written last, those that the reward should have picked for and did not."""
+        return self._reward.unscored(pick, asked)
 
     @property
     def together(self) -> int:

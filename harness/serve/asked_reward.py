@@ -4,6 +4,7 @@ asked = AskedReward(about, "best_of_n", task, None, lambda: reward_of(about, pol
 asked.begin("reward", prompts)                # before each call
 RewardHandle(asked.score, ledger, scale)      # what the method scores with
 asked.proxies(answer.finalists, True)         # in reward units
+asked.unscored(prompts)                       # NotAnswering by id of those that it has not scored, though it picks
 """
 
 from collections.abc import Callable, Sequence
@@ -11,10 +12,11 @@ from functools import cached_property
 
 import numpy as np
 
-from harness.core.errors import UserError
+from harness.core.errors import NotAnswering, UserError
 from harness.core.given_prompts import plain
 from harness.core.given_reward import Reward
 from harness.core.graders.grade import REFERENCE
+from harness.core.graders.scorer import Scorer as GraderScorer
 from harness.core.reward import checked
 from harness.core.types import Candidate, Completion, Prompt, Scorer
 from harness.core.withheld import Withheld
@@ -51,6 +53,8 @@ class AskedReward:
         Raises UserError where the reward is asked and cannot be had, or cannot read these prompts.
         """
         self._withheld, self._scores, self.asked = Withheld(), {}, all_of_them or self.needed(pick)
+        if isinstance(made := vars(self).get("_reward"), GraderScorer):
+            made.forget()  # a grader that failed may answer now
         if self.asked:
             self.require(pick)
             self._require_columns(pick, prompts)
@@ -74,6 +78,24 @@ class AskedReward:
             self.score(missing)
         found = [self._scores.get(_key(c), float("nan")) for c in texts]
         return [None if np.isnan(value) else value for value in found]
+
+    def unscored(self, pick: str, prompts: Sequence[Prompt]) -> dict[str, NotAnswering]:
+        """By id, of the prompts where the pick was the reward's, those of which no candidate has a score."""
+        if not self.needed(pick):
+            return {}
+        scored = {prompt for (prompt, _), score in self._scores.items() if not np.isnan(score)}
+        unscored = {prompt for prompt, _ in self._scores} - scored
+        failures = getattr(self._reward, "failures", {})
+        why = "".join(f": {error} ({of.detail})" for error, of in list(failures.items())[:1])
+        return {
+            prompt.id: NotAnswering(
+                f"{self._method} asks the reward at test time (pick {pick!r}), and it gives none of the candidates for "
+                f"the prompt {str(plain(prompt))[:60]!r} a score{why}. Mend the reward and ask again",
+                f"the grader gives no candidate a score{why}",
+            )
+            for prompt in prompts
+            if prompt.id in unscored
+        }
 
     def require(self, pick: str) -> None:
         """Raises UserError where it was a function that no other process can import."""

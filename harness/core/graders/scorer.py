@@ -55,6 +55,11 @@ class Scorer:
         """By reason, in the order of their names; an answer that is asked for twice counts once."""
         return dict(sorted(self._failures.items()))
 
+    def forget(self) -> None:
+        """Every grade and failure so far: the next answers are graded anew."""
+        self._known.clear()
+        self._failures.clear()
+
     def _asked(self, items: Sequence[Item]) -> list[Grade]:
         try:
             grades = self.grader.grade(items)

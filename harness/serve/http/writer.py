@@ -205,7 +205,11 @@ class Writer:
             answers = aligned.written(prompts, streams, aligned.pick, observe)
         seconds = (time.perf_counter() - started) / len(batch)
         self._metrics.batch.observe(len(batch))
+        unscored = aligned.unscored(aligned.pick, prompts)
         for (name, ticket), answer in zip(named.items(), answers, strict=True):
+            if name in unscored:
+                ticket.tell(Failed(unscored[name]))
+                continue
             made = _written(aligned, answer, seconds, None if tree is None else tree.rounds.get(name))
             self._metrics.book(ticket.wanted.served.name, made)
             ticket.tell(made)

@@ -147,3 +147,31 @@ def test_answers_that_no_disk_takes_are_told_so_and_the_server_goes_on(elsewhere
 
 def no_space(path: Path) -> Path:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
+@pytest.mark.parametrize("failing,status", [("hello there", 502), ("", 200)])
+def test_a_grader_that_scores_nothing_picks_nothing(elsewhere, monkeypatch, capsys, failing, status):
+    """The first sample was given as the best of n."""
+    real = aligned.reward_of
+
+    def failing_at(about, policy):
+        scorer = real(about, policy)
+
+        def scores(completions):
+            fails = [failing == completion.prompt.messages[0].content for completion in completions]
+            return np.where(fails, np.nan, scorer(completions))
+
+        return scores
+
+    monkeypatch.setattr(aligned, "reward_of", failing_at)
+    best = next(name for name in elsewhere.models.names if name.startswith("best-of"))
+    assert status_of(elsewhere, best, 70)[0] == status
+    run = str(find_run(elsewhere.out, "latest"))
+    loaded = harness.load(run, "best_of_n", model=elsewhere.asked.model, out=elsewhere.out)
+    other = [{"role": "user", "content": "hello you"}]
+    found = loaded.answers([SAY, other], seed=70)
+    assert [answer.unscored for answer in found] == [status == 502, False]
+    assert ("1 of 2 answers are the first samples, which nobody picked" in capsys.readouterr().err) == (status == 502)
+    if status == 502:
+        with pytest.raises(NotAnswering, match="gives none of the candidates for the prompt"):
+            loaded.generate([SAY], seed=70)
