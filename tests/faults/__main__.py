@@ -4,11 +4,12 @@
     flips                                    bit flips, cuts and deletions over cache and results: none silently wrong
     malformed                                odd inputs over every command: no traceback, no hang
     together                                 equal commands at once: one run, same bytes
-    full-disk                                a disk that is full at every write in turn (--count 0), or at some
+    full-disk run|tune|ablate|align          a disk that is full at every write in turn (--count 0), or at some
 
 Prints a line a problem, and puts the numbers, with the command that made them, into FOLDER/<what>.jsonl. Kills, flips
-and odd inputs are decided by seed and number each, and FOLDER/sequences/ has a line of each as it ends: the same
-command, interrupted or with --minutes, goes on from there, and with a larger --count does what is missing alone.
+and odd inputs are decided by seed and number each, full disks by their size, and FOLDER/sequences/ has a line of each
+as it ends: the same command, interrupted or with --minutes, goes on from there, and with a larger --count does what is
+missing alone.
 """
 
 import argparse
@@ -19,15 +20,16 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import count, tee
 from pathlib import Path
 from typing import Any
 
 from harness.running.provenance import commit_of_code
 from tests.faults.child import without_drawing
 from tests.faults.flips import faults
-from tests.faults.full_disk import Full, begun_files, may_mount, small_disk
+from tests.faults.full_disk import BEGUN, KINDS, full_disks, may_mount
 from tests.faults.jobs import JOBS, PARALLEL, Job
 from tests.faults.kills import killed
 from tests.faults.malformed import malformed
@@ -90,13 +92,7 @@ def _found(given: argparse.Namespace, place: Path, started: float) -> dict[str, 
         made = together(job, given.count, place)
         wrong_one = made.problem or made.did_the_run != 1 or made.openings != 1
         return {**asdict(made), **_told([str(made)] if wrong_one else [])}
-    tries = []
-    for full in _full_disks(job, place, given.count):
-        tries.append(full)
-        if is_time():
-            break
-    kinds = Counter(one.disk.split()[-1] if one.disk[0].isdigit() else "begun files" for one in tries)
-    return {"disks": dict(kinds), **_told([f"{one.disk}: {one.problem}" for one in tries if one.problem])}
+    return _full_disks(given, job, place, is_time)
 
 
 def _go_on(
@@ -104,9 +100,13 @@ def _go_on(
 ) -> None:
     """Do what is not stored yet, in order, and store each as it ends."""
     missing = stored.missing(count)
+    _store_each(stored, missing, make(job, missing, place, seed), is_time)
+
+
+def _store_each(stored: Sequences, numbers: Iterable[int], made: Iterator[Any], is_time: Callable[[], bool]) -> None:
     commit = commit_of_code()[0][:10]
     clock, cpu = time.monotonic(), _cpu_seconds()
-    for number, one in zip(missing, make(job, missing, place, seed), strict=False):
+    for number, one in zip(numbers, made, strict=False):
         now, spent = time.monotonic(), _cpu_seconds()
         times = {"seconds": round(now - clock, 2), "cpu_seconds": round(spent - cpu, 2), "commit": commit}
         stored.add(number, {**_as_plain(one), **times})
@@ -142,14 +142,23 @@ def _cpu_seconds() -> float:
     return sum(one.ru_utime + one.ru_stime for one in used)
 
 
-def _full_disks(job: Job, place: Path, count: int) -> Iterator[Full]:
+def _full_disks(given: argparse.Namespace, job: Job, place: Path, is_time: Callable[[], bool]) -> dict[str, Any]:
     """Every write in turn with a count of 0; else `count` of them, at equal distances over a toy run."""
-    steps = range(1, 400, max(1, 120 // count)) if count else range(1, 400)
-    if not may_mount(place / "try"):
-        yield from begun_files(job, place / "files", steps)
-        return
-    for kind in ("KB", "files"):
-        yield from small_disk(job, place / kind, steps, kind)
+    done: dict[str, Any] = {}
+    wrong, commits = [], set[str]()
+    for kind in KINDS if may_mount(place / "try") else (BEGUN,):
+        name = f"full-disk-{given.job}-{kind.replace(' ', '-')}.jsonl"
+        stored = Sequences(None if given.to is None else given.to / "sequences" / name)
+        if not (any(line["fits"] for line in stored.lines.values()) or is_time()):
+            steps = count(1) if given.count == 0 else range(1, 400, max(1, 120 // given.count))
+            ours, theirs = tee(step for step in steps if step not in stored.lines)
+            _store_each(stored, ours, full_disks(job, kind, theirs, place / kind), is_time)
+        lines = list(stored.lines.values())
+        all_of_them = given.count == 0 and any(line["fits"] for line in lines)
+        done[kind] = {"tried": len(lines), "fits": [line["disk"] for line in lines if line["fits"]], "all": all_of_them}
+        wrong += [f"{line['disk']}: {line['problem']}" for line in lines if line["problem"]]
+        commits |= {line["commit"] for line in lines}
+    return {"disks": done, "commits": sorted(commits), **_told(wrong)}
 
 
 def _told(problems: list[str]) -> dict[str, Any]:

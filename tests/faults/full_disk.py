@@ -9,7 +9,7 @@ import errno
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from tests.faults.child import call
 from tests.faults.jobs import Job
 from tests.faults.kills import difference, reference
 
+KINDS = ("KB", "files")  # of disks, where they can be mounted
+BEGUN = "begun files"  # elsewhere
 _PAGE = 4  # KB
 
 
@@ -25,6 +27,16 @@ _PAGE = 4  # KB
 class Full:
     disk: str  # "112 KB", "31 files", "file 12"
     problem: str  # empty: one error then, and the same bytes afterwards
+    fits: bool = False  # nothing was missing: there is no larger one to try
+
+
+def full_disks(job: Job, kind: str, steps: Iterable[int], place: Path) -> Iterator[Full]:
+    """Disks of one kind, one for each step from 1 on, until one has room for all."""
+    made = begun_files(job, place, steps) if kind == BEGUN else small_disk(job, place, steps, kind)
+    for full in made:
+        yield full
+        if full.fits:
+            return
 
 
 def may_mount(place: Path) -> bool:
@@ -36,8 +48,8 @@ def may_mount(place: Path) -> bool:
     return True
 
 
-def small_disk(job: Job, place: Path, steps: Sequence[int], kind: str) -> Iterator[Full]:
-    """Disks of so many pages ("KB") or of so many files ("files"); a command that fits in one is the last."""
+def small_disk(job: Job, place: Path, steps: Iterable[int], kind: str) -> Iterator[Full]:
+    """Disks of so many pages ("KB") or of so many files ("files")."""
     expected, code, _ = reference(job, place / "whole")
     disk = place / "disk"
     disk.mkdir()
@@ -46,21 +58,31 @@ def small_disk(job: Job, place: Path, steps: Sequence[int], kind: str) -> Iterat
         limit = f"size={step * _PAGE}k" if kind == "KB" else f"nr_inodes={step + 8}"  # folder, output, files of the job
         subprocess.run(_mount(disk, limit), check=True)
         try:
-            job.prepare(disk)
+            if not _prepared(job, disk):
+                yield Full(size, "")  # it does not even take what the job reads
+                continue
             failed = call(job.arguments, disk, output=place / ".output")
             if failed.code == code:
-                return
+                yield Full(size, "", fits=True)
+                continue
             grow = ["mount", "-o", "remount,size=64m,nr_inodes=100000", disk]
             subprocess.run(grow, check=True)
             yield Full(size, _problem(job, disk, failed.code, failed.text, failed.is_traceback, expected, code))
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
-                raise  # else the disk did not even take what the job reads
         finally:
             subprocess.run(["umount", "-l", disk], check=True)
 
 
-def begun_files(job: Job, place: Path, steps: Sequence[int]) -> Iterator[Full]:
+def _prepared(job: Job, disk: Path) -> bool:
+    try:
+        job.prepare(disk)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        return False
+    return True
+
+
+def begun_files(job: Job, place: Path, steps: Iterable[int]) -> Iterator[Full]:
     """Every n-th file of `steps` that a command begins, and all that follow, find no space."""
     expected, code, _ = reference(job, place / "whole")
     for n in steps:
@@ -68,9 +90,9 @@ def begun_files(job: Job, place: Path, steps: Sequence[int]) -> Iterator[Full]:
         folder.mkdir()
         job.prepare(folder)
         failed = call(job.arguments, folder, before=_failing_at(n))
-        if failed.code == code:
-            return
-        yield Full(f"file {n}", _problem(job, folder, failed.code, failed.text, failed.is_traceback, expected, code))
+        fits = failed.code == code
+        wrong = "" if fits else _problem(job, folder, failed.code, failed.text, failed.is_traceback, expected, code)
+        yield Full(f"file {n}", wrong, fits)
         shutil.rmtree(folder)
 
 
