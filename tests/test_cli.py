@@ -68,6 +68,27 @@ def test_a_closed_pipe_ends_the_command_silently(tmp_path):
         assert process.wait() == code
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+@pytest.mark.parametrize("words", [["completion", "bash"], ["runs"]])  # more than a buffer, and less
+def test_a_full_disk_under_what_is_printed_is_one_line(tmp_path, words):
+    """`harness runs > file` on a full disk ended with a traceback, as did every command that prints."""
+    with open("/dev/full", "w") as full:
+        command = [*COMMANDS["module"], *words]
+        done = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith("error: ") and "No space left on device" in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="as a POSIX shell closes them")
+@pytest.mark.parametrize("words", ["runs >&-", "runs >&- 2>&- <&-", "cache --clear --all <&-"])
+def test_a_closed_stream_is_an_empty_one(tmp_path, words):
+    """A launcher that closes stdin or stdout had every command end with a traceback."""
+    shell = f"exec {shlex.join(COMMANDS['module'])} {words}"
+    environment = {**os.environ, "HARNESS_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run(["sh", "-c", shell], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.slow
 def test_the_command_says_its_version_and_completes_itself(tmp_path):
     assert call("script", "--version", cwd=tmp_path).stdout == f"iro-harness {__version__}\n"

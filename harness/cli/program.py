@@ -7,11 +7,11 @@ python -m harness list
 
 import argparse
 import io
-import os
 import signal
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
@@ -48,6 +48,7 @@ from harness.cli import (
     view,
 )
 from harness.cli.command import Command
+from harness.cli.standard_streams import open_streams, print_no_more
 from harness.core.errors import UserError, unknown
 from harness.core.printable import printable
 from harness.core.registry import require_one_checkout
@@ -62,16 +63,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     141 where nobody reads what is printed any more, as `harness list | head -1` leaves it; 143 where it is asked to end
     (SIGTERM), by a launcher whose other process died, or by a queue whose time is up.
     """
+    open_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 lacks letters of texts
+    code = 0
     try:
         try:
-            return _answer(argv)
+            code = _answer(argv)
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # python flushes once more when it ends
+        print_no_more()
         return 141
+    except OSError as error:
+        if (what := unwritable(error)) is None:
+            raise
+        print_no_more()
+        if code == 0:  # else that is said already
+            with suppress(OSError):
+                print(f"error: what is printed here cannot be written: {printable(what)}", file=sys.stderr)
+        return 2
+    return code
 
 
 class Parser(argparse.ArgumentParser):
