@@ -7,9 +7,12 @@
 Only what the harness makes is looked at: other things in the folder are nobody's business here.
 """
 
+import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Literal
 
@@ -60,7 +63,7 @@ class Entry:
 
     @property
     def days(self) -> float:
-        return (time.time() - self.written) / 86_400
+        return max(0.0, time.time() - self.written) / 86_400  # of a clock that was set back since, none
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ def problems(entry: Entry) -> list[str]:
         return [f"{path.name} is not as it was written" for path in _files(entry.path) if not is_as_written(path)]
     if entry.kind in ("served", "tax"):
         return [line for path in _files(entry.path) for line in json_problems(path)]
-    folders = [path.parent for path in entry.path.rglob(MANIFEST)] if entry.kind != "hashes" else []
+    folders = [path.parent for path in _files(entry.path) if path.name == MANIFEST] if entry.kind != "hashes" else []
     return [line for folder in folders for line in problems_of(folder)]
 
 
@@ -127,9 +130,18 @@ def remove(entry: Entry) -> None:
 
 
 def _entry(kind: Kind, path: Path, is_referenced: bool | None = None) -> Entry:
-    stats = [file.stat() for file in ([path] if path.is_file() else _files(path))]
-    newest = max((stat.st_mtime for stat in stats), default=path.stat().st_mtime)
+    stats = _stats([path] if path.is_file() else _files(path))
+    newest = max((stat.st_mtime for stat in stats or _stats([path])), default=0.0)
     return Entry(kind, path, sum(stat.st_size for stat in stats), newest, is_referenced)
+
+
+def _stats(paths: Iterable[Path]) -> list[os.stat_result]:
+    """Of those that are still there: a command beside this one renames and removes files."""
+    found = []
+    for path in paths:
+        with suppress(FileNotFoundError):
+            found.append(path.stat())
+    return found
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -137,13 +149,19 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return (path for path in _below(folder) if path.is_file() and not path.is_symlink())
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Files and folders, also while others remove some: `rglob` ends at the first that is gone."""
+    for root, folders, names in os.walk(folder):
+        yield from (Path(root, name) for name in (*folders, *names))
 
 
 def _parts(cache: Path) -> list[Path]:
     """Outermost ones, of the folders that are the harness's."""
-    found = [path for kind in WHAT for path in (cache / kind).rglob(f".*{PART}")]
-    return sorted(path for path in found if not any(parent in found for parent in path.parents))
+    found = {path for kind in WHAT for path in _below(cache / kind) if fnmatch(path.name, f".*{PART}")}
+    return sorted(path for path in found if not found.intersection(path.parents))
 
 
 def _has_manifest(folder: Path) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness import cli
+from harness.core.files import PART
 
 RUN = ["run", "--task", "toy", "--method", "iro", "--only", "--limit", "8", "--set", "fit.prompts=12", "--workers", "1",
        "--set", "iro.iterations=1"]  # fmt: skip
@@ -114,6 +115,27 @@ def test_answers_of_chat_models_are_kept_unless_they_are_named(cache, capsys):
     assert kept.exists()
     said(capsys, "--clear", "--all", "--kind", "chat", "--yes")
     assert not kept.exists()
+
+
+def test_what_a_clock_that_was_set_back_wrote_is_cleared_too(cache, capsys):
+    """Files from the future were younger than no days, and `--clear --all` left them where they were."""
+    age(cache, -400)
+    assert "today" in said(capsys)
+    assert "removed: " in said(capsys, "--clear", "--all", "--yes")
+    assert not [path for kind in STAGES for path in (cache / kind).glob("*")]
+
+
+def test_what_vanishes_while_it_is_looked_at_is_no_failure(cache, capsys, monkeypatch):
+    """A run beside it renames files all the time; `harness cache` ended with a traceback."""
+    listed = os.walk
+
+    def gone(top, *rest, **more):
+        for folder, folders, names in listed(top, *rest, **more):
+            yield folder, folders, [*names, "batch-9999.json", f".batch-9999.json.abc{PART}"]
+
+    monkeypatch.setattr("harness.running.cached.os.walk", gone)
+    assert all(kind in said(capsys) for kind in STAGES)
+    assert "removed: " in said(capsys, "--clear", "--all", "--kind", "unfinished", "--yes")
 
 
 def test_half_written_files_of_killed_commands_are_found(cache, capsys):
