@@ -13,8 +13,9 @@ from typing import Any
 
 import polars as pl
 
-from harness.core.errors import UserError, unknown
+from harness.core.errors import unknown
 from harness.core.statistics.stats import Estimate
+from harness.evidence.foreign import NO_RUN, why_no_run
 from harness.evidence.record import RunRecord, read_record
 from harness.evidence.run_names import names_by_run
 from harness.evidence.schema import REFERENCES, Row
@@ -110,8 +111,8 @@ def stored_runs(out: Path) -> Stored:
                 record = read_record(folder / "run.json", about)
                 of = found.imports if record.imported else found.runs
                 of.append(_run(folder, record, names.get(folder.name, [])))
-        except UserError as error:
-            found.left_out[folder.name] = str(error)
+        except NO_RUN as error:
+            found.left_out[folder.name] = why_no_run(error)
     return replace(found, runs=_newest_first(found.runs), imports=_newest_first(found.imports))
 
 

@@ -6,13 +6,14 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from harness import cli
 from harness.core.errors import UserError
 from harness.evidence.row import frame
 from harness.evidence.run_names import give_name
-from harness.evidence.runs import stored_runs
+from harness.evidence.runs import _NEEDED, stored_runs
 from harness.evidence.store import find_run
 from harness.evidence.table import comparison
 from tests.evidence.test_run_names import stored
@@ -73,10 +74,12 @@ def test_foreign_and_broken_folders_are_named_and_left_out(tmp_path, capsys):
     (runs / "file").write_text("")
     broken = stored(tmp_path, "table")
     (broken / "table.parquet").write_text("no")
+    other = stored(tmp_path, "columns")  # as another program may write them; it stopped the whole list
+    pl.DataFrame({name: ["no"] for name in _NEEDED}).write_parquet(other / "table.parquet")
     assert cli.main(["runs", "--out", str(tmp_path)]) == 0
     said = capsys.readouterr()
     assert "toy-1" in said.out and said.out.count("\n") == 5
-    for name in ("list", "foreign", "text", "typed", "empty", "table"):
+    for name in ("list", "foreign", "text", "typed", "empty", "table", "columns"):
         assert f"left out: {name}: " in said.err
 
 
