@@ -17,6 +17,8 @@ _TEXTS = ("text", "input_text", "output_text")  # types of a content's parts tha
 def text_of(path: Path) -> str:
     """A file's text. Raises UserError for what is no UTF-8, too large, or cannot be read."""
     try:
+        if not path.is_file() and path.exists():
+            raise UserError(f"{path} is no file; give one")
         if path.stat().st_size > LARGEST:
             raise UserError(f"{path} has {path.stat().st_size / 2**30:.1f} GB; give a file of at most 1 GB")
         return path.read_bytes().decode("utf-8-sig")

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from harness.core.contents import file_sha256
-from harness.core.files import whole
+from harness.core.files import stored_text, whole
 
 _PROOF = {"count", "sha256", "usage", "arrays"}
 
@@ -47,7 +47,7 @@ def write_batch(path: Path, usage: list[dict[str, Any]], payload: Any, arrays: M
 def read_batch(path: Path) -> Batch:
     """Raises FileNotFoundError where there is none, DamagedBatch where it is not as it was written."""
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = json.loads(stored_text(path))
     except (ValueError, RecursionError) as error:
         raise DamagedBatch(f"{path.name} is no stored batch ({type(error).__name__}: {error})") from error
     if not isinstance(stored, dict) or not {"usage", "payload"} <= stored.keys() <= {"usage", "payload", "manifest"}:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.core.digest import digest
 from harness.core.errors import UserError
-from harness.core.files import whole
+from harness.core.files import require_ends, stored_text, whole
 
 _SETTLED_NS = 2 * 10**9  # a file younger than this may change again within one tick of its file system's clock
 
@@ -40,6 +40,10 @@ def files_below(folder: Path) -> dict[str, Path]:
                 continue
             if not path.exists():
                 raise UserError(f"{path} is a link that leads nowhere; mend or remove it")
+            try:
+                require_ends(path)
+            except ValueError as error:
+                raise UserError(f"{path} cannot be read: {error}; remove it") from error
             found[path.relative_to(folder).as_posix()] = path
     return dict(sorted(found.items()))
 
@@ -90,7 +94,7 @@ def _stamp(path: Path) -> dict[str, int]:
 def _remembered(note: Path) -> dict[str, object] | None:
     """What was noted of a file; None where nothing was, or where the note is damaged or cannot prove itself."""
     try:
-        read = json.loads(note.read_text(encoding="utf-8"))
+        read = json.loads(stored_text(note))
     except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(read, dict) or not {"stamp", "sha256", "proof"} <= read.keys():

@@ -3,6 +3,7 @@
     with whole(path) as part: part.write_text(...)        # a file, or a folder that nobody else has made meanwhile
     with renewed(folder) as part: ...                     # a folder, in the place of the one that is there
     to_disk(paths)                                        # what must outlive a power cut
+    stored_text(path)                                     # of a file, and never of a pipe, which may never end
 
 What the cache holds is not forced to the disk: it is proven when it is read (manifest.py), and made again where it is
 torn.
@@ -12,6 +13,7 @@ import errno
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -98,6 +100,19 @@ def to_disk(paths: Iterable[Path]) -> None:
                 raise
         finally:
             os.close(handle)
+
+
+def stored_text(path: Path, errors: str = "strict") -> str:
+    """The text of a stored file. Raises ValueError for a pipe or a device, where one would wait for ever."""
+    require_ends(path)
+    return path.read_text(encoding="utf-8", errors=errors)
+
+
+def require_ends(path: Path) -> None:
+    """Raises ValueError where there is neither a file nor a folder, so that reading it may never end."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise ValueError("it is no file but a pipe or a device")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.core.digest import digest
 from harness.core.errors import UserError
-from harness.core.files import whole
+from harness.core.files import stored_text, whole
 
 _PROOF = "sha256"
 
@@ -28,7 +28,7 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
 def json_problems(path: Path) -> list[str]:
     """What is wrong with such a file, for who only looks; a list is of an earlier version, and proves nothing."""
     try:
-        if isinstance(json.loads(path.read_text(encoding="utf-8")), list):
+        if isinstance(json.loads(stored_text(path)), list):
             return []
         read_json(path, "")
     except (OSError, ValueError, RecursionError, UserError):
@@ -39,7 +39,7 @@ def json_problems(path: Path) -> list[str]:
 def is_proven(path: Path) -> bool:
     """Whether a file carries a proof of what it says."""
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
+        said = json.loads(stored_text(path))
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(said, dict) and _PROOF in said
@@ -48,7 +48,7 @@ def is_proven(path: Path) -> bool:
 def read_json(path: Path, mend: str) -> dict[str, Any]:
     """What such a file says, without its proof. The UserError for a damaged one ends with `mend`, what to do."""
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
+        said = json.loads(stored_text(path))
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing; {mend}") from error
     except (ValueError, IsADirectoryError, NotADirectoryError, RecursionError) as error:  # UnicodeDecodeError is one

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from harness.core.files import whole
+from harness.core.files import stored_text, whole
 from harness.core.printable import printable
 from harness.core.slug import short_enough
 
@@ -68,7 +68,7 @@ def _self() -> dict[str, object]:
 def _who(holder: Path) -> str:
     """'process 4711 on host since 2026-11-25T23:01:12Z'."""
     try:
-        said = json.loads(holder.read_text(encoding="utf-8"))
+        said = json.loads(stored_text(holder))
         return f"process {said['pid']} on {said['host']} since {said['started']}"
     except (OSError, ValueError, LookupError, TypeError, RecursionError):  # it has just begun, or just ended
         return "another process"

@@ -14,7 +14,7 @@ from typing import Any
 
 from harness.core.batch import batch_problems
 from harness.core.contents import file_sha256, files_below
-from harness.core.files import whole
+from harness.core.files import stored_text, whole
 
 MANIFEST = "manifest.json"
 Hash = Callable[[Path], str]  # sha256 of a file, read now or remembered
@@ -77,7 +77,7 @@ def unlisted(folder: Path, below: str = "") -> list[str]:
 def listed_in(folder: Path) -> dict[str, dict[str, Any]]:
     """Name -> size, sha256 and rows. Raises ValueError where the file is no list of files, OSError where it is none."""
     try:
-        read = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        read = json.loads(stored_text(folder / MANIFEST))
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
     listed = read.get("files") if isinstance(read, dict) else None

@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from harness.core.contents import file_sha256
-from harness.core.files import whole
+from harness.core.files import require_ends, stored_text, whole
 
 
 class DamagedTable(Exception):
@@ -35,10 +35,13 @@ def carries_proof(path: Path) -> bool:
 def read_table(path: Path) -> pl.DataFrame:
     """Raises FileNotFoundError where there is none, DamagedTable where it is not as it was written."""
     try:
+        require_ends(path)
         content = path.read_bytes()
-        proof = _proof(path).read_text(encoding="utf-8", errors="replace") if _proof(path).exists() else None
+        proof = stored_text(_proof(path), errors="replace") if _proof(path).exists() else None
     except (IsADirectoryError, NotADirectoryError) as error:
         raise DamagedTable(f"is not parquet ({error.strerror})") from error
+    except ValueError as error:
+        raise DamagedTable(f"is not parquet ({error})") from error
     if proof is not None and proof.partition(" ")[0] != file_sha256(path):
         raise DamagedTable(f"is not as it was written ({_proof(path).name} says so)")
     try:

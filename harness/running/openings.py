@@ -17,7 +17,7 @@ from typing import Any
 
 from harness.core.digest import digest
 from harness.core.errors import UserError
-from harness.core.files import to_disk
+from harness.core.files import stored_text, to_disk
 from harness.core.printable import printable
 from harness.evidence.store import read_about
 
@@ -30,7 +30,10 @@ Opening = dict[str, Any]
 def noted_openings(folder: Path, new: Sequence[Mapping[str, Any]]) -> list[Opening]:
     """All openings of a run, oldest first, after the new ones are noted."""
     path = folder / _FILE
-    content = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    try:
+        content = stored_text(path, errors="replace") if path.exists() else ""
+    except ValueError as error:
+        raise UserError(f"{path} cannot be read: {error}; remove it and run the same command again") from error
     lines = [_read(line) for line in content.split("\n") if line.strip()]
     missing = _without(_in_record(folder), [line for line in lines if line is not None])
     damaged = [number for number, line in enumerate(lines, 1) if line is None]

@@ -19,6 +19,7 @@ import numpy as np
 
 from harness.core.digest import digest
 from harness.core.errors import UserError
+from harness.core.files import stored_text
 from harness.core.json_file import read_json, write_json
 from harness.core.lock import LOCKS, alone
 from harness.core.printable import printable
@@ -163,7 +164,7 @@ def _stored(path: Path, count: int) -> list[tuple[str, int]] | None:
     if not path.exists():
         return None
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept = json.loads(stored_text(path))
         answers = kept if isinstance(kept, list) else read_json(path, "")["answers"]  # a list: of earlier versions
         if len(answers) != count:
             raise ValueError(f"{len(answers)} answers to {count} documents")

@@ -1,15 +1,27 @@
 """The cache folder, and how every file of ours is read and written."""
 
 import ast
+import os
 import pwd
+import signal
 from pathlib import Path
 
 import pytest
 from safetensors import SafetensorError
 
 from harness import cli
+from harness.comparing.json_file import text_of
+from harness.core.batch import DamagedBatch, read_batch
+from harness.core.chat.chat import is_as_written
+from harness.core.contents import files_below
+from harness.core.data.rows import rows_of
 from harness.core.errors import UserError
 from harness.core.files import cache_folder, read_whole, whole
+from harness.core.json_file import json_problems, read_json
+from harness.core.manifest import problems_of
+from harness.evidence.proven_table import DamagedTable, read_table
+from harness.evidence.store import find_run
+from harness.running.openings import noted_openings
 
 ROOT = Path(__file__).parents[2]
 TEXT = {"read_text", "write_text"}
@@ -91,3 +103,44 @@ def test_what_a_library_says_of_a_torn_file_is_one_error(damage):
         read_whole("it", "run its command again"),
     ):
         raise damage
+
+
+@pytest.fixture
+def soon():
+    """Ends what waits for ever, which is what a reader of an empty pipe does."""
+
+    def late(*_: object) -> None:
+        raise TimeoutError("it waits for what a pipe never says")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(20)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_pipe_where_a_file_belongs_is_named_and_not_waited_for(tmp_path, soon):
+    """A pipe in place of a run.json had `report` wait for ever, as any other stored file did."""
+    names = ("run.json", "manifest.json", "batch-0000.json", "table.parquet", "openings.jsonl", "data.jsonl")
+    for name in names:
+        os.mkfifo(tmp_path / name)
+    raising = {
+        UserError: [
+            lambda: read_json(tmp_path / "run.json", "remove it"),
+            lambda: find_run(tmp_path, str(tmp_path)),
+            lambda: files_below(tmp_path),
+            lambda: noted_openings(tmp_path, [{"time": ""}]),
+            lambda: rows_of(tmp_path / "data.jsonl"),
+            lambda: text_of(tmp_path / "data.jsonl"),
+        ],
+        DamagedBatch: [lambda: read_batch(tmp_path / "batch-0000.json")],
+        DamagedTable: [lambda: read_table(tmp_path / "table.parquet")],
+    }
+    for error, readers in raising.items():
+        for read in readers:
+            with pytest.raises(error, match=r"pipe|no file"):
+                read()
+    assert "pipe" in problems_of(tmp_path)[0]
+    assert json_problems(tmp_path / "run.json") == ["run.json is not as it was written"]
+    assert not is_as_written(tmp_path / "run.json")

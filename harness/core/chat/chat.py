@@ -22,7 +22,7 @@ from harness.core.api.url import checked_url
 from harness.core.chat.reply import Reply, from_file, parsed, to_file
 from harness.core.digest import digest
 from harness.core.errors import UserError
-from harness.core.files import whole
+from harness.core.files import stored_text, whole
 from harness.core.printable import printable
 from harness.core.progress import Progress
 from harness.core.types import Message
@@ -216,7 +216,7 @@ class Chat:
         if not path.exists():
             return None
         try:
-            stored = json.loads(path.read_text(encoding="utf-8"))
+            stored = json.loads(stored_text(path))
             proof = stored.pop(_PROOF, None)
             left_out = stored.get(_LEFT_OUT, [])
             reply = from_file(stored["reply"], self.endpoint.body(question, left_out))
@@ -240,7 +240,7 @@ class Chat:
 def is_as_written(path: Path) -> bool:
     """Whether a file of the cache proves itself, or is of a version that proved nothing."""
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = json.loads(stored_text(path))
         proof = stored.pop(_PROOF, None)
         return stored.keys() <= _KEPT and proof in (None, digest(stored))
     except (OSError, ValueError, AttributeError, TypeError, RecursionError):

@@ -42,6 +42,8 @@ def rows_of(path: Path) -> list[DataRow]:
         raise UserError(f"the data {str(path)!r}: there is no such file; give one that ends in {', '.join(kinds)}")
     if path.suffix not in kinds:
         raise UserError(f"the data {str(path)!r} ends in {path.suffix or 'nothing'}; give one of {', '.join(kinds)}")
+    if not path.is_file():
+        raise UserError(f"the data {str(path)!r} is a pipe or a device; give a file, which is read more than once")
     try:
         rows = kinds[path.suffix](path)
     except OSError as error:

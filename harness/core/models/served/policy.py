@@ -19,7 +19,7 @@ from harness.core.api.use import Use
 from harness.core.as_before import hashed
 from harness.core.digest import digest
 from harness.core.errors import UserError
-from harness.core.files import from_cache, whole
+from harness.core.files import from_cache, stored_text, whole
 from harness.core.ledger import Ledger
 from harness.core.models.model_settings import ModelSettings
 from harness.core.models.policy import Policy
@@ -203,5 +203,5 @@ def _found(path: Path) -> Dialect | None:
     if not path.exists():
         return None
     with from_cache(path, remove=path):
-        data: Any = json.loads(path.read_text(encoding="utf-8"))
+        data: Any = json.loads(stored_text(path))
     return Dialect.of(data) if isinstance(data, dict) else None
