@@ -149,8 +149,15 @@ def _parsed(text: str, where: str, wanted: str, lines: bool = False) -> Any:
         value = int(digits) if len(digits) < 25 else _LARGEST
         return value if abs(value) < _LARGEST else refuse(f"the number {digits[:20]}")
 
+    def named(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            twice = next(name for i, (name, _) in enumerate(pairs) if name in dict(pairs[:i]))
+            raise UserError(f"{where} has {short(twice)} twice in one object; give each name once")
+        return found
+
     try:
-        return json.loads(text, parse_constant=refuse, parse_float=number, parse_int=whole)
+        return json.loads(text, parse_constant=refuse, parse_float=number, parse_int=whole, object_pairs_hook=named)
     except json.JSONDecodeError as error:
         place = f"{where}, line {error.lineno}" if lines else where
         at_the_end = error.pos >= len(text.rstrip())

@@ -84,6 +84,7 @@ BAD = {
     "short": ("a.csv", b"prompt,answer\none\n", "line 2 has 1 values for 2 columns"),
     "open quote": ("a.csv", b'prompt,answer\n"one,1\n', r"line \d+ is no CSV: "),
     "one name twice": ("a.csv", b"prompt,prompt\na,b\n", "line 1: the names of columns are .* give each its own name"),
+    "a name twice": ("a.jsonl", GOOD + b'{"prompt": "a", "n": {"b": 1, "b": 2}}', "line 3 has 'b' twice in one object"),
     "no parquet": ("a.parquet", b"prompt\none\n" * 10, r"a\.parquet is no parquet file \(.*write it anew"),
     "an empty parquet": ("a.parquet", b"", "is no parquet file"),
     "another ending": ("a.txt", b"one\n", r"ends in \.txt; give one of \.jsonl, \.json, \.csv, \.parquet"),
