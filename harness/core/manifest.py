@@ -52,16 +52,22 @@ def verify(folder: Path) -> list[str]:
 
 
 def problems_of(folder: Path, names: Iterable[str] | None = None, sha256: Hash = file_sha256) -> list[str]:
-    """What is wrong with files that folder/manifest.json lists, or with these of them; a line each."""
+    """What is wrong with files that folder/manifest.json lists, or with these, which it must; a line each."""
     try:
         listed = listed_in(folder)
     except FileNotFoundError:
         return [f"{MANIFEST} is missing"]
     except (OSError, ValueError) as error:
         return [f"{MANIFEST} is no list of files ({error})"]
-    if names is not None:
-        listed = {name: entry for name, entry in listed.items() if name in set(names)}
-    return [problem for name, entry in listed.items() for problem in _file_problems(folder, name, entry, sha256)]
+    if names is None:
+        return [problem for name, entry in listed.items() for problem in _file_problems(folder, name, entry, sha256)]
+    found = []
+    for name in names:
+        if name in listed:
+            found += _file_problems(folder, name, listed[name], sha256)
+        elif (folder / name).exists():
+            found.append(f"{name} is there and {MANIFEST} does not list it")
+    return found
 
 
 def unlisted(folder: Path, below: str = "") -> list[str]:

@@ -172,6 +172,8 @@ def load_run(folder: Path) -> Run:
         tables[name] = read_parquet(path)
         _require(path, COLUMNS.get(name, ()), tables[name].columns)
     _require(folder / "scores.parquet", (PROXY, GOLD), set(tables["scores"]["metric"]))
+    if len(runs := ids_in(*tables.values())) > 1:
+        raise UserError(f"{folder} holds tables of several runs ({', '.join(runs)}); {DAMAGED}")
     later = {name: path for name in _LATER if (path := folder / f"{name}.parquet").exists()}
     return Run(
         folder,
@@ -192,6 +194,11 @@ def table_problems(folder: Path) -> list[str]:
     """What of a run's tables is not as it was written, a line each; nothing of runs from before that was listed."""
     listed = [f"{name}.parquet" for name in (*TABLES, *_LATER)]
     return problems_of(folder, listed) if (folder / MANIFEST).exists() else []
+
+
+def ids_in(*tables: pl.DataFrame) -> list[str]:
+    """The run or runs that tables say they are of, which need not be what their folder is called."""
+    return sorted({str(run) for table in tables if "run_id" in table.columns for run in table["run_id"].unique()})
 
 
 def _require(path: Path, names: Sequence[str], found: Container[str]) -> None:

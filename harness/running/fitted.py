@@ -28,7 +28,7 @@ from harness.core.models.device import place
 from harness.core.models.loading import EMBEDDED
 from harness.core.registry import Registry
 from harness.core.reward import Scale
-from harness.evidence.store import read_json
+from harness.evidence.store import ids_in, read_json, read_parquet
 from harness.methods import METHODS
 from harness.running.config import RunConfig
 from harness.running.provenance import commit_of_code
@@ -140,8 +140,21 @@ def write_about_fitted(folder: Path, about: Fitted) -> None:
 
 
 def fitted_problems(folder: Path) -> list[str]:
-    """What of such a folder is not as it was written, a line each; nothing where there is none, or no list of it."""
-    return [f"{folder.name}/{line}" for line in problems_of(folder)] if (folder / MANIFEST).exists() else []
+    """What of such a folder is not as it was written, a line each; nothing where there is none."""
+    found = [f"{folder.name}/{line}" for line in problems_of(folder)] if (folder / MANIFEST).exists() else []
+    return found or _of_another_run(folder)
+
+
+def _of_another_run(folder: Path) -> list[str]:
+    """Whether somebody put the folder of another run beside a run's tables: git leaves it out, so it is copied."""
+    if not (folder.parent / "completions.parquet").is_file() or not (folder / "about.json").is_file():
+        return []
+    try:
+        runs = ids_in(read_parquet(folder.parent / "completions.parquet"))
+        of = read_json(folder / "about.json").get("run")
+    except UserError:  # which whoever reads them says
+        return []
+    return [] if not runs or of in runs else [f"{folder.name}/ is of {of}, and the tables beside it of {runs[0]}"]
 
 
 def read_fitted(folder: Path) -> Fitted:

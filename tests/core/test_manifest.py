@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.core.ledger import Ledger
-from harness.core.manifest import verify, write_manifest
+from harness.core.manifest import problems_of, verify, write_manifest
 from harness.running.artifacts import run_stage
 from harness.running.ranks import Ranks
 
@@ -60,6 +60,13 @@ def test_a_damaged_manifest_is_a_problem_and_no_traceback(stored, text):
 
 def test_a_folder_without_a_manifest_is_named(tmp_path):
     assert verify(tmp_path) == ["manifest.json is missing"]
+
+
+def test_what_must_be_listed_and_is_not_is_named(stored):
+    """With an empty list an edited table was as it was written."""
+    (stored / "manifest.json").write_text('{"files": {}}')
+    names = ["scores.parquet", "pool.parquet"]  # the second is not there
+    assert problems_of(stored, names) == ["scores.parquet is there and manifest.json does not list it"]
 
 
 def test_names_that_lead_out_of_the_folder_are_not_followed(stored):

@@ -93,6 +93,15 @@ def test_what_goes_wrong_with_a_run_that_proves_itself_is_a_fault_of_the_code(st
     assert issubclass(KeyError, NO_RUN)
 
 
+def test_tables_of_several_runs_are_no_run(stored):
+    """Scores of another run beside a run's answers were joined with them by prompt."""
+    for name, run in (("completions", "toy-planted"), ("scores", "toy-other")):
+        table = pl.read_parquet(stored / f"{name}.parquet").with_columns(pl.lit(run).alias("run_id"))
+        table.write_parquet(stored / f"{name}.parquet")
+    with pytest.raises(UserError, match=r"holds tables of several runs \(toy-other, toy-planted\)"):
+        load_run(stored)
+
+
 def test_names_in_a_run_never_become_paths_outside(stored, tmp_path):
     """Two stored runs of task "../../PWNED": the table over their seeds was written outside OUT."""
     out, runs = tmp_path / "a" / "b" / "out", []

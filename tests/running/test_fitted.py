@@ -1,6 +1,8 @@
 """What a run leaves for later prompts, on the toy."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,8 @@ from harness.core.errors import UserError
 from harness.core.json_file import write_json
 from harness.core.types import Prompt
 from harness.evidence.store import read_json
-from harness.running.fitted import read_about_fitted, read_fitted
+from harness.running.finished import holds, problems_of_run
+from harness.running.fitted import read_about_fitted, read_fitted, write_about_fitted
 from tests.conftest import TINY_SAMPLER, tiny_prompts
 from tests.methods.test_contract import World
 
@@ -69,6 +72,20 @@ def test_another_file_is_named(fitted, tmp_path, change, says):
     write_json(tmp_path / "about.json", read_json(fitted / "about.json") | change)
     with pytest.raises(UserError, match=says):
         read_fitted(tmp_path)
+
+
+def test_what_another_run_fitted_does_not_answer_for_this_one(fitted, tmp_path):
+    """Git leaves fitted/ out, so that people copy it; that of another run proves itself, and answered."""
+    run = tmp_path / "renamed"  # a run may be called otherwise
+    shutil.copytree(fitted.parent, run)
+    assert read_fitted(run / "fitted").run == fitted.parent.name and holds(run)
+    other = replace(read_fitted(run / "fitted"), run="toy-0123456789")
+    write_about_fitted(run / "fitted", other)
+    with pytest.raises(UserError, match=r"fitted/ is of toy-0123456789, and the tables beside it of toy-"):
+        read_fitted(run / "fitted")
+    assert not holds(run) and problems_of_run(run)  # so that the same command makes it again
+    shutil.copytree(run / "fitted", tmp_path / "alone")
+    assert read_fitted(tmp_path / "alone").run == "toy-0123456789"
 
 
 def test_git_ignores_what_was_fitted():
