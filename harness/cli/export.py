@@ -1,6 +1,7 @@
 """`harness export`: a run's table as a paper wants it, or its answers."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ from harness.cli.command import Command
 from harness.cli.options import add_out, completed
 from harness.core.errors import UserError
 from harness.core.files import whole
+from harness.core.printable import without_controls
 
 if TYPE_CHECKING:
     from harness.evidence.store import Run
@@ -42,11 +44,19 @@ def run(arguments: argparse.Namespace) -> None:
     with foreign(stored.folder):
         text = _text(stored, arguments)
     if arguments.to is None:
-        print(text, end="")
+        print(without_controls(text), end="")
         return
-    with whole(arguments.to) as part:
-        part.write_text(text, encoding="utf-8")
+    _write(Path(os.path.realpath(arguments.to)), text)
     print(f"written to {arguments.to}")
+
+
+def _write(path: Path, text: str) -> None:
+    """A link stays one, and so does a device: a file with its name would take the place of /dev/null."""
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")
+        return
+    with whole(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def _text(run: "Run", arguments: argparse.Namespace) -> str:
@@ -62,7 +72,7 @@ def _text(run: "Run", arguments: argparse.Namespace) -> str:
 def _require_writable(path: Path) -> None:
     if path.is_dir():
         raise UserError(f"--to {str(path)!r} is a folder; name a file in it")
-    if (path.parent / "run.json").exists():
+    if (Path(os.path.realpath(path)).parent / "run.json").exists():
         raise UserError(f"--to {str(path)!r} lies in the folder of a run, where nothing is overwritten; name another")
 
 

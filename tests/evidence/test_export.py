@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -176,6 +177,22 @@ def test_the_command_writes_where_it_is_told_and_never_into_a_run(stored, tmp_pa
         assert cli.main(["export", run, *words]) == 2
         said = capsys.readouterr().err
         assert said.startswith("error: ") and says in said
+
+
+@pytest.mark.skipif(os.name != "posix", reason="it has no /dev/null")
+def test_a_link_and_a_device_stay_what_they_are(stored, tmp_path, capsys, monkeypatch):
+    """`--to /dev/null` put a file in the place of the device, for whoever may write there."""
+    monkeypatch.chdir(tmp_path)
+    Path("null").symlink_to(os.devnull)
+    Path("table.csv").write_text("before")
+    Path("link.csv").symlink_to("table.csv")
+    Path("sly.csv").symlink_to(stored.folder / "scores.parquet")
+    for name in ("null", "link.csv"):
+        assert cli.main(["export", str(stored.folder), "--csv", "--to", name]) == 0
+        assert Path(name).is_symlink()
+    assert not Path(os.devnull).is_file() and Path("table.csv").read_text().startswith("method,")
+    assert cli.main(["export", str(stored.folder), "--csv", "--to", "sly.csv"]) == 2
+    assert "lies in the folder of a run" in capsys.readouterr().err
 
 
 def test_oracles_are_marked_in_every_form(planted):
