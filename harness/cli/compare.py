@@ -1,10 +1,10 @@
 """`harness compare`: two systems on the same prompts, from stored runs and the files of other harnesses."""
 
 import argparse
-import json
 
 from harness.cli.command import Command
 from harness.cli.options import add_out, completed
+from harness.core.printable import json_line
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> None:
     a, b = read_sides(arguments.out, (arguments.a, arguments.b), arguments.filter)
     found = compare(a, b, arguments.metric, arguments.metric_b)
     if arguments.json:
-        print(json.dumps(as_json(found), ensure_ascii=False))
+        print(json_line(as_json(found)))
     else:
         show_compared(found)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import shtab
 
 from harness.core.files import cache_folder
+from harness.core.printable import without_controls
 from harness.core.results_folder import results_folder
 
 _OUT = "folder of results (default: results, here or in a folder above, of the same project)"
@@ -125,7 +126,7 @@ def say_where(out: Path) -> None:
 def say_report(report: Path, show: Callable[[Path], None], full: bool) -> None:
     """The screen of what lies in the report's folder, or all of report.md."""
     if full:
-        print(report.read_text(encoding="utf-8"))
+        print(without_controls(report.read_text(encoding="utf-8", errors="replace")))
     else:
         show(report.parent)
 

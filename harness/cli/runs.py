@@ -1,14 +1,13 @@
 """`harness runs`: which runs are stored, newest first, and which answers of other systems were imported beside them."""
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from harness.cli.command import Command
 from harness.cli.options import add_out
-from harness.core.printable import printable
+from harness.core.printable import json_line, printable
 
 if TYPE_CHECKING:
     from harness.evidence.runs import Stored, StoredRun
@@ -29,7 +28,7 @@ def run(arguments: argparse.Namespace) -> None:
     found = stored_runs(arguments.out).only(arguments.task, arguments.model, arguments.method)
     if arguments.json:
         for run in (*found.runs, *found.imports):
-            print(json.dumps(run.as_json(), ensure_ascii=False))
+            print(json_line(run.as_json()))
     else:
         _show(found, arguments)
     lines = [f"not finished: {name}" for name in found.unfinished]

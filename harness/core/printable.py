@@ -1,6 +1,8 @@
 """Text of anybody's, a file's or a model's, as a terminal or a page may show it."""
 
+import json
 import unicodedata
+from typing import Any
 
 _TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # the direction of what follows
 
@@ -8,6 +10,11 @@ _TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # 
 def printable(text: str) -> str:
     """The text with what could steer a terminal shown as its code: '\\x1b[31m'. Line ends stay."""
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
+def json_line(data: Any) -> str:
+    """JSON that a terminal may show: what could steer it stands as JSON's own escape, and is read as the same."""
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in json.dumps(data, ensure_ascii=False))
 
 
 def without_controls(text: str) -> str:

@@ -1,9 +1,9 @@
 """A run's answers, a JSON object a line: prompt, response, who gave it, and what proxy and gold say of it."""
 
-import json
 from collections.abc import Iterator
 from math import isnan
 
+from harness.core.printable import json_line
 from harness.evidence.choice import chosen_rows
 from harness.evidence.graders import oracle_columns
 from harness.evidence.schema import GOLD, PROXY
@@ -36,7 +36,7 @@ def answer_lines(run: Run, rows: str | None) -> Iterator[str]:
                 "gold": _known(answer[GOLD]),
                 "reference": answer.get("reference"),
             }
-            yield json.dumps(said, ensure_ascii=False)
+            yield json_line(said)
 
 
 def _known(score: float | None) -> float | None:

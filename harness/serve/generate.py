@@ -6,6 +6,7 @@ python -m harness generate aligned/ --prompts questions.jsonl --json
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 from harness.core.errors import UserError
 from harness.core.given_prompts import prompts_of
+from harness.core.printable import json_line, without_controls
 
 
 def add_generate_options(parser: argparse.ArgumentParser) -> None:
@@ -51,9 +53,11 @@ def generated(arguments: argparse.Namespace) -> Iterator[str]:
     for i, answer in enumerate(answers):
         if arguments.json:
             about = {"method": aligned.method, "iteration": aligned.iteration}
-            yield json.dumps({**asdict(answer), **about}, ensure_ascii=False)
+            yield json_line({**asdict(answer), **about})
         else:
-            yield answer.text + ("\n" if i < len(answers) - 1 else "")
+            yield (without_controls(answer.text) if sys.stdout.isatty() else answer.text) + (
+                "\n" if i < len(answers) - 1 else ""
+            )
 
 
 def _read(path: Path) -> list[Any]:
@@ -65,7 +69,7 @@ def _read(path: Path) -> list[Any]:
 
         return [row.columns for row in rows_of(path)]
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # texts may hold ends of lines of other kinds
     except UnicodeDecodeError as error:
         raise UserError(f"--prompts {str(path)!r} is no UTF-8 text: {error}") from error
     numbered = [(n, line) for n, line in enumerate(lines, 1) if line.strip()]

@@ -15,6 +15,7 @@ from harness.core.errors import UserError
 from harness.core.json_file import read_json, write_json
 from harness.core.types import Prompt
 from harness.evidence.store import find_run, load_run
+from harness.serve.generate import _read
 from harness.tasks.toy import Toy, proxy_of
 
 ROOT = Path(__file__).parents[2]
@@ -156,6 +157,16 @@ def test_the_command_prints_the_same_answers(results, load, place, capsys):
     assert generate(results, "--method", "iro", "--iteration", "1", "--pick", "reward", "--prompts", "p.jsonl") == 0
     row = [{"prompt": "topic 1", "note": "é"}]
     assert capsys.readouterr().out == load("iro", 1).generate(row, pick="reward")[0] + "\n"
+
+
+def test_a_text_is_one_line_whatever_else_it_holds(tmp_path):
+    """A form feed or U+2028 inside a text made two prompts of it, or broke a row; a byte order mark was asked, too."""
+    path = tmp_path / "p.txt"
+    path.write_text("\ufefftopic\u2028 0\r\ntopic\f 1\x85\n", encoding="utf-8", newline="")
+    assert _read(path) == ["topic\u2028 0", "topic\f 1\x85"]
+    rows = path.with_suffix(".jsonl")
+    rows.write_text('\ufeff{"prompt": "a\u2028b"}\n', encoding="utf-8")
+    assert _read(rows) == [{"prompt": "a\u2028b"}]
 
 
 @pytest.mark.parametrize(
