@@ -3,6 +3,7 @@
     with whole(path) as part: part.write_text(...)        # a file, or a folder that nobody else has made meanwhile
     with renewed(folder) as part: ...                     # a folder, in the place of the one that is there
     to_disk(paths)                                        # what must outlive a power cut
+    put_parquet(table, path)                              # of polars
     stored_text(path)                                     # of a file, and never of a pipe, which may never end
 
 What the cache holds is not forced to the disk: it is proven when it is read (manifest.py), and made again where it is
@@ -16,12 +17,17 @@ import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
 from safetensors import SafetensorError
 
 from harness.core.errors import UserError
+
+if TYPE_CHECKING:  # slow to import
+    import polars as pl
 
 PART = ".part"  # at the end of temporary names, which begin with a dot
 _DAMAGE = (
@@ -113,6 +119,16 @@ def require_ends(path: Path) -> None:
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise ValueError("it is no file but a pipe or a device")
+
+
+def put_parquet(table: "pl.DataFrame", path: Path) -> None:
+    """Write a table's file, as its own method would, to the byte.
+
+    By way of memory: where the disk is full as polars ends a file, it says "transport error", and not why.
+    """
+    content = BytesIO()
+    table.write_parquet(content)
+    path.write_bytes(content.getvalue())
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from PIL import UnidentifiedImageError
 
 from harness.core.digest import digest
 from harness.core.errors import UserError
-from harness.core.files import whole
+from harness.core.files import put_parquet, whole
 from harness.core.nested import flatten
 from harness.core.printable import without_controls
 from harness.core.yaml_text import read_yaml
@@ -112,7 +112,7 @@ def write_leaderboard(out: Path) -> Path:
         with whole(out / name) as part:
             part.write_text(text, encoding="utf-8")
     with whole(out / "leaderboard.parquet") as part:  # `--check` compares it with the runs
-        table.write_parquet(part)
+        put_parquet(table, part)
     files.save(leaderboard(board.shown, "full"), out / "leaderboard", notes={"Data": _drawn(board)})
     return out / "leaderboard.md"
 

@@ -18,7 +18,7 @@ from huggingface_hub import EvalResult
 from huggingface_hub.repocard_data import eval_results_to_model_index
 
 from harness.core.errors import UserError
-from harness.core.files import whole
+from harness.core.files import put_parquet, whole
 from harness.evidence.graders import ORACLE
 from harness.evidence.leaderboard_markdown import SHORT, cells_of, intro, markdown_rows, settings_apart
 from harness.evidence.leaderboard_row import Entry, settings_in_words, table_of
@@ -43,7 +43,7 @@ def export(entries: Sequence[Entry], folder: Path) -> Path:
         with whole(folder / name) as part:
             part.write_text(text, encoding="utf-8")
     with whole(folder / "results.parquet") as part:
-        table_of(entries).write_parquet(part)
+        put_parquet(table_of(entries), part)
     return folder / "README.md"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from harness.core.contents import file_sha256
-from harness.core.files import require_ends, stored_text, whole
+from harness.core.files import put_parquet, require_ends, stored_text, whole
 
 
 class DamagedTable(Exception):
@@ -22,7 +22,7 @@ class DamagedTable(Exception):
 def write_proven(table: pl.DataFrame, path: Path) -> None:
     """The proof comes last: without it, the table is one of before."""
     with whole(path) as part:
-        table.write_parquet(part)
+        put_parquet(table, part)
         sha256 = file_sha256(part)
     with whole(_proof(path)) as part:
         part.write_text(f"{sha256}  {path.name}\n", encoding="utf-8")

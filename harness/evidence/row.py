@@ -2,7 +2,7 @@
 
 rows = comparison(run)                       # list[Comparison], see table.py
 rows[2].gold.value, rows[2].costs.flops, rows[2].key.name
-frame(rows).write_parquet(path)              # an Estimate is five columns
+put_parquet(frame(rows), path)               # an Estimate is five columns
 """
 
 from collections.abc import Iterable, Mapping, Sequence

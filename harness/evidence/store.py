@@ -17,7 +17,7 @@ import polars as pl
 
 from harness.core import json_file
 from harness.core.errors import UserError
-from harness.core.files import whole
+from harness.core.files import put_parquet, whole
 from harness.core.manifest import MANIFEST, problems_of
 from harness.evidence.command import made_by
 from harness.evidence.proven_table import DamagedTable, read_table
@@ -91,7 +91,7 @@ def write_about(folder: Path, about: Mapping[str, Any]) -> None:
 def write_table(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
     assert name in (*TABLES, *_LATER), name
     with whole(folder / f"{name}.parquet") as part:
-        pl.DataFrame(rows, infer_schema_length=None).write_parquet(part)
+        put_parquet(pl.DataFrame(rows, infer_schema_length=None), part)
 
 
 def find_run(out: Path, reference: str) -> Path:

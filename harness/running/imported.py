@@ -25,7 +25,7 @@ from harness.core.api.use import USUAL, Use
 from harness.core.as_before import hashed
 from harness.core.digest import digest
 from harness.core.errors import UserError
-from harness.core.files import renewed
+from harness.core.files import put_parquet, renewed
 from harness.core.ledger import Ledger
 from harness.core.manifest import write_manifest
 from harness.core.models.handle import PolicyHandle
@@ -318,7 +318,7 @@ def _write(
     for name, (stored, new) in tables.items():
         added = pl.DataFrame(new, infer_schema_length=None).select(pl.col(c) for c in new[0] if c in stored.columns)
         joined = pl.concat([stored, added], how="diagonal_relaxed")
-        joined.write_parquet(folder / f"{name}.parquet")
+        put_parquet(joined, folder / f"{name}.parquet")
         counts[f"{name}.parquet"] = len(joined)
     write_manifest(folder, (path.name for path in sorted(folder.glob("*.parquet"))), rows=counts)
     about = {

@@ -19,7 +19,7 @@ import polars as pl
 from harness.core.data.prompts import read_data
 from harness.core.digest import digest
 from harness.core.errors import UserError
-from harness.core.files import renewed
+from harness.core.files import put_parquet, renewed
 from harness.core.graders.grade import Grade, Grader
 from harness.core.graders.load import load_grader
 from harness.core.graders.scorer import Scorer
@@ -127,7 +127,7 @@ def _score(found: Prospect) -> None:
         part.mkdir()
         tables = {"scores": table, "table": frame(rows), **({} if parts is None else {"parts": parts})}
         for name, content in tables.items():
-            content.write_parquet(part / f"{name}.parquet")
+            put_parquet(content, part / f"{name}.parquet")
         write_json(part / "about.json", about)
         text = report_of_scores(found.folder.name, run, rows, parts, about)
         (part / "report.md").write_text(text, encoding="utf-8")

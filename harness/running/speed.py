@@ -16,7 +16,7 @@ import polars as pl
 import torch
 from transformers import PreTrainedModel
 
-from harness.core.files import whole
+from harness.core.files import put_parquet, whole
 from harness.core.ledger import Ledger
 from harness.core.models.handle import PolicyHandle
 from harness.core.models.sampling import Sampler
@@ -117,7 +117,7 @@ def write_bench(policy: TransformersPolicy, rows: Sequence[Row], out: Path) -> P
     about = {"model": policy.name, "path": policy.path, "commit": commit, "dirty": dirty, "torch": torch.__version__}
     path = out / "bench" / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.parquet"
     with whole(path) as part:
-        pl.DataFrame([{**asdict(row), **about} for row in rows]).write_parquet(part)
+        put_parquet(pl.DataFrame([{**asdict(row), **about} for row in rows]), part)
     return path
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from harness.core.files import renewed
+from harness.core.files import put_parquet, renewed
 from harness.core.manifest import problems_of, unlisted, write_manifest
 from harness.core.proven import take_or_make
 from harness.evidence.markdown import markdown_table, one_line, p_value
@@ -52,8 +52,8 @@ def write_tax(found: Tax, aligned: Aligned, out: Path) -> Path:
     def make() -> None:
         with renewed(folder) as part:
             part.mkdir()
-            pl.DataFrame([asdict(answer) for answer in found.answers]).write_parquet(part / "answers.parquet")
-            pl.DataFrame([_flat(row) for row in found.rows]).write_parquet(part / "table.parquet")
+            put_parquet(pl.DataFrame([asdict(answer) for answer in found.answers]), part / "answers.parquet")
+            put_parquet(pl.DataFrame([_flat(row) for row in found.rows]), part / "table.parquet")
             (part / "report.md").write_text(_report(found, aligned), encoding="utf-8")
             write_manifest(part, [path.name for path in part.iterdir()])
 

@@ -15,7 +15,7 @@ import polars as pl
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from harness.core.files import whole
+from harness.core.files import put_parquet, whole
 from harness.tasks.imdb.data import Review, snippets
 
 VERSION = 3  # of the scores: part of the keys of everything made with them
@@ -73,7 +73,7 @@ def write_trained(trained: Weights, path: Path) -> None:
         "weight": [*trained.weights.tolist(), trained.bias],
     }
     with whole(path) as part:
-        pl.DataFrame(columns).write_parquet(part)
+        put_parquet(pl.DataFrame(columns), part)
 
 
 def read_trained(path: Path, n_reviews: int) -> Weights:
