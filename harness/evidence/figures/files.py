@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from harness.core.files import whole
+from harness.core.printable import without_controls
 from harness.evidence.figures.style import INK, STYLE
 
 _FAMILY = STYLE["font.family"]  # in an SVG others of its width stand for it where a reader lacks it
@@ -57,8 +58,15 @@ def inline_svg(path: Path) -> str:
 
 
 def _of_any_page(svg: bytes) -> bytes:
-    """Ink becomes the page's colour; rules for all elements and ids go, which would touch the page and its figures."""
-    text = svg.decode().replace(INK, "currentColor").replace(f"'{_FAMILY}'", f"'{_FAMILY}', Verdana, sans-serif")
+    """Ink becomes the page's colour; rules for all elements and ids go, which would touch the page and its figures.
+
+    Controls, which a name may hold, stand as their codes: no XML has them, and such a file shows nothing.
+    """
+    text = (
+        without_controls(svg.decode())
+        .replace(INK, "currentColor")
+        .replace(f"'{_FAMILY}'", f"'{_FAMILY}', Verdana, sans-serif")
+    )
     text = re.sub(r" <metadata>.*?</metadata>\n", "", text, flags=re.S)
     text = re.sub(r" <defs>\n  <style[^>]*>\*\{.*?\}</style>\n </defs>\n", "", text)
     text = text.replace("<svg ", '<svg stroke-linejoin="round" stroke-linecap="butt" ', 1)

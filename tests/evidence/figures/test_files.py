@@ -7,6 +7,7 @@ import xml.etree.ElementTree
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from harness.evidence.figures.by_method import gold_by_method
@@ -75,3 +76,12 @@ def test_a_png_keeps_notes(planted, tmp_path):
     assert data_of(path) == "0f3a"
     with Image.open(path) as image:
         assert image.width == 660 and "Software" not in image.info
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")  # no font has them
+def test_a_name_with_controls_leaves_an_svg_that_can_be_read(tmp_path):
+    """A method of somebody's file with an escape in its name made an SVG that no browser shows."""
+    fig = Figure()
+    fig.text(0.5, 0.5, "a\x1b[31m\x00 <b>")
+    (path,) = save(fig, tmp_path / "x", ["svg"])
+    assert "\\x1b[31m\\x00 <b>" in "".join(xml.etree.ElementTree.parse(path).getroot().itertext())
