@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+from math import inf
 from pathlib import Path
 
 import polars as pl
@@ -14,8 +15,10 @@ from harness.core.json_file import write_json
 from harness.evidence.ablation_rows import read_ablation
 from harness.evidence.foreign import NO_RUN, foreign, why_no_run
 from harness.evidence.markdown import markdown_table, plain
+from harness.evidence.page.index import index_page, listed
 from harness.evidence.proven_table import write_proven
 from harness.evidence.report import write_report
+from harness.evidence.row import frame
 from harness.evidence.seeds import write_seeds
 from harness.evidence.store import TABLES, load_run, write_about, write_table
 from harness.evidence.table import comparison
@@ -91,6 +94,16 @@ def test_what_goes_wrong_with_a_run_that_proves_itself_is_a_fault_of_the_code(st
         raise KeyError("x")
     assert why_no_run(KeyError("x")) == "it holds other things than a run does (KeyError: 'x')"
     assert issubclass(KeyError, NO_RUN)
+
+
+def test_a_number_beyond_all_stops_no_page_of_all_runs(stored, tmp_path):
+    """JSON has none, and `view` ended with a traceback."""
+    shutil.copytree(stored, tmp_path / "runs" / "beyond")
+    table = frame(comparison(load_run(stored))).with_columns(pl.lit(inf).alias("gold"))
+    table.write_parquet(tmp_path / "runs" / "beyond" / "table.parquet")
+    found = listed(tmp_path)
+    assert [run.folder.name for run in found.runs] == ["beyond"] and not found.left_out
+    assert "beyond" in index_page(found, {}, "results")
 
 
 def test_tables_of_several_runs_are_no_run(stored):

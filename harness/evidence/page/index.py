@@ -4,16 +4,18 @@ runs = listed(Path("results"))            # what run.json and table.parquet of e
 index_page(runs, pages, Path("results"))  # HTML
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
-from math import isnan
+from math import isfinite
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from harness.core.errors import UserError
 from harness.core.statistics.stats import Estimate
+from harness.evidence.foreign import NO_RUN, why_no_run
 from harness.evidence.page.markup import HERE, document, scripts
 from harness.evidence.page.verdict import TableRow, main_row, stored_rows
 from harness.evidence.record import RunRecord, read_record
@@ -47,9 +49,12 @@ def listed(out: Path) -> Listing:
     names = names_by_run(out, left_out.__setitem__)
     for folder in sorted(path for path in (out / "runs").glob("*") if path.is_dir()):
         try:
-            runs.append(_listed(folder, names.get(folder.name, [])))
-        except UserError as error:
-            left_out[folder.name] = str(error)
+            found = _listed(folder, names.get(folder.name, []))
+            json.dumps(_shown(found, None), allow_nan=False)  # as the page holds it
+        except NO_RUN as error:
+            left_out[folder.name] = why_no_run(error)
+        else:
+            runs.append(found)
     if not runs and not left_out:
         raise UserError(f"there is no run in {out / 'runs'} to show; `harness run --task toy` makes one in seconds")
     return Listing(sorted(runs, key=lambda run: (run.date, run.folder.name), reverse=True), left_out)
@@ -111,7 +116,7 @@ def _row(row: TableRow | None) -> list[Any] | None:
 
 def _ends(of: Estimate | None) -> list[float | None]:
     parts = (None, None, None) if of is None else (of.value, of.low, of.high)
-    return [None if part is None or isnan(part) else round(part, 3) for part in parts]
+    return [None if part is None or not isfinite(part) else round(part, 3) for part in parts]
 
 
 def _left_out(left_out: Mapping[str, str]) -> str:
