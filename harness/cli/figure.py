@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from harness.cli.command import Command
 from harness.cli.options import add_out
 from harness.core.errors import UserError, unknown
+from harness.core.printable import printable
 from harness.core.slug import slug
 
 if TYPE_CHECKING:  # what draws is slow to import
@@ -60,7 +61,7 @@ def run(arguments: argparse.Namespace) -> None:
     with foreign(folder, what=what):
         drawn = drawings[kind](arguments.width)
     for path in save(drawn, arguments.to / f"{slug(name)}-{slug(kind)}", formats):
-        print(path)
+        print(printable(str(path)))
 
 
 def _found(arguments: argparse.Namespace) -> tuple[Path, str, "Mapping[str, Drawing]"]:

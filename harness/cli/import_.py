@@ -10,6 +10,7 @@ from harness.cli.command import Command
 from harness.cli.options import add_file_options, add_key_option, add_out, completed
 from harness.core.errors import UserError
 from harness.core.files import cache_folder
+from harness.core.printable import printable
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
     given, of = read_file(arguments.file, arguments.filter), Imported(arguments.method, arguments.rows)
     folder = import_answers(arguments.out, reference, given, of, files, cache_folder(), Use(arguments.key_variable))
     made = load_run(folder)
-    print(imported_in_words(made.record)[-1], file=sys.stderr)
+    print(printable(imported_in_words(made.record)[-1]), file=sys.stderr)
     table = comparison(made)
     say_report(write_report(made, table), lambda _: show_run(made, table), arguments.full)
     if arguments.html:

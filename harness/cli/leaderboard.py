@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.check:
         found = difference(arguments.out)
-        print(found or f"the leaderboard in {arguments.out} is what its runs give")
+        print(printable(found) if found else f"the leaderboard in {arguments.out} is what its runs give")
         return 1 if found else 0
     path = write_leaderboard(arguments.out)
     print(printable(path.read_text(encoding="utf-8")))
@@ -50,7 +50,7 @@ def _rescore(arguments: argparse.Namespace) -> int:
     if arguments.rescore < 1:
         raise UserError(f"--rescore {arguments.rescore}: give at least 1")
     found = rescore(arguments.out, arguments.rescore, cache_folder())
-    print("\n".join(map(str, found)))
+    print(printable("\n".join(map(str, found))))
     return 1 if max(task.largest for task in found) > TOLERANCE else 0
 
 

@@ -5,6 +5,7 @@ import argparse
 from harness.cli.command import Command
 from harness.cli.options import add_out
 from harness.core.errors import UserError
+from harness.core.printable import printable
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +21,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.remove is not None:
         if arguments.run is not None:
             raise UserError("--remove frees a name and takes nothing else")
-        print(f"{arguments.remove} was {free_name(arguments.out, arguments.remove)}, and is free")
+        print(printable(f"{arguments.remove} was {free_name(arguments.out, arguments.remove)}, and is free"))
         return
     if arguments.name is None:
         raise UserError("say which run and what to call it, as in `harness name latest my-run`")
@@ -29,7 +30,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     folder = find_run(arguments.out, arguments.run)
     give_name(arguments.out, arguments.name, folder.name)
-    print(f"{folder.name} is called {arguments.name}")
+    print(printable(f"{folder.name} is called {arguments.name}"))
 
 
 COMMAND = Command("name", "give a run a name, or free one", "name latest my-run", add_options, run)

@@ -13,6 +13,7 @@ from pathlib import Path
 from harness.cli.command import Command
 from harness.cli.options import add_out
 from harness.core.errors import UserError
+from harness.core.printable import printable
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Write the page asked for, print its path, and open it. Raises UserError where there is no such run."""
     path = _written(arguments)
-    print(path)
+    print(printable(str(path)))
     if not arguments.no_open and arguments.site is None and not webbrowser.open_new_tab(path.resolve().as_uri()):
         print("no browser could be opened here: open that file in one", file=sys.stderr)
 

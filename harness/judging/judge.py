@@ -155,7 +155,7 @@ def _once(folder: Path, make: Callable[[], Path]) -> Path:
                 if damage := _damage(folder):
                     print(printable(f"{damage}; judged again"), file=sys.stderr)
                 return make()
-    print(f"{folder.name} is done", file=sys.stderr)
+    print(printable(f"{folder.name} is done"), file=sys.stderr)
     return folder
 
 
@@ -240,7 +240,7 @@ def _write(folder: Path, asked: Mapping[str, Any], annotations: pl.DataFrame, wh
         (part / "report.md").write_text(without_controls("\n\n".join(sections) + "\n"), encoding="utf-8")
         write_manifest(part, ["about.json", "report.md"])
     for line in [*lines, *_no_whole_reply(withheld)]:
-        print(f"warning: {line}", file=sys.stderr)
+        print(printable(f"warning: {line}"), file=sys.stderr)
     return folder
 
 

@@ -176,5 +176,5 @@ def _artifacts(cache: Path, out: Path) -> set[str]:
         if ledger.is_file():
             table = read_parquet(ledger)
             if "artifact" in table.columns:
-                named |= set(table["artifact"].drop_nulls().to_list())
+                named |= set(map(str, table["artifact"].drop_nulls().to_list()))
     return named

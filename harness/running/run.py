@@ -111,7 +111,7 @@ def _found_done(material: Material, workspace: Workspace, folder: Path) -> Path:
     require_same(folder, context.config, material.identity)
     _give_name(workspace, folder, context.ranks)
     commit = read_record(folder / "run.json", read_about(folder)).short_commit
-    print(f"{folder.name} is done (commit {commit}); --fresh recomputes it", file=sys.stderr)
+    print(printable(f"{folder.name} is done (commit {commit}); --fresh recomputes it"), file=sys.stderr)
     return folder
 
 
@@ -125,7 +125,7 @@ def _say_before(material: Material, workspace: Workspace, folder: Path) -> None:
     _say_once([*material.introduction, *chosen_in_words(material)], workspace.said)
     context = material.context
     if line := made_otherwise(folder.parent, folder, context.config, material.identity):
-        print(line, file=sys.stderr)
+        print(printable(line), file=sys.stderr)
     if problems := problems_of_run(folder):
         line = f"{folder.name} is damaged ({in_short(problems)}); made again, from what the cache has"
         print(printable(line), file=sys.stderr)

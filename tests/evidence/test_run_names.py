@@ -133,3 +133,10 @@ def test_a_run_is_given_its_name_by_its_command_before_which_it_is_checked(place
     for command in (["tune"], ["ablate", "--axis", "iro.width"]):
         assert cli.main([*command, "--config", "c.yaml", "--task", "toy"]) == 2
         assert "name: first is for `run`" in capsys.readouterr().err
+
+
+def test_what_a_file_calls_a_run_steers_no_terminal(tmp_path, capsys):
+    (tmp_path / "names").mkdir()
+    (tmp_path / "names" / "first.json").write_text(json.dumps({"run": "\x1b[31mtoy"}))
+    assert cli.main(["name", "--remove", "first", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "first was \\x1b[31mtoy, and is free\n"

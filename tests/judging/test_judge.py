@@ -253,6 +253,7 @@ def test_pairs_of_one_prompt_are_one_prompt(place, capsys):
     )
 
 
+@pytest.mark.filterwarnings("ignore:Glyph")  # of an escape, which no font has
 def test_every_length_controlled_rate_says_that_it_is_not_the_boards_and_an_odd_one_warns(place, capsys):
     """Case 15: ours always much shorter; 3.6% became 23% without a word."""
     rng = np.random.default_rng(0)
@@ -262,16 +263,19 @@ def test_every_length_controlled_rate_says_that_it_is_not_the_boards_and_an_odd_
     p = 1 / (1 + np.exp(-(-1.2 + 2.2 * np.tanh(d / d.std()))))
     lengths = zip(p, ours, theirs, strict=True)
     entries = [
-        {**ENTRY, "instruction": f"{i}", "output_2": "x" * a, "output_1": "y" * b, "preference": 1 + q}
+        {**ENTRY, "instruction": f"{i}", "output_2": "x" * a, "output_1": "y" * b, "preference": 1 + q,
+         "generator_1": "../them/7B\x1b[31m"}
         for i, (q, a, b) in enumerate(lengths)
-    ]
+    ]  # fmt: skip
     Path("short.json").write_text(json.dumps(entries), encoding="utf-8")
     assert judge("--import", "short.json") == 0
     said = capsys.readouterr()
     assert "length-controlled (not AlpacaEval's board)" in said.out and "15% [14, 16] (!)" in said.out
-    warned = "(!) Length-controlled rate of us over ../them/7B: it is 12 points from the raw rate of 4%"
-    assert warned in said.out and warned in said.err and "prompts have answers of nearly equal length" in said.out
-    [row] = table(judgement(place, "us-.._them_7B-import"))
+    warned = "(!) Length-controlled rate of us over ../them/7B\\x1b[31m: it is 12 points from the raw rate of 4%"
+    assert warned in said.out and warned in said.err
+    assert "\x1b" not in said.out + said.err  # what a file says steers no terminal
+    assert "prompts have answers of nearly equal length" in said.out
+    [row] = table(judgement(place, "us-.._them_7B_31m-import"))
     assert "12 points from the raw rate" in row["length_controlled_warning"]
 
 
