@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,34 +37,11 @@ from harness.core.types import Answer, Prompt
 from harness.methods import METHODS
 from harness.running.config import MODEL_ARGS, Batch, RunConfig
 from harness.running.fitted import Fitted, FittedMethod, stored_settings
+from harness.serve.aligned_answer import AlignedAnswer, Finalist
 from harness.serve.asked_reward import AskedReward
 from harness.serve.reward_of import reward_of
 
 PICKS = ("value", "first", "reward")  # cheapest first
-
-
-@dataclass(frozen=True)
-class Finalist:
-    text: str
-    score: float  # S = sum_i V_i / beta_i at its end; 0 where no value function guided it
-    proxy: float | None  # in reward units; None where the reward was not asked
-
-
-@dataclass(frozen=True)
-class AlignedAnswer:
-    """One answer and what it took. `seconds` are its share of the batch that it was written in."""
-
-    prompt: Prompt
-    text: str
-    pick: str  # who picked the text among the finalists
-    picks: Mapping[str, str]  # what each pick that was asked would answer
-    finalists: tuple[Finalist, ...]
-    policy_tokens: int  # the prompt once, and all that were sampled
-    value_calls: int  # prefixes valued
-    value_tokens: int  # tokens read by value models of their own
-    reward_calls: int  # that the pick needs
-    seconds: float
-    unscored: bool = False  # the pick was the reward's, which gave no candidate a score: the text is the first
 
 
 class Aligned:

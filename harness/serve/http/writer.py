@@ -184,8 +184,9 @@ class Writer:
         """Together; where that fails, one by one, but for those that a failure would meet again."""
         try:
             self._answer(batch, aligned, started)
-        except UserError as error:
-            if len(batch) == 1 or (isinstance(error, NotAnswering) and error.may_pass):
+        except Exception as error:
+            is_everybodys = unwritable(error) is not None or (isinstance(error, NotAnswering) and error.may_pass)
+            if len(batch) == 1 or is_everybodys or isinstance(error, Abandoned):
                 raise
             for ticket in batch:
                 if ticket.said:  # alone it may go on otherwise than it began

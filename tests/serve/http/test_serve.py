@@ -20,9 +20,10 @@ from harness.core.streams import Streams
 from harness.core.types import Prompt
 from harness.serve.aligned import Aligned
 from harness.serve.http.asked import Limits
+from harness.serve.http.metrics import Metrics
 from harness.serve.http.models import open_models
 from harness.serve.http.server import read_token
-from harness.serve.http.writer import decided
+from harness.serve.http.writer import Failed, Wanted, Writer, Written, decided
 from tests.serve.http.conftest import Serving
 
 IRO, BASE, BEST = "iro-3/toy", "base/toy", "best-of-4/toy"
@@ -358,6 +359,26 @@ def test_a_fault_of_the_server_is_500_and_the_next_request_is_answered(client, m
             client.completions.create(model=IRO, prompt="topic 0")
         assert "somebody" not in str(caught.value)
     assert isinstance(client.completions.create(model=IRO, prompt="topic 0"), Completion)
+
+
+def test_a_prompt_that_breaks_the_server_breaks_no_other_of_its_batch(models, monkeypatch):
+    served = models.named(IRO)
+    whole = type(served.aligned).written
+
+    def broken(self, asked, *more):
+        if any(prompt.text == "topic 1" for prompt in asked):
+            raise MemoryError()
+        return whole(self, asked, *more)
+
+    monkeypatch.setattr(type(served.aligned), "written", broken)
+    told = [[], [], []]
+    writer = Writer(8, Metrics())
+    prompts = [Prompt(f"p{i}", text=f"topic {i % 2}") for i in range(3)]
+    writer.ask(
+        [Wanted(served, prompt, served.aligned.sampler, None, 7) for prompt in prompts], [one.append for one in told]
+    )
+    writer.stop()
+    assert [type(one[-1]) for one in told] == [Written, Failed, Written]
 
 
 def test_nothing_of_a_request_is_remembered(serving, client):
