@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.clear:
         if arguments.all or arguments.yes or arguments.dry_run:
             raise UserError("--all, --yes and --dry-run say how to --clear; give that, too")
-        found = entries(cache, arguments.out)
+        found = entries(cache, arguments.out, must_know=arguments.unreferenced)
         meant = chosen(found, which) if criteria else [one for one in found if not kinds or one.kind in kinds]
         return _verified(meant, cache) if arguments.verify else _listed(meant, cache, arguments.out)
     if arguments.verify:
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(
             "--clear removes nothing unless you say what: --older DAYS, --larger MB, --unreferenced, or --all"
         )
-    meant = chosen(entries(cache, arguments.out), which)
+    meant = chosen(entries(cache, arguments.out, must_know=arguments.unreferenced), which)
     return _cleared(meant, cache, arguments.dry_run, arguments.yes)
 
 

@@ -8,6 +8,7 @@ Only what the harness makes is looked at: other things in the folder are nobody'
 """
 
 import os
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -17,10 +18,11 @@ from pathlib import Path
 from typing import Literal
 
 from harness.core.chat.chat import is_as_written
-from harness.core.errors import unknown
+from harness.core.errors import UserError, unknown
 from harness.core.files import PART, removed_whole
 from harness.core.json_file import json_problems
 from harness.core.manifest import MANIFEST, problems_of, unlisted, verify
+from harness.core.printable import printable
 from harness.evidence.store import read_parquet
 
 Kind = Literal[
@@ -76,10 +78,20 @@ class Which:
     unreferenced: bool = False
 
 
-def entries(cache: Path, out: Path) -> list[Entry]:
-    """All that the cache holds, by kind; stages are named by the runs in OUT, in its tunings, and by aligned ones."""
-    named = _artifacts(cache, out)
-    found = [_entry(kind, path, path.name in named) for kind in STAGES for path in _folders(cache / kind)]
+def entries(cache: Path, out: Path, must_know: bool = False) -> list[Entry]:
+    """All that the cache holds, by kind; stages are named by the runs in OUT, in its tunings, and by aligned ones.
+
+    Where one of those is damaged, a line says that nobody knows what is of no run; UserError where one `must_know`.
+    """
+    named: set[str] | None = None
+    try:
+        named = _artifacts(cache, out)
+    except UserError as error:
+        if must_know:
+            raise
+        print(printable(f"what is of no run cannot be told: {error}"), file=sys.stderr)
+    stages = [(kind, path) for kind in STAGES for path in _folders(cache / kind)]
+    found = [_entry(kind, path, None if named is None else path.name in named) for kind, path in stages]
     for kind in ("rewards", "models", "assets", "fresh"):
         found += [_entry(kind, path) for path in _folders(cache / kind)]
     found += [_entry("aligned", path) for path in _folders(cache / "aligned" / "runs")]

@@ -117,6 +117,19 @@ def test_answers_of_chat_models_are_kept_unless_they_are_named(cache, capsys):
     assert not kept.exists()
 
 
+def test_a_damaged_run_hides_what_is_of_no_run_and_nothing_else(cache, capsys):
+    """One ledger that could not be read stopped the list, the check and all clearing."""
+    (ledger,) = cache.parent.glob("results/runs/*/ledger.parquet")
+    ledger.write_bytes(b"no")
+    text = said(capsys)
+    assert all(kind in text for kind in STAGES) and "what is of no run cannot be told: " in text
+    assert "all are as they were written" in said(capsys, "--verify")
+    before = files(cache)
+    assert "ledger.parquet is not parquet" in said(capsys, "--clear", "--unreferenced", "--yes", code=2)
+    assert files(cache) == before
+    assert "removed: " in said(capsys, "--clear", "--kind", "trace,score", "--all", "--yes")
+
+
 def test_what_a_clock_that_was_set_back_wrote_is_cleared_too(cache, capsys):
     """Files from the future were younger than no days, and `--clear --all` left them where they were."""
     age(cache, -400)
