@@ -172,8 +172,9 @@ def load_run(folder: Path) -> Run:
         tables[name] = read_parquet(path)
         _require(path, COLUMNS.get(name, ()), tables[name].columns)
     _require(folder / "scores.parquet", (PROXY, GOLD), set(tables["scores"]["metric"]))
-    if len(runs := ids_in(*tables.values())) > 1:
-        raise UserError(f"{folder} holds tables of several runs ({', '.join(runs)}); {DAMAGED}")
+    named = [runs for table in tables.values() if (runs := ids_in(table))]
+    if named and not set.intersection(*named):  # an import beside an import has rows of both, and their run's
+        raise UserError(f"{folder} holds tables of several runs ({', '.join(sorted(set.union(*named)))}); {DAMAGED}")
     later = {name: path for name in _LATER if (path := folder / f"{name}.parquet").exists()}
     return Run(
         folder,
@@ -196,9 +197,9 @@ def table_problems(folder: Path) -> list[str]:
     return problems_of(folder, listed) if (folder / MANIFEST).exists() else []
 
 
-def ids_in(*tables: pl.DataFrame) -> list[str]:
-    """The run or runs that tables say they are of, which need not be what their folder is called."""
-    return sorted({str(run) for table in tables if "run_id" in table.columns for run in table["run_id"].unique()})
+def ids_in(table: pl.DataFrame) -> set[str]:
+    """The run or runs that a table says its rows are of, which need not be what its folder is called."""
+    return set(map(str, table["run_id"].unique())) if "run_id" in table.columns else set()
 
 
 def _require(path: Path, names: Sequence[str], found: Container[str]) -> None:

@@ -154,7 +154,7 @@ def _of_another_run(folder: Path) -> list[str]:
         of = read_json(folder / "about.json").get("run")
     except UserError:  # which whoever reads them says
         return []
-    return [] if not runs or of in runs else [f"{folder.name}/ is of {of}, and the tables beside it of {runs[0]}"]
+    return [] if not runs or of in runs else [f"{folder.name}/ is of {of}, and the tables beside it of {min(runs)}"]
 
 
 def read_fitted(folder: Path) -> Fitted:
