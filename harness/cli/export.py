@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
     with foreign(stored.folder):
         text = _text(stored, arguments)
     if arguments.to is None:
-        print(without_controls(text), end="")
+        print(without_controls(text) if sys.stdout.isatty() else text, end="")
         return
     _write(Path(os.path.realpath(arguments.to)), text)
     print(f"written to {arguments.to}")
