@@ -16,6 +16,7 @@ SHORT = {
     "kills align": ["kills", "align", "--count", "3"],
     "flips": ["flips", "--count", "24"],
     "malformed": ["malformed", "--count", "24"],
+    "malformed others": ["malformed", "others", "--count", "16"],
     "together": ["together", "--count", "6"],
     "full disk": ["full-disk", "--count", "8"],
 }

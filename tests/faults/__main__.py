@@ -2,7 +2,7 @@
 
     kills run|tune|ablate|align|parallel     killed at random moments (SIGKILL, SIGTERM, power cut): same bytes
     flips                                    bit flips, cuts and deletions over cache and results: none silently wrong
-    malformed                                odd inputs over every command: no traceback, no hang
+    malformed run|others                     odd inputs over every command, in two groups: no traceback, no hang
     together                                 equal commands at once: one run, same bytes
     full-disk run|tune|ablate|align          a disk that is full at every write in turn (--count 0), or at some
 
@@ -32,23 +32,26 @@ from tests.faults.flips import faults
 from tests.faults.full_disk import BEGUN, KINDS, full_disks, may_mount
 from tests.faults.jobs import JOBS, PARALLEL, Job
 from tests.faults.kills import killed
-from tests.faults.malformed import malformed
+from tests.faults.malformed import GROUPS, malformed
 from tests.faults.sequences import Sequences
 from tests.faults.together import together
 
 _ALL = {**JOBS, "parallel": PARALLEL}
-Make = Callable[[Job, Sequence[int], Path, int], Iterator[Any]]
+Make = Callable[[str, Sequence[int], Path, int], Iterator[Any]]
 _SEQUENCES: dict[str, tuple[Make, Callable[[dict[str, Any]], bool]]] = {  # how they are made, and which are problems
-    "kills": (killed, lambda line: bool(line["problem"])),
-    "flips": (faults, lambda line: line["end"] not in ("nothing", "mended", "named")),
-    "malformed": (lambda _, *asked: malformed(*asked), lambda line: line["end"] in ("traceback", "hang")),
+    "kills": (lambda name, *asked: killed(_ALL[name], *asked), lambda line: bool(line["problem"])),
+    "flips": (
+        lambda name, *asked: faults(_ALL[name], *asked),
+        lambda line: line["end"] not in ("nothing", "mended", "named"),
+    ),
+    "malformed": (malformed, lambda line: line["end"] in ("traceback", "hang")),
 }
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults")
     parser.add_argument("what", choices=("kills", "flips", "malformed", "together", "full-disk"))
-    parser.add_argument("job", nargs="?", choices=sorted(_ALL), default="run")
+    parser.add_argument("job", nargs="?", choices=sorted({*_ALL, *GROUPS}), default="run")
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, help="stop after so many; the same command goes on")
@@ -81,13 +84,13 @@ def _found(given: argparse.Namespace, place: Path, started: float) -> dict[str, 
     def is_time() -> bool:
         return given.minutes is not None and time.time() - started > 60 * given.minutes
 
-    job = _ALL[given.job]
     if given.what in _SEQUENCES:
         make, wrong = _SEQUENCES[given.what]
         name = f"{given.what}-{given.job}-{given.seed}.jsonl"
         stored = Sequences(None if given.to is None else given.to / "sequences" / name)
-        _go_on(stored, make, job, given.count, place, given.seed, is_time)
+        _go_on(stored, make, given.job, given.count, place, given.seed, is_time)
         return _counted(given.count, list(stored.lines.values()), wrong)
+    job = _ALL[given.job]
     if given.what == "together":
         made = together(job, given.count, place)
         wrong_one = made.problem or made.did_the_run != 1 or made.openings != 1
@@ -96,11 +99,11 @@ def _found(given: argparse.Namespace, place: Path, started: float) -> dict[str, 
 
 
 def _go_on(
-    stored: Sequences, make: Make, job: Job, count: int, place: Path, seed: int, is_time: Callable[[], bool]
+    stored: Sequences, make: Make, name: str, count: int, place: Path, seed: int, is_time: Callable[[], bool]
 ) -> None:
     """Do what is not stored yet, in order, and store each as it ends."""
     missing = stored.missing(count)
-    _store_each(stored, missing, make(job, missing, place, seed), is_time)
+    _store_each(stored, missing, make(name, missing, place, seed), is_time)
 
 
 def _store_each(stored: Sequences, numbers: Iterable[int], made: Iterator[Any], is_time: Callable[[], bool]) -> None:

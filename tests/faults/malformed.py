@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from tests.faults.child import call
 from tests.faults.jobs import JOBS
+from tests.tasks.lm_eval_made_here import write_toyqa
 
 _LIMIT = 60.0  # seconds
 _BLOCK = 100  # inputs that hypothesis makes at once, so that those of a number do not depend on how many are asked for
@@ -37,7 +38,8 @@ _JSON = st.recursive(
 )
 _BYTES = st.one_of(st.binary(max_size=64), _JSON.map(lambda data: json.dumps(data).encode()), _WORD.map(
     lambda text: text.encode("utf-8", "surrogatepass")))  # fmt: skip
-_OPTIONS = {  # command -> words that it needs, and options that take a word
+_Options = dict[str, tuple[list[str], list[str]]]
+_OPTIONS: _Options = {  # command -> words that it needs, and options that take a word
     "run": (["--task", "toy", *_FEW, "--limit", "4"],
             ["--method", "--task", "--model", "--profile", "--preset", "--seed", "--limit", "--refits", "--set",
              "--config",
@@ -65,7 +67,26 @@ _OPTIONS = {  # command -> words that it needs, and options that take a word
     "rewards": ([], ["--export", "--out"]),
     "completion": ([], []),
 }  # fmt: skip
+_OTHER_OPTIONS: _Options = {
+    "score": (["RUN", "--grader", "letters.py:letters"], ["--grader", "--data", "--endpoint", "--out"]),
+    "compare": (["RUN", "FILE", "--metric-b", "gold"], ["--metric", "--metric-b", "--filter", "--out"]),
+    "import": (["FILE", "--run", "RUN", "--method", "theirs"],
+               ["--run", "--task", "--method", "--rows", "--filter", "--data", "--grader", "--out"]),
+    "tax": (["RUN", "--tasks", "toyqa", "--include-path", "lm", "--limit", "2", "--max-new-tokens", "3",
+             "--dataset-file", "train=lm/train.jsonl", "--dataset-file", "test=lm/test.jsonl"],
+            ["--tasks", "--include-path", "--dataset-file", "--num-fewshot", "--limit", "--max-new-tokens", "--method",
+             "--iteration", "--pick", "--model", "--out"]),
+    "plan": (["plan.yaml"], ["--set", "--gpu"]),
+    "serve": (["RUN", "--port", "99999"], ["--host", "--model", "--device", "--most-tokens", "--most-waiting"]),
+    "bench": (["--model", "toy"], ["--model", "--repeats", "--out"]),
+}  # fmt: skip
 _FILES = ("prompts.jsonl", "grader.json", "config.yaml", "annotations.json", "prompts.csv", "prompts.parquet")
+_ANSWERS = ("theirs.jsonl", "theirs.json", "theirs.csv", "theirs.parquet", "theirs.eval", "samples_theirs.jsonl")
+_ROWS = "a row of answers"
+GROUPS = {  # commands of this name, and the files that they read
+    "run": (_OPTIONS, _FILES),
+    "others": (_OTHER_OPTIONS, (*_ANSWERS, _ROWS, "grader.json", "plan.yaml", "lm/toyqa.yaml")),
+}
 
 
 @dataclass(frozen=True)
@@ -83,7 +104,7 @@ class _Asked:
     inputs: list[tuple[Any, ...]] = field(default_factory=list)
 
 
-def malformed(numbers: Iterable[int], place: Path, seed: int) -> Iterator[Malformed]:
+def malformed(group: str, numbers: Iterable[int], place: Path, seed: int) -> Iterator[Malformed]:
     """Call the commands of these numbers with odd inputs, in a place with a finished run."""
     numbers = list(numbers)
     whole = place / "whole"
@@ -92,17 +113,30 @@ def malformed(numbers: Iterable[int], place: Path, seed: int) -> Iterator[Malfor
     done = call([*JOBS["run"].arguments[:-2], "--out", "results"], whole)
     assert done.code == 0, done.text
     [run] = [path.name for path in (whole / "results" / "runs").iterdir()]
+    if group == "others":
+        _prepare_others(whole, run)
     for block in sorted({number // _BLOCK for number in numbers}):
-        asked = _inputs(_BLOCK, seed * 1000 + block)
+        asked = _inputs(group, _BLOCK, seed * 1000 + block)
         for i in (number for number in numbers if number // _BLOCK == block):
             folder = place / f"odd-{i}"
             shutil.copytree(whole, folder)
-            yield _called(asked[i % _BLOCK % len(asked)], folder, run, random.Random(f"{seed} {i}"))
+            yield _called(group, asked[i % _BLOCK % len(asked)], folder, run, random.Random(f"{seed} {i}"))
             shutil.rmtree(folder)
 
 
-def _inputs(count: int, seed: int) -> list[tuple[Any, ...]]:
-    found = _Asked()
+def _prepare_others(place: Path, run: str) -> None:
+    """Answers of somebody else, a task of lm-eval and a configuration to plan, all of them whole."""
+    import harness.serve.http.server  # once, and not in every process
+    import harness.serve.lm_eval_model  # noqa: F401
+
+    done = call(["export", run, "--jsonl", "--rows", "base", "--to", "theirs.jsonl"], place)
+    assert done.code == 0, done.text
+    write_toyqa(place / "lm")
+    (place / "plan.yaml").write_text("task: toy\n", encoding="utf-8")
+
+
+def _inputs(group: str, count: int, seed: int) -> list[tuple[Any, ...]]:
+    found, (options, files) = _Asked(), GROUPS[group]
 
     @seeded(seed)
     @settings(
@@ -111,10 +145,10 @@ def _inputs(count: int, seed: int) -> list[tuple[Any, ...]]:
     )  # fmt: skip
     @given(
         st.tuples(
-            st.sampled_from(sorted(_OPTIONS)),
+            st.sampled_from(sorted(options)),
             st.lists(st.tuples(st.integers(0, 40), _WORD), max_size=3),
             st.lists(_WORD, max_size=1),
-            st.sampled_from(["", *_FILES, "run.json", "table", "key", "folder"]),
+            st.sampled_from(["", *files, "run.json", "table", "key", "folder"]),
             _BYTES,
         )
     )
@@ -125,10 +159,11 @@ def _inputs(count: int, seed: int) -> list[tuple[Any, ...]]:
     return found.inputs[:count]
 
 
-def _called(one: tuple[Any, ...], folder: Path, run: str, rng: random.Random) -> Malformed:
+def _called(group: str, one: tuple[Any, ...], folder: Path, run: str, rng: random.Random) -> Malformed:
     command, options, extra, odd, content = one
-    needed, names = _OPTIONS[command]
-    words = [command, *(run if word == "RUN" else word for word in needed)]
+    needed, names = GROUPS[group][0][command]
+    words_for = {"RUN": run, "FILE": odd if odd in _ANSWERS else "theirs.jsonl"}
+    words = [command, *(words_for.get(word, word) for word in needed)]
     for i, value in options:
         if names:
             words += [names[i % len(names)], value]
@@ -150,14 +185,21 @@ def _takes(command: str, odd: str) -> bool:
     return command in {
         "annotations.json": ("judge",),
         "config.yaml": ("run", "tune", "ablate", "grade", "align"),
+        "grader.json": ("run", "grade", "align", "score", "import"),
     }.get(odd, ("run", "grade", "align"))
 
 
 def _spoil(odd: str, content: bytes, folder: Path, run: str, rng: random.Random) -> str:
     """Make one file odd; what was done, in words."""
     stored = folder / "results" / "runs" / run
-    if odd in _FILES:
+    if odd in (*_FILES, *_ANSWERS, "plan.yaml", "lm/toyqa.yaml"):
         (folder / odd).write_bytes(content)
+    elif odd == _ROWS:
+        rows = [json.loads(line) for line in (folder / "theirs.jsonl").read_text(encoding="utf-8").splitlines()]
+        row = rng.randrange(len(rows))
+        path = _spoil_key(rows[row], rng)
+        (folder / "theirs.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows), encoding="utf-8")
+        return f"row {row} of theirs.jsonl, {path}"
     elif odd == "run.json":
         (stored / odd).write_bytes(content)
     elif odd == "table":
