@@ -7,12 +7,16 @@ names_by_run(out)           # {"toy-3f2a90c1d7": ["first"]}
 One file a name: two commands at once cannot take the same one, nor lose each other's, and git merges two people's.
 """
 
+import errno
 import json
+import os
 import re
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 
 from harness.core.errors import UserError, unknown
+from harness.core.files import PART, to_disk
 
 LATEST = "latest"  # the newest finished run, where a run is asked for
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,59}")
@@ -52,17 +56,31 @@ def give_name(out: Path, name: str, run: str) -> Path:
         return path
     path.unlink(missing_ok=True)  # of a run that is gone
     path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.parent / f".{name}.{secrets.token_hex(4)}{PART}"
     try:
-        with path.open("x", encoding="utf-8") as file:  # fails where another command was faster
-            file.write(json.dumps({"run": run}) + "\n")
+        part.write_text(json.dumps({"run": run}) + "\n", encoding="utf-8")
+        to_disk([part])
+        os.link(part, path)  # whole at once, and not where another command was faster
     except FileExistsError:
         require_free(out, name, run)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
+            raise
+        part.replace(path)  # this file system has no links
+    finally:
+        part.unlink(missing_ok=True)
     return path
 
 
 def free_name(out: Path, name: str) -> str:
-    """Let a name mean nothing any more; the run that it meant. Raises UserError for a name that nobody gave."""
-    run = named_run(out, name)
+    """Let a name mean nothing any more; the run that it meant, or "damaged".
+
+    Raises UserError for a name that nobody gave.
+    """
+    try:
+        run = named_run(out, name)
+    except UserError:
+        run = "damaged"
     if run is None:
         raise unknown("name", name, _given(out))
     _path(out, name).unlink()
@@ -76,9 +94,9 @@ def named_run(out: Path, name: str) -> str | None:
     try:
         run = json.loads(path.read_text(encoding="utf-8"))["run"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError(f"{path} names no run ({error}); remove it and give the name again") from error
+        raise UserError(f"{path} names no run ({error}); {_mend(name)}") from error
     if not isinstance(run, str):
-        raise UserError(f"{path} names {run!r:.60} where the id of a run belongs; remove it and give the name again")
+        raise UserError(f"{path} names {run!r:.60} where the id of a run belongs; {_mend(name)}")
     return run
 
 
@@ -98,6 +116,10 @@ def names_by_run(out: Path, damaged: Callable[[str, str], None] = lambda name, w
 
 def _given(out: Path) -> list[str]:
     return sorted(path.stem for path in (out / "names").glob("*.json") if _NAME.fullmatch(path.stem))
+
+
+def _mend(name: str) -> str:
+    return f"free it with `harness name --remove {name}` and give it again"
 
 
 def _path(out: Path, name: str) -> Path:

@@ -1,6 +1,9 @@
 """Names of runs: files of their own, one run each, accepted wherever a run is asked for."""
 
+import errno
 import json
+import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -91,10 +94,26 @@ def test_an_id_is_never_the_name_of_another_run(out):
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"run": 3}'])
-def test_a_damaged_name_is_said(out, content):
+def test_a_damaged_name_is_said_and_can_be_freed(out, capsys, content):
+    """The file had to be removed by hand."""
     give_name(out, "first", "toy-a1").write_text(content)
-    with pytest.raises(UserError, match=r"first\.json"):
+    with pytest.raises(UserError, match=r"first\.json.* free it with `harness name --remove first`"):
         find_run(out, "first")
+    assert cli.main(["name", "--remove", "first", "--out", str(out)]) == 0
+    assert "first was damaged, and is free" in capsys.readouterr().out
+    give_name(out, "first", "toy-a1")
+    assert find_run(out, "first").name == "toy-a1"
+
+
+@pytest.mark.parametrize("error", [errno.EPERM, errno.ENOSPC])
+def test_a_name_is_there_whole_or_not_at_all(out, monkeypatch, error):
+    def fails(*_):
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(os, "link", fails)
+    with nullcontext() if error == errno.EPERM else pytest.raises(OSError, match="No space"):
+        give_name(out, "first", "toy-a1")
+    assert [path.name for path in (out / "names").iterdir()] == (["first.json"] if error == errno.EPERM else [])
 
 
 def test_a_name_wins_over_the_beginning_of_an_ablation(out):
