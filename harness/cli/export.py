@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ from harness.cli.command import Command
 from harness.cli.options import add_out, completed
 from harness.core.errors import UserError
 from harness.core.files import whole
-from harness.core.printable import without_controls
+from harness.core.printable import for_stdout
 
 if TYPE_CHECKING:
     from harness.evidence.store import Run
@@ -45,7 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
     with foreign(stored.folder):
         text = _text(stored, arguments)
     if arguments.to is None:
-        print(without_controls(text) if sys.stdout.isatty() else text, end="")
+        print(for_stdout(text), end="")
         return
     _write(Path(os.path.realpath(arguments.to)), text)
     print(f"written to {arguments.to}")

@@ -80,6 +80,11 @@ def unlisted(folder: Path, below: str = "") -> list[str]:
     return [f"{name} was not written there" for name in found if name not in listed and name != MANIFEST]
 
 
+def written_problems(folder: Path, below: str = "") -> list[str]:
+    """Both of a folder that one command writes whole: what is not as it was written, and what was not written."""
+    return [*problems_of(folder), *unlisted(folder, below)]
+
+
 def listed_in(folder: Path) -> dict[str, dict[str, Any]]:
     """Name -> size, sha256 and rows. Raises ValueError where the file is no list of files, OSError where it is none."""
     try:

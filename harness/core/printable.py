@@ -1,6 +1,7 @@
 """Text of anybody's, a file's or a model's, as a terminal or a page may show it."""
 
 import json
+import sys
 import unicodedata
 from typing import Any
 
@@ -15,6 +16,11 @@ def printable(text: str) -> str:
 def json_line(data: Any) -> str:
     """JSON that a terminal may show: what could steer it stands as JSON's own escape, and is read as the same."""
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in json.dumps(data, ensure_ascii=False))
+
+
+def for_stdout(text: str) -> str:
+    """A text as it is for a file or a pipe; for a terminal, without what could steer it."""
+    return without_controls(text) if sys.stdout.isatty() else text
 
 
 def without_controls(text: str) -> str:

@@ -25,7 +25,7 @@ from harness.core.graders.load import load_grader
 from harness.core.graders.scorer import Scorer
 from harness.core.graders.worker import Limits
 from harness.core.json_file import write_json
-from harness.core.manifest import problems_of, unlisted, write_manifest
+from harness.core.manifest import write_manifest, written_problems
 from harness.core.outside import outside_of
 from harness.core.proven import take_or_make
 from harness.core.reward import require_some
@@ -64,7 +64,7 @@ class Prospect:
     @property
     def said(self) -> list[str]:
         """What scoring would take."""
-        if self.folder.exists() and not scores_problems(self.folder):
+        if self.folder.exists() and not written_problems(self.folder):
             return [self.folder.name, "It is done: the command would show it, and grade nothing."]
         distinct = len({(c.prompt.id, c.text) for c in self.completions})
         prompts = len({c.prompt.id for c in self.completions})
@@ -93,15 +93,10 @@ def prospect(out: Path, reference: str, asked: Asked, cache: Path) -> Prospect:
 def score_run(found: Prospect) -> Path:
     """The folder of the scores, made or found done. Raises UserError where no answer has a score."""
     folder = found.folder
-    wrong, make = partial(scores_problems, folder), partial(_score, found)
+    wrong, make = partial(written_problems, folder), partial(_score, found)
     if not take_or_make(folder, folder.parent.parent, folder.name, wrong, make):
         print(f"{folder.name} is done", file=sys.stderr)
     return folder
-
-
-def scores_problems(folder: Path) -> list[str]:
-    """What of such a folder is not as it was written, a line each."""
-    return [*problems_of(folder), *unlisted(folder)]
 
 
 def _score(found: Prospect) -> None:

@@ -22,7 +22,7 @@ from harness.core.files import from_cache, renewed
 from harness.core.generator import Generator
 from harness.core.identity import prompt_identity
 from harness.core.ledger import Ledger, Phase
-from harness.core.manifest import MANIFEST, problems_of, unlisted, write_manifest
+from harness.core.manifest import MANIFEST, write_manifest, written_problems
 from harness.core.models.handle import PolicyHandle
 from harness.core.models.policy import Policy
 from harness.core.progress import RunProgress
@@ -226,7 +226,7 @@ def fit(
             if context.writes and context.ranks.first:  # of a version that listed nothing
                 write_manifest(folder, _fitted_files(folder))
             return []
-        return [*problems_of(folder), *unlisted(folder, "fitted")]
+        return written_problems(folder, "fitted")
 
     label = f"{name} iteration {iteration}: fit"
     result = context.do(label, folder, [None], job, "fit", workers=1, beside=wrong)

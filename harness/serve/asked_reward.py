@@ -8,7 +8,6 @@ asked.unscored(prompts)                       # NotAnswering by id of those that
 """
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 
 import numpy as np
 
@@ -36,6 +35,7 @@ class AskedReward:
         self._calls = about.methods[method].reward_calls
         self._withheld = Withheld()  # what the reward reads of a prompt and the method does not
         self._scores: dict[tuple[str, str], float] = {}  # by prompt id and text, in reward units
+        self._scorer: Scorer | None = given
         self.asked = False  # in the call that began last
 
     @property
@@ -53,8 +53,8 @@ class AskedReward:
         Raises UserError where the reward is asked and cannot be had, or cannot read these prompts.
         """
         self._withheld, self._scores, self.asked = Withheld(), {}, all_of_them or self.needed(pick)
-        if isinstance(made := vars(self).get("_reward"), GraderScorer):
-            made.forget()  # a grader that failed may answer now
+        if isinstance(self._scorer, GraderScorer):
+            self._scorer.forget()  # one that failed may answer now, and what it graded would grow for ever
         if self.asked:
             self.require(pick)
             self._require_columns(pick, prompts)
@@ -85,7 +85,7 @@ class AskedReward:
             return {}
         scored = {prompt for (prompt, _), score in self._scores.items() if not np.isnan(score)}
         unscored = {prompt for prompt, _ in self._scores} - scored
-        failures = getattr(self._reward, "failures", {})
+        failures = self._scorer.failures if isinstance(self._scorer, GraderScorer) else {}
         why = "".join(f": {error} ({of.detail})" for error, of in list(failures.items())[:1])
         return {
             prompt.id: NotAnswering(
@@ -117,9 +117,10 @@ class AskedReward:
                     f"oracle's: give rows with these columns{instead}"
                 )
 
-    @cached_property
-    def _reward(self) -> Scorer:
-        return self._made_anew() if self.given is None else self.given
+    def _reward(self, completions: Sequence[Completion]) -> np.ndarray:
+        if self._scorer is None:
+            self._scorer = self._made_anew()
+        return self._scorer(completions)
 
 
 def _key(completion: Completion) -> tuple[str, str]:

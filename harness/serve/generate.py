@@ -6,7 +6,6 @@ python -m harness generate aligned/ --prompts questions.jsonl --json
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 from harness.core.errors import UserError
 from harness.core.given_prompts import prompts_of
-from harness.core.printable import json_line, without_controls
+from harness.core.printable import for_stdout, json_line
 
 
 def add_generate_options(parser: argparse.ArgumentParser) -> None:
@@ -55,9 +54,7 @@ def generated(arguments: argparse.Namespace) -> Iterator[str]:
             about = {"method": aligned.method, "iteration": aligned.iteration}
             yield json_line({**asdict(answer), **about})
         else:
-            yield (without_controls(answer.text) if sys.stdout.isatty() else answer.text) + (
-                "\n" if i < len(answers) - 1 else ""
-            )
+            yield for_stdout(answer.text) + ("\n" if i < len(answers) - 1 else "")
 
 
 def _read(path: Path) -> list[Any]:

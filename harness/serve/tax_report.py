@@ -5,12 +5,13 @@ show_tax(found, stored)
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
 from harness.core.files import put_parquet, renewed
-from harness.core.manifest import problems_of, unlisted, write_manifest
+from harness.core.manifest import write_manifest, written_problems
 from harness.core.proven import take_or_make
 from harness.evidence.markdown import markdown_table, one_line, p_value
 from harness.evidence.names import display_name
@@ -57,7 +58,7 @@ def write_tax(found: Tax, aligned: Aligned, out: Path) -> Path:
             (part / "report.md").write_text(_report(found, aligned), encoding="utf-8")
             write_manifest(part, [path.name for path in part.iterdir()])
 
-    take_or_make(folder, out, folder.name, lambda: [*problems_of(folder), *unlisted(folder)], make)
+    take_or_make(folder, out, folder.name, partial(written_problems, folder), make)
     return folder
 
 

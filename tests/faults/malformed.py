@@ -192,9 +192,7 @@ def _takes(command: str, odd: str) -> bool:
 def _spoil(odd: str, content: bytes, folder: Path, run: str, rng: random.Random) -> str:
     """Make one file odd; what was done, in words."""
     stored = folder / "results" / "runs" / run
-    if odd in (*_FILES, *_ANSWERS, "plan.yaml", "lm/toyqa.yaml"):
-        (folder / odd).write_bytes(content)
-    elif odd == _ROWS:
+    if odd == _ROWS:
         rows = [json.loads(line) for line in (folder / "theirs.jsonl").read_text(encoding="utf-8").splitlines()]
         row = rng.randrange(len(rows))
         path = _spoil_key(rows[row], rng)
@@ -215,6 +213,8 @@ def _spoil(odd: str, content: bytes, folder: Path, run: str, rng: random.Random)
         return f"run.json without a proof, {path}"
     elif odd == "folder":
         (folder / "results" / "runs" / rng.choice(["foreign", "x y", "<img>", "a|b"])).mkdir()
+    elif odd:
+        (folder / odd).write_bytes(content)
     return odd
 
 

@@ -15,6 +15,8 @@ import harness
 from harness import cli
 from harness.core import files
 from harness.core.errors import NotAnswering
+from harness.core.graders.grade import Grade
+from harness.core.graders.scorer import Scorer
 from harness.core.types import Message, Prompt
 from harness.evidence.store import find_run
 from harness.serve import aligned
@@ -175,3 +177,22 @@ def test_a_grader_that_scores_nothing_picks_nothing(elsewhere, monkeypatch, caps
     if status == 502:
         with pytest.raises(NotAnswering, match="gives none of the candidates for the prompt"):
             loaded.generate([SAY], seed=70)
+
+
+class Flaky:
+    """A grader whose model is down at first."""
+
+    name, down = "flaky", True
+
+    def grade(self, items):
+        return [Grade.failed("other_error", "it is down") if self.down else Grade(1.0) for _ in items]
+
+
+def test_a_grader_that_was_down_is_asked_again(elsewhere, monkeypatch):
+    """An answer that it could not score was without a score for as long as the server ran."""
+    grader = Flaky()
+    monkeypatch.setattr(aligned, "reward_of", lambda *_: Scorer(grader))
+    best = next(name for name in elsewhere.models.names if name.startswith("best-of"))
+    assert status_of(elsewhere, best, 80) == (502, "upstream_failed")
+    grader.down = False
+    assert status_of(elsewhere, best, 80) == (200, "")
