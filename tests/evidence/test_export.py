@@ -19,6 +19,7 @@ from harness.evidence.choice import chosen_rows
 from harness.evidence.export import Part, caption, csv_text, latex, markdown, part_of
 from harness.evidence.export_answers import answer_lines
 from harness.evidence.export_columns import COLUMNS, USUAL, values_of
+from harness.evidence.figures.by_method import lines_of
 from harness.evidence.row import frame
 from harness.evidence.schema import Row
 from harness.evidence.store import TABLES, Run, write_about, write_table
@@ -208,5 +209,7 @@ def test_oracles_are_marked_in_every_form(planted):
     assert [line["is_oracle"] for line in lines] == [str(is_oracle) for is_oracle in asked.values()]
     said = [json.loads(line) for line in answer_lines(run, None)]
     assert {(one["method"], one["iteration"], one["pick"]): one["is_oracle"] for one in said} == asked
+    names = [line.name for line in lines_of(part.rows, ["gold"])]
+    assert "best-of-n (oracle)" in names and not any("base" in name for name in names if "oracle" in name)
     plain = part_of(planted, None, None)
     assert "is_oracle" not in csv_text(plain) and "oracle" not in caption(plain)

@@ -8,11 +8,9 @@ from matplotlib.figure import Figure
 
 from harness.evidence.figures.legends import legend_below, legend_inches, picks_of
 from harness.evidence.figures.lines import Line, Mark, draw_lines, inches_below, inches_beside, inches_of
-from harness.evidence.figures.order import family, ordered_by
+from harness.evidence.figures.order import family, name_of, ordered_by
 from harness.evidence.figures.style import FAINT, INCHES, STYLE, Width, look, wrapped
-from harness.evidence.graders import ORACLE
 from harness.evidence.leaderboard_row import Entry
-from harness.evidence.names import display_name
 
 _GOLD = "gold, sd of base samples\n(95% interval)"
 
@@ -55,10 +53,7 @@ def _lines(panel: Sequence[Entry]) -> list[Line]:
     for _, group in groupby(rows, lambda entry: (entry.row.key[:2], entry.settings_hash, entry.run_id)):
         same = list(group)
         key = same[0].row.key
-        name = display_name(key.method) + (f", iteration {key.iteration}" if len(iterations[key.method]) > 1 else "")
-        oracles = [entry.row.key.final_pick for entry in same if entry.row.is_oracle]
-        whose = "" if len(oracles) == len(same) else f"{' and '.join(oracles)}: "
-        name += f" ({whose}{ORACLE})" if oracles else ""
+        name = name_of([entry.row for entry in same], len(iterations[key.method]) > 1)
         marks = [Mark(look(entry.row.key), [entry.row.gold]) for entry in same]
         lines.append(Line(name + (", tuned" if same[0].is_tuned else ""), marks, family(same[0].row)))
     return lines

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from harness.evidence.figures.columns import COLUMNS
 from harness.evidence.figures.legends import entry, legend_below, legend_inches, picks_of
 from harness.evidence.figures.lines import Line, Mark, draw_lines, inches_below, inches_beside, inches_of
-from harness.evidence.figures.order import family, ordered
+from harness.evidence.figures.order import family, name_of, ordered
 from harness.evidence.figures.style import (
     FAINT,
     INCHES,
@@ -25,7 +25,6 @@ from harness.evidence.figures.style import (
     wrapped,
 )
 from harness.evidence.markdown import in_range
-from harness.evidence.names import display_name
 from harness.evidence.row import Comparison
 
 _NARROW = 0.55  # inches of a panel
@@ -95,9 +94,9 @@ def lines_of(table: Sequence[Comparison], columns: Sequence[str]) -> list[Line]:
     for row in table:
         iterations.setdefault(row.key.method, set()).add(row.key.iteration)
     lines = []
-    for (method, iteration), group in groupby(ordered(table), lambda row: (row.key.method, row.key.iteration)):
+    for (method, _), group in groupby(ordered(table), lambda row: (row.key.method, row.key.iteration)):
         rows = list(group)
-        name = display_name(method) + (f", iteration {iteration}" if len(iterations[method]) > 1 else "")
+        name = name_of(rows, len(iterations[method]) > 1)
         lines.append(Line(name, [_mark(row, columns) for row in rows], family(rows[0])))
     return lines
 

@@ -1,4 +1,4 @@
-"""Which methods stand together in a figure, and in what order: references, token-level, search, weights trained.
+"""Which methods stand together in a figure, in what order: references, token-level, search, weights; and their names.
 
 for row in ordered(table): family(row), row.key        # in a family the best method last, its iterations in order
 """
@@ -6,6 +6,8 @@ for row in ordered(table): family(row), row.key        # in a family the best me
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from harness.evidence.graders import ORACLE
+from harness.evidence.names import display_name
 from harness.evidence.row import Comparison
 from harness.evidence.schema import REFERENCES
 
@@ -45,3 +47,12 @@ def ordered_by(items: Sequence[T], row_of: Callable[[T], Comparison], variant: C
         return _FAMILIES.index(family(row)), gold, method, variant(item), row.key.iteration
 
     return sorted(items, key=place)
+
+
+def name_of(rows: Sequence[Comparison], with_iteration: bool) -> str:
+    """Of the line that the picks of one method and iteration share, and which of them are oracles."""
+    key = rows[0].key
+    oracles = [row.key.final_pick for row in rows if row.is_oracle]
+    whose = "" if len(oracles) == len(rows) else f"{' and '.join(oracles)}: "
+    iteration = f", iteration {key.iteration}" if with_iteration else ""
+    return display_name(key.method) + iteration + (f" ({whose}{ORACLE})" if oracles else "")
