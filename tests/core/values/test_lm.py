@@ -10,8 +10,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from harness.core.errors import UserError
 from harness.core.ledger import Ledger
+from harness.core.models.embedded import EMBEDDED
 from harness.core.models.handle import PolicyHandle
-from harness.core.models.loading import EMBEDDED
 from harness.core.models.rows import Chunk
 from harness.core.reward import RewardHandle, Scale
 from harness.core.search.finalists import sample_rows

@@ -13,7 +13,8 @@ from harness.core.api.client import Patience
 from harness.core.api.spending import Prices
 from harness.core.api.use import Use
 from harness.core.files import cache_folder
-from harness.core.models.loading import EMBEDDED, load_policy
+from harness.core.models.embedded import EMBEDDED
+from harness.core.models.loading import load_policy
 from harness.core.models.served.asker import Speech
 from harness.core.models.served.policy import open_served
 from harness.core.search.search import Finish, Guide, guided_search
