@@ -7,7 +7,7 @@ from pathlib import Path
 import shtab
 
 from harness.cli.command import Command
-from harness.cli.options import add_file_options, add_key_option, add_out, completed
+from harness.cli.options import add_benchmark_options, add_file_options, add_key_option, add_out, completed
 from harness.core.errors import UserError
 from harness.core.files import cache_folder
 from harness.core.printable import printable
@@ -25,6 +25,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=int, help="rows a prompt that it took, to be set beside best-of-n of as many")
     parser.add_argument("--filter", help="which filter of lm-eval's answers")
     add_file_options(parser)
+    add_benchmark_options(parser)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=FILE", help="where another file of the "
+                        "run's task lies, e.g. ifeval.official=input_data.jsonl")  # fmt: skip
     add_key_option(parser)
     parser.add_argument("--full", action="store_true", help="print the whole report.md instead of a screen of it")
     parser.add_argument("--html", action="store_true", help="also write report.html: a page with every answer")
@@ -41,11 +44,15 @@ def run(arguments: argparse.Namespace) -> None:
     from harness.evidence.store import load_run
     from harness.evidence.table import comparison
     from harness.running.imported import Imported, import_answers
+    from harness.running.options import parse_setting
+    from harness.running.request import NAMING_FILES
 
     if not arguments.file.is_file():
         raise UserError(f"{str(arguments.file)!r}: there is no such file; give one with answers")
     reference = _reference(arguments)
-    files = {name: value for name in ("data", "grader", "gold") if (value := vars(arguments)[name]) is not None}
+    words = vars(arguments)
+    files = {of: words[option] for option, of in NAMING_FILES.items() if words[option] is not None}
+    files |= dict(map(parse_setting, arguments.set))
     given, of = read_file(arguments.file, arguments.filter), Imported(arguments.method, arguments.rows)
     folder = import_answers(arguments.out, reference, given, of, files, cache_folder(), Use(arguments.key_variable))
     made = load_run(folder)

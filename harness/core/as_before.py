@@ -9,9 +9,12 @@ A setting that names a file enters by what the file holds, so that moving it cha
 file: Annotated[str, ByContent(sha256_of)] = ""
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+_HASH = re.compile(r"[0-9a-f]{20}(:\w+)?")  # of a file, in place of its path, and a function in it
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,11 @@ def named_by_content(kind: type) -> list[str]:
     """Settings of this kind that stand in stored runs by what their files hold."""
     hints = get_type_hints(kind, include_extras=True)
     return [name for name, hint in hints.items() if any(isinstance(note, ByContent) for note in _parts(hint)[1])]
+
+
+def is_content(stored: Any) -> bool:
+    """Whether this stands in a stored run for a file, or a folder, which has to be given again to be worked on."""
+    return isinstance(stored, str) and _HASH.fullmatch(stored) is not None
 
 
 def _files(settings: Any) -> dict[str, tuple[ByContent, Any]]:

@@ -22,7 +22,7 @@ import polars as pl
 from harness.comparing.records import TEXT, Record, Records, plain, shortened
 from harness.comparing.rows import ID
 from harness.core.api.use import USUAL, Use
-from harness.core.as_before import hashed
+from harness.core.as_before import hashed, is_content, named_by_content
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.files import put_parquet, renewed
@@ -44,7 +44,7 @@ from harness.running.config import RunConfig, resolve
 from harness.running.finished import problems_of_run
 from harness.running.gold import GoldHandle
 from harness.running.material import policy_of
-from harness.running.request import FILES, Request
+from harness.running.request import NAMING_FILES, Request
 from harness.running.rescore import TOLERANCE
 from harness.running.scoring import SCORED_TOGETHER
 from harness.running.stages import RAW
@@ -78,11 +78,12 @@ def import_answers(
     reference: str,
     given: Records,
     of: Imported,
-    files: Mapping[str, str],
+    files: Mapping[str, Any],
     cache: Path,
     use: Use = USUAL,
 ) -> Path:
-    """The folder of the import, made or found done. `files` are --data, --grader and --gold of a run of files.
+    """The folder of the import, made or found done. `files` are the settings of the run's task that name
+    files, such as data.grader or ifeval.official: a run keeps what they hold, and not where they lie.
 
     Raises UserError where answers and prompts cannot be paired, or the rewards are not those of the run.
     """
@@ -168,35 +169,36 @@ def _owners(record: Record, prompts: Mapping[str, str], by_text: Mapping[str, li
     return by_text.get(plain(record.names[TEXT]), []) if TEXT in record.names else []
 
 
-def _config(run: Run, files: Mapping[str, str]) -> RunConfig:
+def _config(run: Run, files: Mapping[str, Any]) -> RunConfig:
     """The run's task and model as they are here. Raises UserError for files that hold something else."""
     asked = run.about["config"]
-    name, settings = asked["task"], dict(asked["settings"][asked["task"]])
-    of_files = "prompt_rule" in run.record.task_facts
-    if files and not of_files:
+    name, stored = asked["task"], asked["settings"][asked["task"]]
+    of_files = {f"{name}.{key}": stored.get(key) for key in named_by_content(TASKS[name].Config)}
+    if others := [setting for setting in files if setting not in of_files]:
         raise UserError(f"{run.id} is of task {name}, which has its own prompts and rewards; leave "
-                        f"{', '.join(f'--{option}' for option in files)} out")  # fmt: skip
-    # all but the column of clusters, which is no file
-    needed = [option for option, key in FILES.items() if of_files and option != "cluster" and settings.get(_last(key))]
-    if missing := [option for option in needed if option not in files]:
-        raise UserError(f"{run.id} is of files, which graded it; give {' and '.join(f'--{m} FILE' for m in missing)}, "
-                        "as for the run")  # fmt: skip
-    of_task = {**settings, **{_last(FILES[option]): path for option, path in files.items()}}
+                        f"{', '.join(_option(one) for one in others)} out")  # fmt: skip
+    needed = [setting for setting, content in of_files.items() if is_content(content)]
+    if missing := [_option(setting, "FILE") for setting in needed if setting not in files]:
+        raise UserError(f"{run.id} is of files; give {' and '.join(missing)}, as for the run")
+    names_itself = {key: value for key, value in stored.items() if value != "" and not is_content(value)}
     kept = {part: asked["settings"].get(part, {}) for part in ("sampler", "model_args")}
-    given = flatten({name: of_task, **kept})
+    given = [*flatten({name: names_itself, **kept}), *files.items()]
     same = {key: asked[key] for key in ("task", "model", "profile", "seed", "dtype")}
     device = "auto" if is_served(same["model"]) else "cpu"
     config = resolve(Request(**same, device=device, methods=("base",), only=True, given=given))
     now = hashed(config.settings[name])
-    if of_files and (other := [o for o in FILES if settings.get(key := _last(FILES[o])) != now.get(key)]):
-        raise UserError(f"--{other[0]} {files.get(other[0])!r} holds something else than what {run.id} was made with; "
-                        "give the same files")  # fmt: skip
+    for setting in files:
+        if (now.get(setting.partition(".")[2]) or "") != (of_files[setting] or ""):
+            raise UserError(f"{_option(setting)} {files[setting]!r} holds something else than what {run.id} was made "
+                            "with; give the same files")  # fmt: skip
     return config
 
 
-def _last(setting: str) -> str:
-    """Its name within its section."""
-    return setting.partition(".")[2]
+def _option(setting: str, value: str = "") -> str:
+    """How the command line gives a setting that names a file, and its value."""
+    options = {of: option.replace("_", "-") for option, of in NAMING_FILES.items()}
+    named, between = (f"--{options[setting]}", " ") if setting in options else (f"--set {setting}", "=")
+    return f"{named}{between}{value}" if value else named
 
 
 def _prompts(run: Run, task: Task) -> dict[str, Prompt]:

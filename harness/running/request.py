@@ -20,6 +20,7 @@ LM_EVAL_OPTIONS = {  # option -> its setting
     "dataset_file": "lm_eval.dataset_files",
     "reward": "lm_eval.reward",
 }
+NAMING_FILES = {option: of for option, of in (FILES | LM_EVAL_OPTIONS).items() if option != "cluster"}  # a column
 NO_TREES = ("evaluate.trace", 0)  # where nobody looks at the searches of a run
 
 

@@ -5,7 +5,6 @@ A run whose rewards had another version is named, not scored: the rewards that i
 python -m harness leaderboard --rescore 100      # exit code 1 where one differs by more than 1e-3
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from harness.core.as_before import named_by_content
+from harness.core.as_before import is_content, named_by_content
 from harness.core.digest import digest
 from harness.core.errors import UserError
 from harness.core.models.served.address import is_served
@@ -31,7 +30,6 @@ from harness.running.material import policy_of
 from harness.running.request import Request
 from harness.tasks import TASKS
 
-_HASH = re.compile(r"[0-9a-f]{20}")  # of a file, in place of its path
 TOLERANCE = 1e-3  # raw units of the gold
 
 
@@ -105,7 +103,7 @@ def _has_files(run: Run) -> bool:
     """Whether settings of the task name files, of which a run has only what names their content."""
     config = run.about["config"]
     settings, names = config["settings"][config["task"]], named_by_content(TASKS[TASKS.name_of(config["task"])].Config)
-    return any(_HASH.fullmatch(str(settings.get(name, ""))) for name in names)
+    return any(is_content(settings.get(name)) for name in names)
 
 
 def _stored(run: Run) -> pl.DataFrame:

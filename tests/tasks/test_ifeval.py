@@ -8,6 +8,7 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from harness import cli
@@ -17,6 +18,7 @@ from harness.core.files import cache_folder
 from harness.core.punkt import punkt_folder
 from harness.core.task import GOLD
 from harness.core.types import Completion, Prompt
+from harness.evidence.store import load_run
 from harness.tasks.ifeval import checkers
 from harness.tasks.ifeval.asks import ASKS
 from harness.tasks.ifeval.compose import COUNTS, composed, go_together, prompt_of
@@ -281,3 +283,15 @@ def test_a_run_says_what_it_is_and_generate_asks_for_what_the_checkers_read(
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["reward_calls"] > 0
     assert cli.main(["leaderboard", "--rescore", "5"]) == 0
     assert "not scored, prompts and graders of files that lie elsewhere" in capsys.readouterr().out
+    base = load_run(folder).completions.filter(pl.col("method") == "base")
+    theirs = write(place / "theirs.jsonl", *base.select("prompt_id", "response").iter_rows(named=True))
+    bring = ["import", theirs, "--run", "latest", "--method", "theirs"]
+    assert cli.main(bring) == 2
+    assert f"{folder.name} is of files; give --set ifeval.official=FILE, as for the run" in capsys.readouterr().err
+    assert cli.main([*bring, "--set", f"ifeval.official={theirs}"]) == 2
+    assert f"--set ifeval.official {theirs!r} holds something else than what" in capsys.readouterr().err
+    assert cli.main([*bring, "--set", f"ifeval.official={file}"]) == 0
+    (made,) = (place / "results" / "imports").iterdir()
+    scores = load_run(made).scores.filter(pl.col("metric") == GOLD).sort("prompt_id")
+    own, other = (scores.filter(pl.col("method") == name)["value"].to_list() for name in ("base", "theirs"))
+    assert own == pytest.approx(other, abs=1e-6) and len(other) == 8

@@ -4,12 +4,14 @@ import json
 import shlex
 from pathlib import Path
 
+import polars as pl
 import pytest
 import yaml
 
 import harness
 from harness import cli
 from harness.core.errors import UserError
+from harness.core.task import GOLD
 from harness.evidence.leaderboard import _entries
 from harness.evidence.store import load_run
 from tests.tasks.lm_eval_made_here import toy_rows, write_rows, write_toyqa
@@ -49,6 +51,13 @@ def test_a_task_of_lm_eval_is_a_run_that_says_what_it_took(place, unrendered, ca
     assert f"{made.id} is done" in capsys.readouterr().err
     config = json.dumps(made.about["config"]) + json.dumps(made.about["identity"])
     assert "task/" not in config, "where files lie is no part of what names a run"
+    base = made.completions.filter(pl.col("method") == "base")
+    theirs = write_rows(place / "theirs.jsonl", [*base.select("prompt_id", "response").iter_rows(named=True)])
+    assert cli.main(["import", str(theirs), "--run", made.id, "--method", "theirs", *words]) == 0
+    (folder,) = (place / "results" / "imports").iterdir()
+    scores = load_run(folder).scores.filter(pl.col("metric") == GOLD).sort("prompt_id")
+    own, other = (scores.filter(pl.col("method") == name)["value"].to_list() for name in ("base", "theirs"))
+    assert own == other and len(other) == 32
 
 
 @pytest.mark.slow
