@@ -93,6 +93,11 @@ def nats(value: float) -> str | None:
     return None if isnan(value) else f"{value:.2f}"
 
 
+def counted(value: float) -> str | None:
+    """One decimal; None where nobody counted."""
+    return None if isnan(value) else f"{value:.1f}"
+
+
 def per_thousand(usd: float) -> str:
     """Dollars a prompt as dollars a thousand prompts, which have fewer zeros."""
     return dollars(1000 * usd)

@@ -9,6 +9,7 @@ import polars as pl
 from harness.core.statistics.stats import Estimate
 from harness.evidence.drift import WORDS
 from harness.evidence.markdown import (
+    counted,
     giga,
     in_range,
     markdown_table,
@@ -150,7 +151,7 @@ def drifts(table: Sequence[Comparison], curve: Sequence[CurvePoint]) -> str:
             "distinct-2": number(row.drift.distinct_2),
             "distinct-3": number(row.drift.distinct_3),
             "repetition": percent(row.drift.repetition),
-            "tokens": f"{row.tokens:.1f}",
+            "tokens": counted(row.tokens),
         }
         for row in table
     ]

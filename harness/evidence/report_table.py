@@ -8,7 +8,18 @@ from math import isinf
 
 from harness.evidence.cost import AMORTISED_OVER
 from harness.evidence.graders import ORACLE
-from harness.evidence.markdown import giga, markdown_table, nats, number, over, p_value, per_thousand, percent, signed
+from harness.evidence.markdown import (
+    counted,
+    giga,
+    markdown_table,
+    nats,
+    number,
+    over,
+    p_value,
+    per_thousand,
+    percent,
+    signed,
+)
 from harness.evidence.report_sections import kl_cells
 from harness.evidence.row import Comparison, OverRefits
 
@@ -40,7 +51,7 @@ def _cells(row: Comparison) -> dict[str, str | None]:
         "p (Holm)": p_value(row.p_holm),
         "win rate over base": percent(wins) if wins else "",
         f"p ({'McNemar' if row.clusters is None else 'sign flips'}, Holm)": p_value(row.p_wins_holm),
-        "tokens": f"{row.tokens:.1f}",
+        "tokens": counted(row.tokens),
         "base NLL": nats(row.base_nll),
         **kl_cells(row),
         "distinct-2": number(row.drift.distinct_2),

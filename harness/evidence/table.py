@@ -7,6 +7,7 @@ curve = best_of_n_curve(run)
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import nan
 
 import numpy as np
 import polars as pl
@@ -24,6 +25,7 @@ from harness.evidence.refits import over_refits
 from harness.evidence.row import Comparison, Costs, Equivalent
 from harness.evidence.schema import ANSWER, BASE_NLL, EVALUATED, GOLD, OWN_NLL, PROXY, ROW, Row
 from harness.evidence.store import Run
+from harness.evidence.unanswered import unanswered
 
 Answers = Mapping[Row, pl.DataFrame]
 
@@ -136,7 +138,7 @@ def _alone(run: Run, parts: Answers, key: Row, part: pl.DataFrame, base: pl.Data
         win_rate_over_base=None if base is None else stats.win_rate(gold, base[GOLD].to_numpy(), clusters),
         win_rate_over_best_of_n=None,
         unscored=int((part[GOLD].is_nan() | part[PROXY].is_nan()).sum()),
-        tokens=mean_of(part, "n_tokens"),
+        tokens=_length(part),
         base_nll=mean_of(part, BASE_NLL),
         trains_weights=key.method in record.trained,
         kl_bound=record.kl_bounds.get(key.method),
@@ -167,6 +169,12 @@ def _tuning(record: RunRecord, method: str) -> str | None:
     compute += "" if had.seconds is None else f", {had.seconds:,.0f} s"
     cut = "" if had.iterations is None else f", of {had.iterations} iteration{'s'[: had.iterations != 1]}"
     return f"{had.tries} tries on {had.prompts} prompts{cut}{compute}"
+
+
+def _length(part: pl.DataFrame) -> float:
+    """Mean tokens of an answer; NaN where nobody counts: of another system, beside a policy without a tokenizer."""
+    answered = part.filter(~unanswered(part))
+    return nan if answered["n_tokens"].null_count() else mean_of(answered, "n_tokens")
 
 
 def _kl(run: Run, key: Row, part: pl.DataFrame) -> Estimate | None:

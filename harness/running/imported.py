@@ -302,7 +302,7 @@ def _write(
                 **about,
                 **{name: first[name] for name in (CLUSTER, "prompt", "reference") if name in first},
                 "response": "" if completion is None else completion.text,
-                "n_tokens": None if completion is None else len(completion.tokens),
+                "n_tokens": None if completion is None else len(completion.tokens) or (None if completion.text else 0),
                 **dict.fromkeys(asdict(Work()), nan),  # nobody counted them
                 "steps": None,
             }

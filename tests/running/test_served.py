@@ -1,9 +1,11 @@
 """A whole run over an API: the same wherever the server stands, stopped by faults and budgets, and without a secret."""
 
 import json
+from math import isnan
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 import harness
@@ -11,6 +13,7 @@ from harness.cli.program import main
 from harness.core.api.use import Use
 from harness.core.errors import UserError
 from harness.evidence.store import load_run
+from harness.evidence.table import comparison
 from harness.serve.http.models import open_models
 from harness.serve.lm_eval_model import HarnessLM
 from tests.served_model import Manner, served_model
@@ -57,6 +60,25 @@ def test_a_search_runs_over_an_api_and_is_the_same_run_at_another_port(capsys):
         assert harness_run(elsewhere) == 0
         assert not [body for _, body in elsewhere.requests if body.get("seed", 0) > 100]
     assert "is done" in capsys.readouterr().err
+
+
+def test_answers_of_another_system_have_no_length_where_no_model_here_counts_tokens(capsys, monkeypatch):
+    """It was shown as 0.0 tokens."""
+    with served_model() as server:
+        assert harness_run(server) == 0
+        base = the_run().completions.filter(pl.col("method") == "base").select("prompt_id", "response")
+        monkeypatch.setenv("OPENAI_BASE_URL", server.model.removeprefix("openai:").partition("#")[0])
+        file = Path("theirs.jsonl")
+        file.write_text("".join(json.dumps(row) + "\n" for row in base.iter_rows(named=True)), encoding="utf-8")
+        words = ["import", str(file), "--run", the_run().id, "--method", "theirs", "--full"]
+        assert main(words) == 0
+    [folder] = Path("results", "imports").iterdir()
+    rows = {row.key.method: row for row in comparison(load_run(folder))}
+    assert rows["base"].tokens > 0 and isnan(rows["theirs"].tokens)
+    table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    named = [cell.strip() for cell in next(line for line in table if "| gold" in line).split("|")]
+    theirs = [cell.strip() for cell in next(line for line in table if line.startswith("| theirs")).split("|")]
+    assert theirs[named.index("tokens")] == "n/a"
 
 
 @pytest.mark.parametrize("cached", [False, True])
