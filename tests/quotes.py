@@ -26,7 +26,7 @@ from harness.evidence.refits import golds_by_fit
 from harness.evidence.row import Comparison, Costs, OverRefits
 from harness.evidence.schema import Row
 from harness.evidence.screen import chosen_rows
-from harness.evidence.store import Run, load_run
+from harness.evidence.store import Run, find_run, load_run
 from harness.evidence.table import answers_by_row, comparison
 
 ROOT = Path(__file__).parents[1]
@@ -135,7 +135,7 @@ def _key(row: str) -> Row:
 
 @cache
 def _run(run: str) -> Run:
-    return load_run(ROOT / "results" / "runs" / run)
+    return load_run(find_run(ROOT / "results", run))
 
 
 @cache

@@ -9,7 +9,7 @@ import pytest
 from harness.cli.program import parser
 from harness.core.models.handle import PolicyHandle
 from harness.core.streams import Streams
-from harness.evidence.store import load_run
+from harness.evidence.store import find_run, load_run
 from tests import quotes
 from tests.conftest import TOY_SAMPLER, toy_prompts
 
@@ -31,7 +31,7 @@ def example(words: str) -> str:
 def test_every_quoted_number_is_what_its_stored_run_gives(name):
     assert quotes.numbers_written_anew(PAGES[name]) == PAGES[name], "then: python -m tests.quotes"
     for run in quotes.quoted_runs(PAGES[name]):
-        about = load_run(ROOT / "results" / "runs" / run).about
+        about = load_run(find_run(ROOT / "results", run)).about
         assert not about["dirty"] and about["status"] == "done"
 
 
