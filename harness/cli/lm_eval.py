@@ -28,13 +28,16 @@ def run(arguments: argparse.Namespace) -> None:
     from lm_eval.__main__ import cli_evaluate
     from lm_eval.api.registry import register_model
 
+    from harness.core.files import cache_folder
+    from harness.core.punkt import instead_of_download
     from harness.serve.lm_eval_model import NAME, HarnessLM
 
     register_model(NAME)(HarnessLM)
     before = sys.argv
     sys.argv = ["lm-eval", *arguments.words]
     try:
-        cli_evaluate()
+        with instead_of_download(cache_folder()):
+            cli_evaluate()
     finally:
         sys.argv = before
 

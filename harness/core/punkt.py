@@ -13,6 +13,7 @@ order is another one, which means nothing to NLTK.
 import ast
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,29 @@ def offer_punkt(cache: Path) -> None:
             f"NLTK does not read its sentence splitter from {folder} ({str(error).strip().splitlines()[0]}); "
             "set HARNESS_CACHE to a folder that only you may write to"
         ) from error
+
+
+@contextmanager
+def instead_of_download(cache: Path) -> Iterator[None]:
+    """While in here, `nltk.download("punkt_tab")` is offered it from the registry; other downloads are NLTK's own."""
+    try:
+        import nltk
+    except ImportError:  # then nothing asks for it
+        yield
+        return
+    download = nltk.download
+
+    def offered(info_or_id: Any = None, *others: Any, **named: Any) -> Any:
+        if info_or_id != "punkt_tab":
+            return download(info_or_id, *others, **named)
+        offer_punkt(cache)
+        return True
+
+    nltk.download = offered
+    try:
+        yield
+    finally:
+        nltk.download = download
 
 
 def punkt_folder(cache: Path) -> Path:

@@ -10,7 +10,7 @@ import pytest
 from harness.core import punkt
 from harness.core.errors import UserError
 from harness.core.files import cache_folder
-from harness.core.punkt import offer_punkt, punkt_folder
+from harness.core.punkt import instead_of_download, offer_punkt, punkt_folder
 
 LITERALS = """LANGUAGE = 'english'
 ABBREV_TYPES = frozenset(('dr', 'e.g'))
@@ -48,6 +48,18 @@ def test_the_wheel_is_read_and_never_run(wheel, tmp_path):
     with pytest.raises(UserError, match="no tables that can be read"):
         punkt_folder(tmp_path)
     assert not marker.exists()
+
+
+def test_what_would_download_it_is_offered_it_and_other_downloads_are_nltks(tmp_path, monkeypatch):
+    """`harness lm-eval run --tasks ifeval` failed after its last answer, where NLTK's own place was out of reach."""
+    asked = []
+    monkeypatch.setattr(nltk, "download", lambda name, **named: asked.append((name, named)))
+    monkeypatch.setattr(punkt, "offer_punkt", lambda cache: asked.append(cache))
+    before = nltk.download
+    with instead_of_download(tmp_path):
+        assert nltk.download("punkt_tab", quiet=True)
+        nltk.download("words", quiet=True)
+    assert asked == [tmp_path, ("words", {"quiet": True})] and nltk.download is before
 
 
 @pytest.mark.slow
