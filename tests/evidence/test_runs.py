@@ -97,7 +97,8 @@ def test_machines_get_one_json_object_a_line(tmp_path, capsys):
 def test_all_stored_runs_are_listed_and_filtered(capsys):
     assert cli.main(["runs", "--json", "--out", str(STORED)]) == 0
     runs = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert len(runs) == len([*(STORED / "runs").glob("*/run.json")])
+    there = [path.parent.name for kind in ("runs", "imports") for path in (STORED / kind).glob("*/run.json")]
+    assert sorted(run["id"] for run in runs) == sorted(there)
     assert cli.main(["runs", "--json", "--method", "dpo", "--task", "imdb", "--out", str(STORED)]) == 0
     some = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert some == [run for run in runs if "dpo" in run["methods"]] and some
