@@ -180,17 +180,18 @@ def _config(run: Run, files: Mapping[str, Any]) -> RunConfig:
     needed = [setting for setting, content in of_files.items() if is_content(content)]
     if missing := [_option(setting, "FILE") for setting in needed if setting not in files]:
         raise UserError(f"{run.id} is of files; give {' and '.join(missing)}, as for the run")
-    names_itself = {key: value for key, value in stored.items() if value != "" and not is_content(value)}
+    elsewhere = [setting for setting, content in of_files.items() if content == "" or is_content(content)]
+    here = {key: value for key, value in stored.items() if f"{name}.{key}" not in elsewhere}
     kept = {part: asked["settings"].get(part, {}) for part in ("sampler", "model_args")}
-    given = [*flatten({name: names_itself, **kept}), *files.items()]
+    given = [*flatten({name: here, **kept}), *files.items()]
     same = {key: asked[key] for key in ("task", "model", "profile", "seed", "dtype")}
     device = "auto" if is_served(same["model"]) else "cpu"
     config = resolve(Request(**same, device=device, methods=("base",), only=True, given=given))
     now = hashed(config.settings[name])
     for setting in files:
         if (now.get(setting.partition(".")[2]) or "") != (of_files[setting] or ""):
-            raise UserError(f"{_option(setting)} {files[setting]!r} holds something else than what {run.id} was made "
-                            "with; give the same files")  # fmt: skip
+            raise UserError(f"{_option(setting)} {files[setting]!r} is gone, or holds something else than what "
+                            f"{run.id} was made with; give the same files")  # fmt: skip
     return config
 
 

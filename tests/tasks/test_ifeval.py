@@ -289,7 +289,7 @@ def test_a_run_says_what_it_is_and_generate_asks_for_what_the_checkers_read(
     assert cli.main(bring) == 2
     assert f"{folder.name} is of files; give --set ifeval.official=FILE, as for the run" in capsys.readouterr().err
     assert cli.main([*bring, "--set", f"ifeval.official={theirs}"]) == 2
-    assert f"--set ifeval.official {theirs!r} holds something else than what" in capsys.readouterr().err
+    assert f"--set ifeval.official {theirs!r} is gone, or holds something else than what" in capsys.readouterr().err
     assert cli.main([*bring, "--set", f"ifeval.official={file}"]) == 0
     (made,) = (place / "results" / "imports").iterdir()
     scores = load_run(made).scores.filter(pl.col("metric") == GOLD).sort("prompt_id")
