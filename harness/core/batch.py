@@ -14,8 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
+from numpy.lib.format import write_array
 
 from harness.core.contents import file_sha256
 from harness.core.files import stored_text, whole
@@ -39,9 +41,17 @@ def write_batch(path: Path, usage: list[dict[str, Any]], payload: Any, arrays: M
     """Write the arrays first: a batch is there when its own file is."""
     beside = path.with_suffix(".npz") if arrays else None
     if beside is not None:
-        with whole(beside) as part, part.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's stub takes every name for allow_pickle
+        with whole(beside) as part:
+            _write_arrays(part, arrays)
     _write(path, usage, payload, beside)
+
+
+def _write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """As np.savez, to the byte, into a file of its own: where that is cut short as it closes, it can close once more."""
+    with ZipFile(path, "w") as file:
+        for name, array in arrays.items():
+            with file.open(f"{name}.npy", "w", force_zip64=True) as member:
+                write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
 def read_batch(path: Path) -> Batch:
