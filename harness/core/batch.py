@@ -47,10 +47,10 @@ def write_batch(path: Path, usage: list[dict[str, Any]], payload: Any, arrays: M
 
 
 def _write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """As np.savez, to the byte, into a file of its own: where that is cut short as it closes, it can close once more."""
-    with ZipFile(path, "w") as file:
+    """As np.savez, to the byte, into a file of its own, which can close once more where it is cut short as it closes."""
+    with ZipFile(path, "w") as archive:
         for name, array in arrays.items():
-            with file.open(f"{name}.npy", "w", force_zip64=True) as member:
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 write_array(member, np.asanyarray(array), allow_pickle=False)
 
 

@@ -25,7 +25,7 @@ from harness.running.openings import noted_openings
 
 ROOT = Path(__file__).parents[2]
 TEXT = {"read_text", "write_text"}
-NOT_TEXT = {"Image.open", "os.open", "self.open"}
+NOT_TEXT = {"Image.open", "os.open", "self.open", "archive.open"}
 
 
 @pytest.fixture
