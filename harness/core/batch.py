@@ -47,7 +47,7 @@ def write_batch(path: Path, usage: list[dict[str, Any]], payload: Any, arrays: M
 
 
 def _write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """As np.savez, to the byte, into a file of its own, which can close once more where it is cut short as it closes."""
+    """As np.savez, to the byte, into a file of its own: where closing is cut short, the collector can close it."""
     with ZipFile(path, "w") as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
